@@ -1,0 +1,48 @@
+# vectorshard: the extension (PGXS), its tests and the demo.
+#
+#   make && make install     build and install the extension
+#   make check               install what is missing, build, run every test; last line "N passed, N failed"
+#   make demo                install what is missing, build, run the main job on this machine
+#
+# The core library alone builds with CMake (CMakeLists.txt), without PostgreSQL.
+EXTENSION  = vectorshard
+EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" vectorshard.control)
+MODULE_big = vectorshard
+CORE_SRCS  = $(sort $(wildcard src/core/*/*.cpp))
+PG_SRCS    = $(sort $(wildcard src/pg/*.cpp) $(wildcard src/pg/*/*.cpp))
+OBJS       = $(CORE_SRCS:.cpp=.o) $(PG_SRCS:.cpp=.o)
+DATA       = $(wildcard sql/update/*.sql)
+DATA_built = build/vectorshard--$(EXTVERSION).sql
+EXTRA_CLEAN = build $(OBJS:.o=.d)
+
+# Debian's PGXS would build LLVM bitcode with clang 14, which cannot compile libstdc++ 12 <ranges> views.
+# This line must stand before the include.
+override with_llvm = no
+
+PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -fvisibility-inlines-hidden -Wall -Wextra -Wno-register \
+              -Wno-missing-field-initializers -Wno-unused-parameter -MMD -MP
+PG_CPPFLAGS = -Isrc -I$(shell $(PG_CONFIG) --includedir)
+SHLIB_LINK  = -lstdc++ -lpq -lcurl -lcrypto -ldl
+PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+
+# PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
+ifneq ($(filter check demo bootstrap,$(MAKECMDGOALS)),)
+.PHONY: check demo bootstrap
+bootstrap:
+	scripts/bootstrap
+check: bootstrap
+	scripts/check
+demo: bootstrap
+	scripts/demo
+else
+include $(PGXS)
+
+# The install script: the parts in ORDER, without OR REPLACE, so that an object which somebody created
+# beforehand makes CREATE EXTENSION fail instead of being adopted.
+build/vectorshard--$(EXTVERSION).sql: sql/install/ORDER $(wildcard sql/install/*.sql)
+	@mkdir -p build
+	cd sql/install && sed 's/ OR REPLACE / /' $$(cat ORDER) > $(CURDIR)/$@
+
+-include $(OBJS:.o=.d)
+endif

@@ -1,0 +1,1 @@
+\echo Use "CREATE EXTENSION vectorshard CASCADE" to load this file. \quit

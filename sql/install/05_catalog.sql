@@ -1,0 +1,186 @@
+-- The tables of the fabric itself (docs/architecture.md, "Tables of the fabric").
+--
+-- Shipped to every node by the same stream as user rows, each row with exactly one writer:
+--   node, shard_table, client, wish, holder, policy, store, segment
+-- Local to a node, never shipped (tombstone: its inserts and updates are what ships):
+--   resident, tombstone, peer_debt, conflict, tier_move, cold_client
+-- No foreign keys and no unique constraint beyond the primary key: rows arrive in any order.
+
+CREATE TABLE vectorshard.node (
+  node        int PRIMARY KEY CHECK (node BETWEEN 1 AND 1023),
+  name        text NOT NULL,
+  kind        text NOT NULL CHECK (kind IN ('core', 'edge')),
+  uuid        uuid NOT NULL,
+  incarnation bigint NOT NULL,
+  state       text NOT NULL CHECK (state IN ('active', 'removed')),
+  registrar   boolean NOT NULL DEFAULT false,
+  host        text NOT NULL,
+  port        int NOT NULL,
+  dbname      text NOT NULL,
+  location    @extschema:postgis@.geometry(Point, 4326) NOT NULL,
+  coverage    @extschema:postgis@.geometry(Geometry, 4326),
+  _version    bigint NOT NULL
+);
+COMMENT ON TABLE vectorshard.node IS 'nodes of the fabric; written by the registrar alone';
+
+CREATE TABLE vectorshard.shard_table (
+  table_name    text COLLATE "C" PRIMARY KEY,
+  kind          text NOT NULL CHECK (kind IN ('vector_shard', 'reference')),
+  client_column text,
+  definition    text NOT NULL,
+  state         text NOT NULL CHECK (state IN ('enrolled', 'undistributed')),
+  _version      bigint NOT NULL
+);
+COMMENT ON TABLE vectorshard.shard_table IS 'enrolled tables and how to make them on a node that lacks them; written by the node that enrolled the table';
+
+CREATE TABLE vectorshard.client (
+  client   text COLLATE "C" PRIMARY KEY,
+  home     int NOT NULL,
+  epoch    bigint NOT NULL,
+  _version bigint NOT NULL
+);
+COMMENT ON TABLE vectorshard.client IS 'clients and their homes; written by the home alone, the larger (epoch, _version) wins';
+
+CREATE TABLE vectorshard.wish (
+  client   text COLLATE "C" NOT NULL,
+  node     int NOT NULL,
+  planner  int NOT NULL,
+  until    timestamptz NOT NULL,
+  reason   text NOT NULL,
+  _version bigint NOT NULL,
+  PRIMARY KEY (client, node, planner)
+);
+COMMENT ON TABLE vectorshard.wish IS 'onto which nodes a planner wishes a client, until when; written by the planner alone';
+
+CREATE TABLE vectorshard.holder (
+  client     text COLLATE "C" NOT NULL,
+  node       int NOT NULL,
+  generation bigint NOT NULL,
+  state      text NOT NULL CHECK (state IN ('copying', 'live', 'cold', 'gone')),
+  _version   bigint NOT NULL,
+  PRIMARY KEY (client, node)
+);
+COMMENT ON TABLE vectorshard.holder IS 'what each node holds; written by that node alone, generations only grow';
+
+CREATE TABLE vectorshard.policy (
+  policy     text COLLATE "C" PRIMARY KEY,
+  client     text COLLATE "C" NOT NULL,
+  kind       text NOT NULL CHECK (kind IN ('hint', 'pin', 'never')),
+  node       int,
+  place      @extschema:postgis@.geometry(Point, 4326),
+  valid_from timestamptz NOT NULL,
+  valid_to   timestamptz NOT NULL,
+  _version   bigint NOT NULL
+);
+COMMENT ON TABLE vectorshard.policy IS 'hints, pins and bans that bind the planner; written by the node where they were given';
+
+CREATE TABLE vectorshard.store (
+  store    text COLLATE "C" PRIMARY KEY,
+  url      text NOT NULL,
+  _version bigint NOT NULL
+);
+COMMENT ON TABLE vectorshard.store IS 'object stores by name; no secrets here';
+
+CREATE TABLE vectorshard.segment (
+  segment    text COLLATE "C" PRIMARY KEY,
+  store      text NOT NULL,
+  object_key text NOT NULL,
+  table_name text NOT NULL,
+  kind       text NOT NULL CHECK (kind IN ('client', 'partition')),
+  home       int NOT NULL,
+  rows       bigint NOT NULL,
+  bytes      bigint NOT NULL,
+  sha256     text NOT NULL,
+  content    text NOT NULL,
+  columns    jsonb NOT NULL,
+  zones      jsonb NOT NULL,
+  state      text NOT NULL CHECK (state IN ('live', 'dead')),
+  _version   bigint NOT NULL
+);
+COMMENT ON TABLE vectorshard.segment IS 'manifest: immutable objects in stores; written by the node that made them';
+
+CREATE TABLE vectorshard.resident (
+  client     text COLLATE "C" PRIMARY KEY,
+  generation bigint NOT NULL,
+  since      timestamptz NOT NULL DEFAULT now(),
+  leaving    boolean NOT NULL DEFAULT false,
+  confirmed  boolean NOT NULL DEFAULT true
+);
+COMMENT ON TABLE vectorshard.resident IS 'clients whose rows this node''s heap holds: true under the same snapshot as the rows';
+
+CREATE TABLE vectorshard.tombstone (
+  table_name text COLLATE "C" NOT NULL,
+  key        text[] COLLATE "C" NOT NULL,
+  client     text COLLATE "C" NOT NULL,
+  _version   bigint NOT NULL,
+  deleted_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (table_name, key)
+);
+CREATE INDEX tombstone_client ON vectorshard.tombstone (client);
+CREATE INDEX tombstone_deleted_at ON vectorshard.tombstone (deleted_at);
+COMMENT ON TABLE vectorshard.tombstone IS 'deleted rows: a row is merged only if it is newer than its tombstone';
+
+CREATE TABLE vectorshard.peer_debt (
+  peer       int NOT NULL,
+  client     text COLLATE "C" NOT NULL,
+  table_name text COLLATE "C" NOT NULL,
+  since      timestamptz NOT NULL DEFAULT now(),
+  tries      int NOT NULL DEFAULT 0,
+  last_error text,
+  PRIMARY KEY (peer, client, table_name)
+);
+COMMENT ON TABLE vectorshard.peer_debt IS 'clients (or reference tables) whose changes a peer lacks and will be given by sync';
+
+CREATE TABLE vectorshard.conflict (
+  conflict   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at         timestamptz NOT NULL DEFAULT now(),
+  kind       text NOT NULL,
+  table_name text NOT NULL,
+  client     text NOT NULL,
+  key        text NOT NULL,
+  winner     bigint,
+  loser      bigint,
+  reason     text NOT NULL,
+  payload    bytea,
+  resolved   timestamptz
+);
+COMMENT ON TABLE vectorshard.conflict IS 'beaten writes and dead letters of this node';
+
+CREATE TABLE vectorshard.tier_move (
+  move       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  kind       text NOT NULL CHECK (kind IN ('client', 'partition')),
+  direction  text NOT NULL CHECK (direction IN ('cold', 'hot')),
+  subject    text NOT NULL,
+  store      text,
+  state      text NOT NULL,
+  segment    text,
+  rows       bigint,
+  bytes      bigint,
+  detail     jsonb NOT NULL DEFAULT '{}',
+  started_at timestamptz NOT NULL DEFAULT now(),
+  changed_at timestamptz NOT NULL DEFAULT now(),
+  error      text
+);
+COMMENT ON TABLE vectorshard.tier_move IS 'moves between tiers and how far they are; each state change is its own transaction';
+
+CREATE TABLE vectorshard.cold_client (
+  client   text COLLATE "C" NOT NULL,
+  segment  text COLLATE "C" NOT NULL,
+  since    timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (client, segment)
+);
+CREATE INDEX cold_client_segment ON vectorshard.cold_client (segment);
+COMMENT ON TABLE vectorshard.cold_client IS 'clients of this home whose rows lie in segments';
+
+CREATE TABLE vectorshard.motion (
+  client      text COLLATE "C" PRIMARY KEY,
+  state       bytea NOT NULL,
+  observed_at timestamptz NOT NULL,
+  _version    bigint NOT NULL DEFAULT 0
+);
+COMMENT ON TABLE vectorshard.motion IS 'motion state of each client: a vector-shard table, so it follows the client';
+
+-- What of this must survive dump and restore.
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.' || t, '')
+  FROM unnest(ARRAY['node', 'shard_table', 'client', 'holder', 'policy', 'store', 'segment', 'resident', 'tombstone',
+                    'peer_debt', 'conflict', 'tier_move', 'cold_client', 'motion']) AS t;

@@ -1,0 +1,60 @@
+// What other stages may ask of apply: residency, the version clock, merging batches, removing a client's rows.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/ids.hpp"
+#include "core/ship/types.hpp"
+#include "pg/bridge/postgres.hpp"
+extern "C" {
+#include "utils/snapshot.h"
+}
+
+namespace vectorshard::apply {
+
+/// What this node holds of a client.
+struct Residency {
+  bool resident = false;
+  bool leaving = false;
+  Generation generation = 0;
+};
+
+/// Residency of `client` as `snapshot` sees it: an index look-up in `resident` without SPI (about 1 us).
+Residency residency_under(Snapshot snapshot, std::string_view client);
+/// As above under a fresh snapshot.
+Residency residency_now(std::string_view client);
+
+/// The next version of this node (persisted high-water mark; larger than `replaced`). Raises when the node is not in
+/// a fabric, or its clock is refused (max_clock_skew_ms against its peers).
+Version stamp(Version replaced = 0);
+/// Moves the clock past a version seen. Raises Errc::clock_skew if it is more than max_clock_skew_ms ahead.
+void observe(Version seen);
+
+/// Merges a batch in the current transaction. For BatchKind::copy the caller makes the `resident` row in the same
+/// transaction, before this. Rows of clients that are not resident here are refused, not merged (see Reply).
+/// As the home of a client: changes whose shipped_to misses a holder, and what a sync taught, become debt.
+/// Crash: all or nothing with the transaction. Concurrent writers: decided by version, tombstones re-checked.
+ship::Reply merge(const ship::Batch &batch);
+
+/// Removes all rows of `client` from the heap of every vector-shard table, without tombstones and without being
+/// decoded (changingPart, DoNotReplicateId), and deletes its `resident` row, in the current transaction. The caller
+/// has made it leave and settle first.
+void remove_rows(std::string_view client);
+
+/// Marks the client leaving and commits that (own transaction; call outside one), bumps the eviction epoch, and waits
+/// until every transaction that might still write it here has ended. False after timeout_ms: the mark is taken back.
+bool make_leave(std::string_view client, int timeout_ms);
+/// Takes the leaving mark back (own transaction; call outside one).
+void cancel_leave(std::string_view client);
+
+/// A digest over (table, key, version) of all rows and tombstones of a client held here, under the active snapshot.
+/// Equal digests on two nodes: they hold the same versions.
+std::string client_digest(std::string_view client);
+
+/// A record in `conflict`: a dead letter or a beaten write.
+void record_conflict(const std::string &kind, const std::string &table, const std::string &client,
+                     const std::string &key, Version winner, Version loser, const std::string &reason,
+                     std::string_view payload);
+
+}  // namespace vectorshard::apply

@@ -1,0 +1,118 @@
+// The settings of the extension, in alphabetical order (test/tidy.py checks the order and docs/reference.md).
+#include "pg/bridge/gucs.hpp"
+
+#include <climits>
+#include "pg/bridge/postgres.hpp"
+extern "C" {
+#include "utils/guc.h"
+}
+
+namespace vectorshard::bridge::guc {
+
+bool birth_without_core = false;
+double client_idle_s = 604800;
+double copy_time_s = 1;
+char *duckdb_library = nullptr;
+double horizon_margin_s = 20;
+int insert_wait_ms = 5000;
+double keep_s = 120;
+int link_timeout_ms = 5000;
+int max_candidates = 4;
+int max_clients = 16384;
+int max_clock_skew_ms = 5000;
+int max_copies_per_node = 1000000;
+double max_speed_mps = 340;
+int on_unreachable = kUnreachableError;
+int peer_queue_mb = 64;
+int placement_mode = kPlacementOn;
+int predictor = kPredictorReachSet;
+int read_scope = kReadFabric;
+double report_max_age_s = 300;
+double report_max_ahead_s = 5;
+int tiering_interval_ms = 60000;
+double time_scale = 1;
+int tombstone_retention_s = 604800;
+
+namespace {
+
+const config_enum_entry kOnUnreachable[] = {
+    {"error", kUnreachableError, false}, {"warn", kUnreachableWarn, false}, {nullptr, 0, false}};
+const config_enum_entry kPlacement[] = {
+    {"off", kPlacementOff, false}, {"dry_run", kPlacementDryRun, false}, {"on", kPlacementOn, false},
+    {nullptr, 0, false}};
+const config_enum_entry kPredictors[] = {
+    {"none", kPredictorNone, false}, {"reach_set", kPredictorReachSet, false}, {nullptr, 0, false}};
+const config_enum_entry kScopes[] = {
+    {"fabric", kReadFabric, false}, {"local", kReadLocal, false}, {"home", kReadHome, true}, {nullptr, 0, false}};
+
+void real(const char *name, const char *what, double *v, double min, double max, GucContext context = PGC_SIGHUP) {
+  DefineCustomRealVariable(name, what, nullptr, v, *v, min, max, context, 0, nullptr, nullptr, nullptr);
+}
+void integer(const char *name, const char *what, int *v, int min, int max, int flags, GucContext context) {
+  DefineCustomIntVariable(name, what, nullptr, v, *v, min, max, context, flags, nullptr, nullptr, nullptr);
+}
+void choice(const char *name, const char *what, int *v, const config_enum_entry *options, GucContext context) {
+  DefineCustomEnumVariable(name, what, nullptr, v, *v, options, context, 0, nullptr, nullptr, nullptr);
+}
+
+void define_a_to_l() {
+  DefineCustomBoolVariable("vectorshard.birth_without_core",
+                           "Lets an unknown client be inserted while no core node answers.", nullptr,
+                           &birth_without_core, birth_without_core, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  real("vectorshard.client_idle_s", "Idle time after which a client may go to a store.", &client_idle_s, 1, 1e9);
+  real("vectorshard.copy_time_s", "Least time a copy is assumed to take.", &copy_time_s, 0, 1e6);
+  DefineCustomStringVariable("vectorshard.duckdb_library", "Path of libduckdb.so, which writes and reads segments.",
+                             nullptr, &duckdb_library, "/usr/local/lib/vectorshard/libduckdb.so", PGC_SUSET, 0,
+                             nullptr, nullptr, nullptr);
+  real("vectorshard.horizon_margin_s", "How far beyond the lead time the predictor looks, at least.",
+       &horizon_margin_s, 0, 86400);
+  integer("vectorshard.insert_wait_ms", "How long an INSERT waits for the copy of its client.", &insert_wait_ms, 0,
+          INT_MAX, GUC_UNIT_MS, PGC_USERSET);
+  real("vectorshard.keep_s", "A copy lives at least this long after it was last wished.", &keep_s, 0, 1e9);
+  integer("vectorshard.link_timeout_ms", "Time-out of a link to a peer.", &link_timeout_ms, 10, 600000, GUC_UNIT_MS,
+          PGC_SIGHUP);
+}
+
+void define_m_to_p() {
+  integer("vectorshard.max_candidates", "Most nodes besides the serving one that a client is wished onto.",
+          &max_candidates, 0, 64, 0, PGC_SIGHUP);
+  integer("vectorshard.max_clients", "Clients whose motion state fits in shared memory.", &max_clients, 64,
+          100000000, 0, PGC_POSTMASTER);
+  integer("vectorshard.max_clock_skew_ms", "How far ahead a peer's clock may be.", &max_clock_skew_ms, 1, INT_MAX,
+          GUC_UNIT_MS, PGC_SIGHUP);
+  integer("vectorshard.max_copies_per_node", "Most clients that may be resident on this node.", &max_copies_per_node,
+          1, INT_MAX, 0, PGC_SIGHUP);
+  real("vectorshard.max_speed_mps", "Reports of faster clients are refused.", &max_speed_mps, 1, 1e5);
+  choice("vectorshard.on_unreachable", "What a read does when a node does not answer.", &on_unreachable,
+         kOnUnreachable, PGC_USERSET);
+  integer("vectorshard.peer_queue_mb", "What a peer that is away may hold back before it becomes debt.",
+          &peer_queue_mb, 1, 1048576, GUC_UNIT_MB, PGC_SIGHUP);
+  choice("vectorshard.placement_mode", "Whether the navigator places clients.", &placement_mode, kPlacement,
+         PGC_SIGHUP);
+  choice("vectorshard.predictor", "How the next nodes of a client are predicted.", &predictor, kPredictors,
+         PGC_SIGHUP);
+}
+
+void define_r_to_z() {
+  choice("vectorshard.read_scope", "Whether a query reads the fabric or this node alone.", &read_scope, kScopes,
+         PGC_USERSET);
+  real("vectorshard.report_max_age_s", "Older reports are refused.", &report_max_age_s, 0, 1e9);
+  real("vectorshard.report_max_ahead_s", "Reports further in the future are refused.", &report_max_ahead_s, 0, 1e9);
+  integer("vectorshard.tiering_interval_ms", "How often idle clients are looked for.", &tiering_interval_ms, 10,
+          INT_MAX, GUC_UNIT_MS, PGC_SIGHUP);
+  real("vectorshard.time_scale", "Seconds of the clients' clock per second of the wall clock (for replays).",
+       &time_scale, 0.001, 1e6);
+  integer("vectorshard.tombstone_retention_s", "How long a tombstone is kept.", &tombstone_retention_s, 60, INT_MAX,
+          GUC_UNIT_S, PGC_SIGHUP);
+}
+
+}  // namespace
+
+void define() {
+  define_a_to_l();
+  define_m_to_p();
+  define_r_to_z();
+  MarkGUCPrefixReserved("vectorshard");
+}
+
+}  // namespace vectorshard::bridge::guc

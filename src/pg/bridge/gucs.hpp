@@ -1,0 +1,40 @@
+// The settings of the extension (vectorshard.*), as PostgreSQL holds them. Defined in gucs.cpp, one row each in
+// docs/reference.md with unit, range and reason. Durations named *_s are seconds of the clients' clock
+// (time_scale), those named *_ms are milliseconds of the wall clock.
+#pragma once
+
+namespace vectorshard::bridge::guc {
+
+enum PlacementMode { kPlacementOff, kPlacementDryRun, kPlacementOn };
+enum Predictor { kPredictorNone, kPredictorReachSet };
+enum ReadScope { kReadFabric, kReadLocal, kReadHome };  // home: internal, what a home answers to a peer
+enum OnUnreachable { kUnreachableError, kUnreachableWarn };
+
+extern bool birth_without_core;        // a client may be born while no core node answers
+extern double client_idle_s;           // idle this long: a client may go to the store
+extern double copy_time_s;             // floor for the time a copy takes, before it is measured
+extern char *duckdb_library;           // path of libduckdb.so; empty: segments cannot be written or read
+extern double horizon_margin_s;        // how far beyond the lead time the predictor looks, at least
+extern int insert_wait_ms;             // how long an INSERT waits for its client's copy
+extern double keep_s;                  // a copy lives at least this long after it was last wished
+extern int link_timeout_ms;            // connect and answer time-out of a link to a peer
+extern int max_candidates;             // most nodes besides the serving one that a client is wished onto
+extern int max_clients;                // clients whose motion state fits in shared memory
+extern int max_clock_skew_ms;          // a peer's or row's clock may be this far ahead
+extern int max_copies_per_node;        // most clients that may be resident on this node
+extern double max_speed_mps;           // faster reports are refused as impossible
+extern int on_unreachable;             // OnUnreachable
+extern int peer_queue_mb;              // WAL and memory a peer that is away may hold before it becomes debt
+extern int placement_mode;             // PlacementMode
+extern int predictor;                  // Predictor
+extern int read_scope;                 // ReadScope
+extern double report_max_age_s;        // older reports are refused as late
+extern double report_max_ahead_s;      // reports further in the future are refused
+extern int tiering_interval_ms;        // how often the tiering worker looks for idle clients
+extern double time_scale;              // clients' seconds per second of the wall clock
+extern int tombstone_retention_s;      // wall-clock seconds a tombstone is kept
+
+/// Defines all settings and reserves the prefix. Called once, from _PG_init.
+void define();
+
+}  // namespace vectorshard::bridge::guc

@@ -1,0 +1,46 @@
+// The enrolled tables of this database, as the stages need them: cached per backend, refreshed when the catalog epoch
+// moves or a relation changes. Looking one up needs an open transaction.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.hpp"
+#include "pg/bridge/postgres.hpp"
+
+namespace vectorshard::bridge {
+
+struct EnrolledColumn {
+  std::string name;
+  AttrNumber attnum = 0;
+  Oid type = InvalidOid;
+  int32 typmod = -1;
+  std::string type_text;  // format_type() with modifiers
+};
+
+struct EnrolledTable {
+  Oid relid = InvalidOid;
+  Oid owner = InvalidOid;
+  std::string name;                     // "schema.table", quoted where needed: its name in the fabric
+  bool reference = false;               // reference table: no client, every node holds it
+  bool fabric = false;                  // one of the extension's own reference tables (node, client, wish, ...)
+  std::string client_column;            // empty for reference tables
+  AttrNumber client_attnum = 0;
+  AttrNumber version_attnum = 0;
+  std::vector<EnrolledColumn> columns;  // live, not generated, in attnum order; includes _version
+  std::vector<AttrNumber> key;          // the primary key's columns, in key order
+  Oid elsewhere = InvalidOid;           // the foreign child, if any
+};
+
+/// The enrolled table, or null. Valid until the next call that may process invalidations (any catalog access):
+/// copy what must outlive that.
+const EnrolledTable *enrolled_table(Oid relid);
+const EnrolledTable *enrolled_table_by_name(const std::string &name);
+/// All enrolled tables, fabric tables first, sorted by name: the order in which batches apply and lock.
+std::vector<const EnrolledTable *> enrolled_tables();
+
+/// A key in stable text form: one element a key column, in key order, by type output under fixed settings
+/// (ISO dates, full float digits). The same text on every node.
+std::vector<std::string> key_text(const EnrolledTable &table, const Datum *values_by_attnum);
+
+}  // namespace vectorshard::bridge

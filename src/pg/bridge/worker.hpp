@@ -1,0 +1,24 @@
+// The frame of every background worker: connect, latch, loop, errors, restart. A stage gives a `round` function.
+// An error in a round is logged, the transaction aborted, and the round tried again after a back-off; the worker never
+// exits because a peer or a store is down.
+#pragma once
+#include "pg/bridge/shmem.hpp"
+
+namespace vectorshard::bridge {
+
+struct WorkerSpec {
+  Worker which;
+  const char *name;        // as pg_stat_activity shows it: "vectorshard shipper"
+  const char *entry;       // exported C function name
+  /// One round of work, outside a transaction. Gives the milliseconds to wait on the latch before the next round
+  /// (0: at once). May use WorkerTransaction. Raises PgError/exceptions freely.
+  long (*round)();
+};
+
+/// The body of a worker's exported entry function: never returns but by proc_exit.
+void run_worker(const WorkerSpec &spec);
+
+/// Called by the launcher for the fabric's database: starts the workers that are not running.
+void start_workers(Oid database);
+
+}  // namespace vectorshard::bridge

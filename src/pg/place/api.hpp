@@ -1,0 +1,19 @@
+// What other stages may ask of place: that a client be copied here, and what an access missed.
+#pragma once
+#include <string_view>
+
+#include "core/base/ids.hpp"
+
+namespace vectorshard::place {
+
+/// Tells the navigator that a query here needed `client`, which is not resident. Never blocks, never raises; drops
+/// the note when its queue in shared memory is full.
+void note_missed_access(std::string_view client) noexcept;
+
+/// Makes `client` resident here for a writer: unknown clients are born (home chosen, a core node asked), known ones
+/// are copied by the holder worker while we wait, at most vectorshard.insert_wait_ms. Raises with detail and hint on
+/// time-out, unreachable home, or budget. Called from the version trigger inside the user's transaction; on return a
+/// fresh snapshot sees the client resident (or, for a birth, this transaction itself has made it so).
+void require_resident(std::string_view client);
+
+}  // namespace vectorshard::place

@@ -1,0 +1,30 @@
+// What other stages may ask of ship: the full state of a client as a batch, and debt.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "core/base/ids.hpp"
+#include "core/ship/types.hpp"
+
+namespace vectorshard::ship {
+
+/// All rows and tombstones of `client` in all vector-shard tables, under the active snapshot, as a batch of `kind`.
+/// The caller takes the snapshot after wait_decoded_visible(). Binary send format, current schema.
+Batch export_client(std::string_view client, BatchKind kind);
+/// All rows and tombstones of one reference table (fabric tables too).
+Batch export_reference_table(const std::string &table);
+
+/// Waits until every transaction that the shipper has decoded so far is visible to a new snapshot, so that a copy
+/// read afterwards lacks nothing that was routed before.
+void wait_decoded_visible();
+
+/// Records durably, in the current transaction, that `peer` lacks changes of `client` (or, with client empty, of the
+/// reference table `table`). The shipper syncs it when the peer answers. Idempotent.
+void add_debt(NodeId peer, std::string_view client, const std::string &table = {});
+
+/// Merges a `holder` row that a peer wrote about itself and hands over directly (with a copy request), before the
+/// stream brings it: (client, node, generation, state, version). Idempotent; older versions lose.
+void learn_holder(std::string_view client, NodeId node, Generation generation, const std::string &state,
+                  Version version);
+
+}  // namespace vectorshard::ship
