@@ -17,8 +17,8 @@ CREATE TABLE vectorshard.node (
   host        text NOT NULL,
   port        int NOT NULL,
   dbname      text NOT NULL,
-  location    @extschema:postgis@.geometry(Point, 4326) NOT NULL,
-  coverage    @extschema:postgis@.geometry(Geometry, 4326),
+  location    geometry(Point, 4326) NOT NULL,
+  coverage    geometry(Geometry, 4326),
   _version    bigint NOT NULL
 );
 COMMENT ON TABLE vectorshard.node IS 'nodes of the fabric; written by the registrar alone';
@@ -67,7 +67,7 @@ CREATE TABLE vectorshard.policy (
   client     text COLLATE "C" NOT NULL,
   kind       text NOT NULL CHECK (kind IN ('hint', 'pin', 'never')),
   node       int,
-  place      @extschema:postgis@.geometry(Point, 4326),
+  place      geometry(Point, 4326),
   valid_from timestamptz NOT NULL,
   valid_to   timestamptz NOT NULL,
   _version   bigint NOT NULL
