@@ -181,6 +181,17 @@ CREATE TABLE vectorshard.motion (
 COMMENT ON TABLE vectorshard.motion IS 'motion state of each client: a vector-shard table, so it follows the client';
 
 -- What of this must survive dump and restore.
-SELECT pg_catalog.pg_extension_config_dump('vectorshard.' || t, '')
-  FROM unnest(ARRAY['node', 'shard_table', 'client', 'holder', 'policy', 'store', 'segment', 'resident', 'tombstone',
-                    'peer_debt', 'conflict', 'tier_move', 'cold_client', 'motion']) AS t;
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.node', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.shard_table', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.client', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.holder', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.policy', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.store', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.segment', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.resident', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.tombstone', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.peer_debt', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.conflict', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.tier_move', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.cold_client', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.motion', '');
