@@ -7,6 +7,9 @@
 
 #include "core/base/ids.hpp"
 #include "pg/bridge/postgres.hpp"
+extern "C" {
+#include "access/attnum.h"
+}
 
 namespace vectorshard::bridge {
 

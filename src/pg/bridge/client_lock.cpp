@@ -1,0 +1,36 @@
+// Locks per client in a key space of our own: see client_lock.hpp.
+#include "pg/bridge/client_lock.hpp"
+
+#include "pg/bridge/guard.hpp"
+extern "C" {
+#include "common/hashfn.h"
+#include "storage/lock.h"
+}
+
+namespace vectorshard::bridge {
+
+namespace {
+
+// The fourth field tells our locks from user advisory locks (which use 1 and 2).
+constexpr uint16 kClientLockSpace = 0x5653;
+
+LOCKTAG tag_of(std::string_view client) {
+  uint64 h = hash_bytes_extended(reinterpret_cast<const unsigned char *>(client.data()),
+                                 static_cast<int>(client.size()), 0);
+  LOCKTAG tag;
+  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(h >> 32), static_cast<uint32>(h), kClientLockSpace);
+  return tag;
+}
+
+bool acquire(std::string_view client, LOCKMODE mode, bool dont_wait) {
+  LOCKTAG tag = tag_of(client);
+  return pg_call([&] { return LockAcquire(&tag, mode, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL; });
+}
+
+}  // namespace
+
+void lock_client_shared(std::string_view client) { acquire(client, ShareLock, false); }
+bool try_lock_client(std::string_view client) { return acquire(client, ExclusiveLock, true); }
+void lock_client(std::string_view client) { acquire(client, ExclusiveLock, false); }
+
+}  // namespace vectorshard::bridge

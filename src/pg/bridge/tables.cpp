@@ -1,0 +1,188 @@
+// The enrolled tables of this database: see tables.hpp. A table is enrolled when it carries our BEFORE trigger; what it
+// is stands in the trigger's catalog entry and in the relation itself, so the cache never disagrees with the heap.
+#include "pg/bridge/tables.hpp"
+
+#include <unordered_map>
+
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+extern "C" {
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+}
+
+namespace vectorshard::bridge {
+
+namespace {
+
+struct Cache {
+  std::unordered_map<Oid, std::unique_ptr<EnrolledTable>> by_oid;
+  uint64 epoch = 0;
+  bool valid = false;
+  bool hooked = false;
+};
+
+Cache &cache() {
+  static Cache c;
+  return c;
+}
+
+void on_invalidation(Datum, Oid relid) {
+  Cache &c = cache();
+  if (relid == InvalidOid || c.by_oid.count(relid)) c.valid = false;
+}
+
+// The extension's own shipped tables; `motion` among them is a vector-shard table.
+constexpr const char *kTablesQuery = R"(
+  SELECT c.oid::int8, c.relowner::int8, quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+         n.nspname = 'vectorshard' AND c.relname <> 'motion',
+         coalesce(s.client_column, CASE WHEN n.nspname = 'vectorshard' AND c.relname = 'motion' THEN 'client' END, ''),
+         coalesce((SELECT i.inhrelid::int8 FROM pg_inherits i JOIN pg_class f ON f.oid = i.inhrelid
+                    WHERE i.inhparent = c.oid AND f.relkind = 'f' LIMIT 1), 0),
+         array_to_string(coalesce((SELECT x.indkey::int2[] FROM pg_index x
+                                    WHERE x.indrelid = c.oid AND x.indisprimary), '{}'::int2[]), ' ')
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN vectorshard.shard_table s
+      ON s.table_name = (quote_ident(n.nspname) || '.' || quote_ident(c.relname)) COLLATE "C"
+   WHERE c.relkind = 'r'
+     AND (EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'zz_vectorshard_before')
+          OR (n.nspname = 'vectorshard' AND c.relname = 'tombstone'))
+   ORDER BY 4 DESC, 3 COLLATE "C")";
+
+constexpr const char *kColumnsQuery = R"(
+  SELECT a.attrelid::int8, a.attname, a.attnum, a.atttypid::int8, a.atttypmod, format_type(a.atttypid, a.atttypmod)
+    FROM pg_attribute a
+   WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+   ORDER BY a.attrelid, a.attnum)";
+
+void parse_key(EnrolledTable &t, const std::string &indkey) {
+  for (size_t at = 0; at < indkey.size();) {
+    size_t end = indkey.find(' ', at);
+    if (end == std::string::npos) end = indkey.size();
+    if (end > at) t.key.push_back(static_cast<AttrNumber>(std::stoi(indkey.substr(at, end - at))));
+    at = end + 1;
+  }
+}
+
+void load_columns(Spi &spi, Cache &c) {
+  std::string oids = "{";
+  for (auto &[oid, t] : c.by_oid) oids += (oids.size() > 1 ? "," : "") + std::to_string(oid);
+  Rows columns = spi.query(kColumnsQuery, {p_text(oids + "}")}, false);
+  for (size_t i = 0; i < columns.size(); i++) {
+    EnrolledTable &t = *c.by_oid.at(static_cast<Oid>(columns.int8(i, 0)));
+    EnrolledColumn column{columns.at(i, 1), static_cast<AttrNumber>(columns.int8(i, 2)),
+                          static_cast<Oid>(columns.int8(i, 3)), static_cast<int32>(columns.int8(i, 4)),
+                          columns.at(i, 5)};
+    if (column.name == "_version") t.version_attnum = column.attnum;
+    if (!t.client_column.empty() && column.name == t.client_column) t.client_attnum = column.attnum;
+    t.columns.push_back(std::move(column));
+  }
+}
+
+void load(Cache &c) {
+  c.by_oid.clear();
+  uint64 epoch = shared() ? pg_atomic_read_u64(&shared()->catalog_epoch) : 0;
+  Spi spi;
+  Rows rows = spi.query(kTablesQuery);
+  for (size_t i = 0; i < rows.size(); i++) {
+    auto t = std::make_unique<EnrolledTable>();
+    t->relid = static_cast<Oid>(rows.int8(i, 0));
+    t->owner = static_cast<Oid>(rows.int8(i, 1));
+    t->name = rows.at(i, 2);
+    t->fabric = rows.boolean(i, 3);
+    t->client_column = rows.at(i, 4);
+    t->reference = t->client_column.empty();
+    t->elsewhere = static_cast<Oid>(rows.int8(i, 5));
+    parse_key(*t, rows.at(i, 6));
+    c.by_oid.emplace(t->relid, std::move(t));
+  }
+  load_columns(spi, c);
+  c.epoch = epoch;
+  c.valid = true;
+}
+
+Cache &fresh() {
+  Cache &c = cache();
+  if (!c.hooked) {
+    pg_call([] { CacheRegisterRelcacheCallback(on_invalidation, 0); });
+    c.hooked = true;
+  }
+  if (!c.valid || (shared() && c.epoch != pg_atomic_read_u64(&shared()->catalog_epoch))) load(c);
+  return c;
+}
+
+/// Output settings under which key text is the same on every node; reset with AtEOXact_GUC.
+int set_stable_output() {
+  int level = NewGUCNestLevel();
+  auto set = [](const char *name, const char *value) {
+    (void)set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+  };
+  set("datestyle", "ISO, YMD");
+  set("intervalstyle", "postgres");
+  set("timezone", "UTC");
+  set("extra_float_digits", "3");
+  set("bytea_output", "hex");
+  return level;
+}
+
+bool needs_stable_output(Oid type) {
+  switch (type) {
+    case INT2OID: case INT4OID: case INT8OID: case TEXTOID: case VARCHAROID: case BPCHAROID: case UUIDOID:
+    case BOOLOID: case NUMERICOID: case OIDOID: case NAMEOID:
+      return false;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+const EnrolledTable *enrolled_table(Oid relid) {
+  Cache &c = fresh();
+  auto it = c.by_oid.find(relid);
+  return it == c.by_oid.end() ? nullptr : it->second.get();
+}
+
+const EnrolledTable *enrolled_table_by_name(const std::string &name) {
+  for (auto &[oid, t] : fresh().by_oid)
+    if (t->name == name) return t.get();
+  return nullptr;
+}
+
+std::vector<const EnrolledTable *> enrolled_tables() {
+  std::vector<const EnrolledTable *> out;
+  for (auto &[oid, t] : fresh().by_oid) out.push_back(t.get());
+  std::sort(out.begin(), out.end(), [](auto *a, auto *b) {
+    return a->fabric != b->fabric ? a->fabric : a->name < b->name;
+  });
+  return out;
+}
+
+std::vector<std::string> key_text(const EnrolledTable &table, const Datum *values_by_attnum) {
+  std::vector<std::string> out;
+  for (AttrNumber attnum : table.key) {
+    Oid type = InvalidOid;
+    for (const EnrolledColumn &c : table.columns)
+      if (c.attnum == attnum) type = c.type;
+    Datum value = values_by_attnum[attnum - 1];
+    char *text = pg_call([&] {
+      Oid output;
+      bool varlena;
+      getTypeOutputInfo(type, &output, &varlena);
+      int level = needs_stable_output(type) ? set_stable_output() : 0;
+      char *s = OidOutputFunctionCall(output, value);
+      if (level) AtEOXact_GUC(false, level);
+      return s;
+    });
+    out.emplace_back(text);
+    pfree(text);
+  }
+  return out;
+}
+
+}  // namespace vectorshard::bridge

@@ -1,0 +1,135 @@
+// The frame of every background worker: see worker.hpp.
+#include "pg/bridge/worker.hpp"
+
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/spi.hpp"
+extern "C" {
+#include "access/xact.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+}
+
+namespace vectorshard::bridge {
+
+namespace {
+
+struct Known {
+  Worker which;
+  const char *name;
+  const char *entry;
+};
+
+// In the order in which they start. `entry` is exported by the stage.
+constexpr Known kKnown[] = {
+    {kShipper, "vectorshard shipper", "vectorshard_shipper_main"},
+    {kHolder, "vectorshard holder", "vectorshard_holder_main"},
+    {kNavigator, "vectorshard navigator", "vectorshard_navigator_main"},
+    {kTiering, "vectorshard tiering", "vectorshard_tiering_main"},
+};
+
+Worker current_worker;
+
+void forget_latch(int, Datum) { set_latch(current_worker, nullptr); }
+
+/// One round; false if it failed (logged, transaction aborted).
+bool run_round(const WorkerSpec &spec, long *wait_ms) {
+  char message[512] = "";
+  char state[8] = "";
+  try {
+    *wait_ms = spec.round();
+    return true;
+  } catch (const PgError &e) {
+    strlcpy(message, e.what(), sizeof message);
+    strlcpy(state, unpack_sql_state(e.sqlstate), sizeof state);
+  } catch (const std::exception &e) {
+    strlcpy(message, e.what(), sizeof message);
+  } catch (...) {
+    strlcpy(message, "unknown C++ exception", sizeof message);
+  }
+  AbortOutOfAnyTransaction();
+  ereport(LOG, (errmsg("%s: %s", spec.name, message), state[0] ? errdetail("SQLSTATE %s.", state) : 0));
+  return false;
+}
+
+void loop(const WorkerSpec &spec) {
+  MemoryContext round_context =
+      AllocSetContextCreate(TopMemoryContext, "vectorshard worker round", ALLOCSET_DEFAULT_SIZES);
+  long back_off_ms = 0;
+  for (;;) {
+    CHECK_FOR_INTERRUPTS();
+    if (ShutdownRequestPending) proc_exit(0);
+    if (ConfigReloadPending) {
+      ConfigReloadPending = false;
+      ProcessConfigFile(PGC_SIGHUP);
+    }
+    MemoryContextSwitchTo(round_context);
+    long wait_ms = 0;
+    bool ok = run_round(spec, &wait_ms);
+    MemoryContextSwitchTo(TopMemoryContext);
+    MemoryContextReset(round_context);
+    back_off_ms = ok ? 0 : Min(back_off_ms ? back_off_ms * 2 : 100, 10000);
+    if (!ok) wait_ms = back_off_ms;
+    if (wait_ms <= 0) continue;
+    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait_ms, PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+  }
+}
+
+bool running(Worker which) {
+  LWLockAcquire(shared()->lock, LW_SHARED);
+  bool there = shared()->latch[which] != nullptr;
+  LWLockRelease(shared()->lock);
+  return there;
+}
+
+void start(const Known &known, Oid database) {
+  BackgroundWorker worker;
+  memset(&worker, 0, sizeof worker);
+  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+  worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+  worker.bgw_restart_time = 1;
+  worker.bgw_main_arg = ObjectIdGetDatum(database);
+  strlcpy(worker.bgw_library_name, "vectorshard", sizeof worker.bgw_library_name);
+  strlcpy(worker.bgw_function_name, known.entry, sizeof worker.bgw_function_name);
+  strlcpy(worker.bgw_name, known.name, sizeof worker.bgw_name);
+  strlcpy(worker.bgw_type, known.name, sizeof worker.bgw_type);
+  BackgroundWorkerHandle *handle;
+  if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+    ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("could not start %s", known.name),
+                      errhint("Raise max_worker_processes.")));
+}
+
+}  // namespace
+
+void run_worker(const WorkerSpec &spec) {
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  pqsignal(SIGTERM, die);
+  BackgroundWorkerUnblockSignals();
+  BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(MyBgworkerEntry->bgw_main_arg), InvalidOid, 0);
+  current_worker = spec.which;
+  if (running(spec.which)) proc_exit(0);
+  before_shmem_exit(forget_latch, 0);
+  set_latch(spec.which, MyLatch);
+  pgstat_report_appname(spec.name);
+  loop(spec);
+}
+
+void start_workers(Oid database) {
+  static TimestampTz asked[kWorkerCount];
+  for (const Known &known : kKnown) {
+    if (running(known.which)) continue;
+    // A worker that was just registered may not have set its latch yet.
+    if (!TimestampDifferenceExceeds(asked[known.which], GetCurrentTimestamp(), 15000)) continue;
+    asked[known.which] = GetCurrentTimestamp();
+    start(known, database);
+  }
+}
+
+}  // namespace vectorshard::bridge
