@@ -1,0 +1,127 @@
+// The filter: predict with white-noise acceleration, update with position, then with velocity when it was reported.
+#include "core/predict/kalman.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace vectorshard::predict {
+
+using telemetry::kMetresPerDegree;
+using telemetry::radians;
+
+namespace {
+
+constexpr double kPositionVariance = 20.0 * 20.0;   // m²: GPS in streets
+constexpr double kVelocityVariance = 1.5 * 1.5;     // (m/s)²: a reported speed and heading
+constexpr double kUnknownVelocity = 100.0 * 100.0;  // (m/s)²: before there is any
+constexpr double kAcceleration = 1.0;               // m²/s³: after 60 s a velocity is known to 8 m/s only
+constexpr double kGate = 25;                        // squared sigmas: beyond, the model does not hold
+constexpr double kJumpMps = 80;                     // a sudden speed above this is a GPS jump
+constexpr double kReanchorM = 50000;                // flat-earth metres are good this far from the anchor
+
+struct Metres {
+  double x, y;
+};
+
+Metres to_metres(const telemetry::KalmanState &k, double lat, double lon) {
+  return {std::remainder(lon - k.anchor_lon, 360.0) * kMetresPerDegree * std::cos(radians(k.anchor_lat)),
+          (lat - k.anchor_lat) * kMetresPerDegree};
+}
+
+void reset(const telemetry::Report &r, double vx, double vy, double p_vel, telemetry::KalmanState &k) {
+  k.anchor_lat = r.lat;
+  k.anchor_lon = r.lon;
+  k.x = k.y = 0;
+  k.vx = vx;
+  k.vy = vy;
+  k.p_pos = kPositionVariance;
+  k.p_cross = 0;
+  k.p_vel = p_vel;
+  k.at_s = r.at_s;
+  k.updates = 1;
+  k.resets++;
+}
+
+void advance(double dt, telemetry::KalmanState &k) {
+  k.x += k.vx * dt;
+  k.y += k.vy * dt;
+  k.p_pos += 2 * dt * k.p_cross + dt * dt * k.p_vel + kAcceleration * dt * dt * dt / 3;
+  k.p_cross += dt * k.p_vel + kAcceleration * dt * dt / 2;
+  k.p_vel += kAcceleration * dt;
+}
+
+void update_position(Metres z, telemetry::KalmanState &k) {
+  double s = k.p_pos + kPositionVariance, gain = k.p_pos / s, gain_v = k.p_cross / s;
+  double ex = z.x - k.x, ey = z.y - k.y;
+  k.x += gain * ex;
+  k.y += gain * ey;
+  k.vx += gain_v * ex;
+  k.vy += gain_v * ey;
+  k.p_vel -= gain_v * k.p_cross;
+  k.p_cross *= 1 - gain;
+  k.p_pos *= 1 - gain;
+}
+
+void update_velocity(double vx, double vy, telemetry::KalmanState &k) {
+  double s = k.p_vel + kVelocityVariance, gain = k.p_vel / s, gain_p = k.p_cross / s;
+  double ex = vx - k.vx, ey = vy - k.vy;
+  k.x += gain_p * ex;
+  k.y += gain_p * ey;
+  k.vx += gain * ex;
+  k.vy += gain * ey;
+  k.p_pos -= gain_p * k.p_cross;
+  k.p_cross *= 1 - gain;
+  k.p_vel *= 1 - gain;
+}
+
+/// Moves the anchor to where the filter stands, so that metres stay flat.
+void reanchor(telemetry::KalmanState &k) {
+  if (std::hypot(k.x, k.y) < kReanchorM) return;
+  double lat = std::clamp(k.anchor_lat + k.y / kMetresPerDegree, -90.0, 90.0);
+  double cosine = std::max(0.01, std::cos(radians(k.anchor_lat)));
+  k.anchor_lon = std::remainder(k.anchor_lon + k.x / kMetresPerDegree / cosine, 360.0);
+  k.anchor_lat = lat;
+  k.x = k.y = 0;
+}
+
+}  // namespace
+
+void observe(const telemetry::Report &r, telemetry::Motion &m) {
+  auto &k = m.kalman;
+  bool measured = r.speed_mps && (r.heading_deg || *r.speed_mps == 0);
+  double angle = radians(r.heading_deg.value_or(0)), speed = r.speed_mps.value_or(0);
+  double mvx = speed * std::sin(angle), mvy = speed * std::cos(angle);
+  double dt = r.at_s - k.at_s;
+  if (k.updates == 0 || m.session_s == r.at_s || dt <= 0) {
+    reset(r, measured ? mvx : 0, measured ? mvy : 0, measured ? kVelocityVariance : kUnknownVelocity, k);
+    return;
+  }
+  double old_x = k.x, old_y = k.y;
+  advance(dt, k);
+  Metres z = to_metres(k, r.lat, r.lon);
+  double miss = (z.x - k.x) * (z.x - k.x) + (z.y - k.y) * (z.y - k.y);
+  if (miss > kGate * (k.p_pos + kPositionVariance)) {
+    double vx = (z.x - old_x) / dt, vy = (z.y - old_y) / dt;
+    if (std::hypot(vx, vy) > kJumpMps) vx = vy = 0;
+    reset(r, measured ? mvx : vx, measured ? mvy : vy, measured ? kVelocityVariance : kAcceleration * dt, k);
+    return;
+  }
+  update_position(z, k);
+  if (measured) update_velocity(mvx, mvy, k);
+  k.at_s = r.at_s;
+  k.updates++;
+  reanchor(k);
+}
+
+Velocity velocity(const telemetry::Motion &m) { return {m.kalman.vx, m.kalman.vy}; }
+
+Position position_after(const telemetry::Motion &m, double ahead_s) {
+  const auto &k = m.kalman;
+  if (k.updates == 0) return {m.lat, m.lon};
+  double x = k.x + k.vx * ahead_s, y = k.y + k.vy * ahead_s;
+  double lat = std::clamp(k.anchor_lat + y / kMetresPerDegree, -90.0, 90.0);
+  double cosine = std::max(0.01, std::cos(radians(k.anchor_lat)));
+  return {lat, std::remainder(k.anchor_lon + x / kMetresPerDegree / cosine, 360.0)};
+}
+
+}  // namespace vectorshard::predict

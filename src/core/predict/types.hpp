@@ -1,0 +1,28 @@
+// What prediction gives: candidate nodes with times and confidence, and a path. Times are clients' seconds from now.
+#pragma once
+#include "core/base/ids.hpp"
+
+namespace vectorshard::predict {
+
+/// Which node serves a position. Implemented by place::NodeMap; prediction needs no more of the map than this.
+class NodeAt {
+ public:
+  virtual ~NodeAt() = default;
+  /// The node whose area the position lies in, kNoNode if none.
+  virtual NodeId node_at(double lat, double lon) const = 0;
+};
+
+/// A node the client can get to. All times from the last report on.
+struct Candidate {
+  NodeId node = kNoNode;
+  double earliest_s = 0;  // no sooner than this
+  double median_s = 0;    // as likely before as after, if it goes there
+  double confidence = 0;  // 0..1: that it gets there within the horizon
+};
+
+struct Position {
+  double lat = 0;
+  double lon = 0;
+};
+
+}  // namespace vectorshard::predict

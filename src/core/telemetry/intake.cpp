@@ -1,0 +1,95 @@
+// Intake: see intake.hpp.
+#include "core/telemetry/intake.hpp"
+
+#include <algorithm>
+
+namespace vectorshard::telemetry {
+
+namespace {
+
+constexpr double kIntervalWeight = 0.2;   // of the newest interval in the moving average
+constexpr double kPaceTimeS = 300;        // time constant of the pace
+constexpr double kHeadingFromMps = 0.5;   // slower: GPS noise decides the heading, so there is none
+constexpr double kGpsSlackM = 100;        // a jump this far is noise at any interval, not speed
+
+Error bad(const std::string &message, const std::string &detail, const std::string &hint) {
+  return Error{Errc::invalid_argument, message, detail, hint};
+}
+
+void derive_speed(const Report &r, double dt, double moved_m, Motion &m) {
+  if (r.speed_mps) {
+    m.speed_mps = *r.speed_mps;
+  } else {
+    m.speed_mps = dt > 0 ? moved_m / dt : 0;
+  }
+  if (r.heading_deg) {
+    m.heading_deg = *r.heading_deg;
+  } else if (dt > 0 && moved_m / dt > kHeadingFromMps) {
+    double east = std::remainder(r.lon - m.lon, 360.0) * std::cos(radians(r.lat)), north = r.lat - m.lat;
+    double degrees = std::atan2(east, north) * 180 / kPi;
+    m.heading_deg = degrees < 0 ? degrees + 360 : degrees;
+  } else {
+    m.heading_deg = -1;
+  }
+}
+
+}  // namespace
+
+Result<void> check_wellformed(const Report &r) {
+  if (!std::isfinite(r.lat) || !std::isfinite(r.lon))
+    return bad("position of the report is not finite",
+               "Longitude is " + std::to_string(r.lon) + ", latitude is " + std::to_string(r.lat) + ".",
+               "Give longitude and latitude as finite numbers.");
+  if (std::fabs(r.lat) > 90)
+    return bad("latitude out of range", "Latitude is " + std::to_string(r.lat) + ".",
+               "Give WGS84 degrees between -90 and 90; in PostGIS points the longitude comes first.");
+  if (std::fabs(r.lon) > 180)
+    return bad("longitude out of range", "Longitude is " + std::to_string(r.lon) + ".",
+               "Give WGS84 degrees between -180 and 180.");
+  if (r.speed_mps && !(*r.speed_mps >= 0 && std::isfinite(*r.speed_mps)))
+    return bad("speed out of range", "Speed is " + std::to_string(*r.speed_mps) + ".",
+               "Give metres per second, zero or more, or null.");
+  if (r.heading_deg && !(*r.heading_deg >= 0 && *r.heading_deg <= 360))
+    return bad("heading out of range", "Heading is " + std::to_string(*r.heading_deg) + ".",
+               "Give degrees clockwise from north between 0 and 360, or null.");
+  return {};
+}
+
+std::optional<Refusal> check_plausible(const Report &r, const Motion &m, double now_s, const IntakeLimits &limits) {
+  if (r.at_s > now_s + limits.max_ahead_s) return Refusal::future;
+  if (r.at_s < now_s - limits.max_age_s) return Refusal::late;
+  if (r.speed_mps && *r.speed_mps > limits.max_speed_mps) return Refusal::too_fast;
+  if (m.at_s == 0) return std::nullopt;
+  if (r.at_s == m.at_s) return Refusal::duplicate;
+  if (r.at_s < m.at_s) return Refusal::late;
+  double moved = distance_m(m.lat, m.lon, r.lat, r.lon);
+  if (moved - kGpsSlackM > limits.max_speed_mps * (r.at_s - m.at_s)) return Refusal::too_fast;
+  return std::nullopt;
+}
+
+void take(const Report &r, NodeId self, Motion &m) {
+  double dt = m.at_s > 0 ? r.at_s - m.at_s : 0;
+  bool fresh = m.at_s == 0 || dt > std::max(kSessionGapS, 3 * m.interval_s);
+  double moved = m.at_s > 0 ? distance_m(m.lat, m.lon, r.lat, r.lon) : 0;
+  derive_speed(r, fresh ? 0 : dt, moved, m);
+  if (fresh) {
+    m.session_s = r.at_s;
+    m.pace_mps = m.speed_mps;
+  } else {
+    m.interval_s = m.interval_s == 0 ? dt : m.interval_s + kIntervalWeight * (dt - m.interval_s);
+    double w = 1 - std::exp(-dt / kPaceTimeS);
+    m.pace_mps += w * (m.speed_mps - m.pace_mps);
+  }
+  if (m.at_s == 0 || distance_m(m.stay.lat, m.stay.lon, r.lat, r.lon) > kStayRadiusM)
+    m.stay = {r.lat, r.lon, r.at_s};
+  if (m.serving != self) {
+    m.serving = self;
+    m.serving_since_s = r.at_s;
+  }
+  m.at_s = r.at_s;
+  m.lat = r.lat;
+  m.lon = r.lon;
+  m.reports++;
+}
+
+}  // namespace vectorshard::telemetry

@@ -1,0 +1,33 @@
+// Intake: is a report believable after what is known of the client, and what does it say about its motion?
+// Pure: the clock and the limits are given. Does not predict (core/predict does, from the Motion).
+#pragma once
+#include "core/telemetry/types.hpp"
+
+namespace vectorshard::telemetry {
+
+/// Limits of plausibility, in clients' seconds and metres per second.
+struct IntakeLimits {
+  double max_age_s = 300;
+  double max_ahead_s = 5;
+  double max_speed_mps = 340;
+};
+
+constexpr double kSessionGapS = 180;  // a longer silence begins a new session
+constexpr double kStayRadiusM = 50;
+constexpr double kStayAfterS = 240;
+
+/// Malformed: values that no client can have, whatever came before. An Error says which value.
+Result<void> check_wellformed(const Report &report);
+
+/// The refusal of a well-formed report, or nothing. `motion` is what is known of the client (at_s 0: nothing).
+std::optional<Refusal> check_plausible(const Report &report, const Motion &motion, double now_s,
+                                       const IntakeLimits &limits);
+
+/// Takes an accepted report into `motion`: position, speed and heading (derived when absent), report interval, pace,
+/// session, stay. `self` is the node that took it. Leaves motion.kalman alone.
+void take(const Report &report, NodeId self, Motion &motion);
+
+/// True if the client has not left a small place for minutes, as of its last report.
+inline bool parked(const Motion &m) { return m.at_s - m.stay.since_s >= kStayAfterS; }
+
+}  // namespace vectorshard::telemetry

@@ -1,0 +1,84 @@
+// A report and the motion of a client: what one node must remember of a client to predict where it goes.
+// Motion is plain data of fixed size (at most 1 kB): it lives in shared memory, and as bytes in the table `motion`,
+// so it follows the client. All times are clients' seconds since 1970; positions are WGS84 degrees.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "core/base/ids.hpp"
+#include "core/base/result.hpp"
+
+namespace vectorshard::telemetry {
+
+constexpr double kMetresPerDegree = 111320;
+constexpr double kPi = 3.14159265358979323846;
+
+/// Degrees to radians.
+constexpr double radians(double degrees) { return degrees * (kPi / 180); }
+
+/// One report. speed and heading are absent when the application does not know them.
+struct Report {
+  double at_s = 0;
+  double lat = 0;
+  double lon = 0;
+  std::optional<double> speed_mps;
+  std::optional<double> heading_deg;
+};
+
+/// Constant-velocity filter in metres east (x) and north (y) of an anchor. Both axes share one covariance because
+/// noise is the same in every direction.
+struct KalmanState {
+  double anchor_lat = 0;
+  double anchor_lon = 0;
+  double x = 0, y = 0, vx = 0, vy = 0;
+  double p_pos = 0, p_cross = 0, p_vel = 0;  // variances m², m²/s, (m/s)²
+  double at_s = 0;
+  uint32_t resets = 0;
+  uint32_t updates = 0;  // since the last reset; 0: no state
+};
+
+/// Detects a client that does not move: the place it has not left, and since when.
+struct StayState {
+  double lat = 0;
+  double lon = 0;
+  double since_s = 0;
+};
+
+/// Why a report was refused. Values index counters in shared memory: append only.
+enum class Refusal : uint8_t { late, future, duplicate, too_fast };
+constexpr int kRefusalCount = 4;
+const char *refusal_name(Refusal refusal);
+
+struct Motion {
+  double at_s = 0;  // of the last accepted report; 0: none yet
+  double lat = 0;
+  double lon = 0;
+  double speed_mps = 0;     // reported, else derived
+  double heading_deg = -1;  // reported, else derived; -1: unknown (too slow to tell)
+  double interval_s = 0;    // moving average of the time between reports; 0: unknown
+  double pace_mps = 0;      // moving average of the speed over some minutes
+  double session_s = 0;     // when the present run of reports began
+  KalmanState kalman;
+  StayState stay;
+  NodeId serving = kNoNode;    // node that took the last report
+  double serving_since_s = 0;  // first report on that node
+  uint64_t reports = 0;
+};
+static_assert(std::is_trivially_copyable_v<Motion> && sizeof(Motion) <= 1024);
+
+/// Bytes for the table `motion`, versioned; decode fails closed on anything else than what encode made.
+std::string encode(const Motion &motion);
+Result<Motion> decode_motion(std::string_view bytes);
+
+/// Metres between two positions near each other (flat earth; right to a percent within 200 km, wraps at 180°).
+inline double distance_m(double lat1, double lon1, double lat2, double lon2) {
+  double dlon = std::remainder(lon2 - lon1, 360.0);
+  double dx = dlon * std::cos(radians((lat1 + lat2) / 2)), dy = lat2 - lat1;
+  return kMetresPerDegree * std::hypot(dx, dy);
+}
+
+}  // namespace vectorshard::telemetry
