@@ -1,0 +1,66 @@
+// The Store port: an object store as the tier stage sees it. Objects are immutable and named by their content, so
+// putting one twice is harmless; a put that returned success is durable. Nothing here may hold a whole object in memory.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.hpp"
+
+namespace vectorshard::store {
+
+/// Where the bytes of an object come from, in order.
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+  /// Up to `max` next bytes into `out`; 0 at the end.
+  virtual Result<size_t> read(char *out, size_t max) = 0;
+};
+
+/// Where the bytes of an object go, in order.
+class ByteSink {
+ public:
+  virtual ~ByteSink() = default;
+  virtual Result<void> write(std::string_view bytes) = 0;
+};
+
+/// An object in a store. age_s: seconds since it was written, by the store's own clock.
+struct ObjectInfo {
+  std::string key;
+  int64_t bytes = 0;
+  int64_t age_s = 0;
+};
+
+/// What put() must find true of the bytes it stored.
+struct ObjectContent {
+  int64_t bytes = 0;
+  std::string sha256;  // lower-case hex
+};
+
+/// Most keys that list() gives at once.
+constexpr size_t kListMax = 1000;
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  /// Stores an object durably. Idempotent for the same content; errors: conflict (another content has this key),
+  /// no_space, denied, io, corrupt (the source did not give `content`).
+  virtual Result<void> put(const std::string &key, ByteSource &source, const ObjectContent &content) = 0;
+  /// The whole object. Errors: not_found, denied, io.
+  virtual Result<void> get(const std::string &key, ByteSink &sink) = 0;
+  /// `length` bytes from `offset` (fewer at the object's end).
+  virtual Result<std::string> get_range(const std::string &key, int64_t offset, size_t length) = 0;
+  virtual Result<ObjectInfo> head(const std::string &key) = 0;
+  /// Removing what is not there succeeds.
+  virtual Result<void> remove(const std::string &key) = 0;
+  /// Objects directly under the folder `prefix` with keys after `after`, sorted, at most kListMax.
+  virtual Result<std::vector<ObjectInfo>> list(const std::string &prefix, const std::string &after) = 0;
+  /// A local path under which the object can be read at once, or empty when it must be fetched.
+  virtual std::string local_path(const std::string &key) const = 0;
+};
+
+/// Keys are relative paths of letters, digits, '-', '_', '.' with '/' between non-empty parts, none of them "." or "..".
+bool valid_key(std::string_view key);
+
+}  // namespace vectorshard::store

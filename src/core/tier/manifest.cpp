@@ -1,0 +1,104 @@
+// Manifest types: see types.hpp.
+#include <array>
+#include <cstdio>
+
+#include "core/tier/types.hpp"
+
+namespace vectorshard::tier {
+
+namespace {
+
+constexpr size_t kZoneTextMax = 64;
+constexpr std::array<const char *, 13> kNames = {"boolean", "int2",  "int4", "int8",      "float4",      "float8", "text",
+                                                 "bytes",   "date",  "timestamp", "timestamptz", "output", "send"};
+
+bool ordered_number(CellKind k) {
+  switch (k) {
+    case CellKind::int2:
+    case CellKind::int4:
+    case CellKind::int8:
+    case CellKind::date:
+    case CellKind::timestamp:
+    case CellKind::timestamptz: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+const char *cell_kind_name(CellKind kind) { return kNames[static_cast<size_t>(kind)]; }
+
+std::optional<CellKind> cell_kind_of(std::string_view name) {
+  for (size_t i = 0; i < kNames.size(); i++)
+    if (name == kNames[i]) return static_cast<CellKind>(i);
+  return std::nullopt;
+}
+
+bool is_string(CellKind kind) {
+  return kind == CellKind::text || kind == CellKind::bytes || kind == CellKind::output || kind == CellKind::send;
+}
+
+void ZoneMap::add(size_t column, const Cell &cell) {
+  Zone &z = zones_[column];
+  if (cell.null) {
+    z.nulls++;
+    return;
+  }
+  if (ordered_number(columns_[column].kind)) {
+    if (!z.has_range || cell.number < z.min_number) z.min_number = cell.number;
+    if (!z.has_range || cell.number > z.max_number) z.max_number = cell.number;
+    z.has_range = true;
+  } else if (columns_[column].kind == CellKind::text && z.text_usable) {
+    if (cell.bytes.size() > kZoneTextMax) {
+      z.text_usable = z.has_range = false;
+      return;
+    }
+    if (!z.has_range || cell.bytes < z.min_text) z.min_text = cell.bytes;
+    if (!z.has_range || cell.bytes > z.max_text) z.max_text = cell.bytes;
+    z.has_range = true;
+  }
+}
+
+std::string ZoneMap::json() const {
+  std::string out = "{";
+  for (size_t i = 0; i < zones_.size(); i++) {
+    const Zone &z = zones_[i];
+    if (i) out += ", ";
+    out += json_string(columns_[i].name) + ": {\"nulls\": " + std::to_string(z.nulls);
+    if (z.has_range && columns_[i].kind == CellKind::text)
+      out += ", \"min\": " + json_string(z.min_text) + ", \"max\": " + json_string(z.max_text);
+    else if (z.has_range)
+      out += ", \"min\": " + std::to_string(z.min_number) + ", \"max\": " + std::to_string(z.max_number);
+    out += "}";
+  }
+  return out + "}";
+}
+
+std::string columns_json(const std::vector<ManifestColumn> &columns) {
+  std::string out = "[";
+  for (const ManifestColumn &c : columns) {
+    if (out.size() > 1) out += ", ";
+    out += "{\"name\": " + json_string(c.name) + ", \"type\": " + json_string(c.type) +
+           ", \"attnum\": " + std::to_string(c.attnum) + ", \"kind\": \"" + cell_kind_name(c.kind) + "\"}";
+  }
+  return out + "]";
+}
+
+std::string json_string(std::string_view s) {
+  std::string out = "\"";
+  for (char c : s) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      char b[8];
+      snprintf(b, sizeof b, "\\u%04x", c);
+      out += b;
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+}  // namespace vectorshard::tier

@@ -1,0 +1,74 @@
+// What a segment's manifest says: how each column is stored, what the rows hash to, the range of values. Plain data
+// and its JSON form (docs/formats/segment.md); the JSON is read back by PostgreSQL, so only writing is here.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vectorshard::tier {
+
+/// How a column's values lie in the segment. Names as in the manifest: see cell_kind_name.
+enum class CellKind : uint8_t {
+  boolean,
+  int2,
+  int4,
+  int8,
+  float4,
+  float8,
+  text,         // the string itself
+  bytes,        // the byte string itself
+  date,         // days
+  timestamp,    // microseconds, no zone
+  timestamptz,  // microseconds, UTC
+  output,       // the type's output text under fixed settings
+  send,         // the type's binary send bytes
+};
+const char *cell_kind_name(CellKind kind);
+std::optional<CellKind> cell_kind_of(std::string_view name);
+/// True for kinds whose cell is a byte string (text, bytes, output, send).
+bool is_string(CellKind kind);
+
+/// A value as it lies in a segment. Integers, dates, times: `number` in PostgreSQL's own scale; floats: their bits.
+struct Cell {
+  bool null = true;
+  int64_t number = 0;
+  std::string_view bytes;
+};
+
+struct ManifestColumn {
+  std::string name;
+  std::string type;  // format_type() with modifiers
+  int attnum = 0;
+  CellKind kind = CellKind::send;
+};
+
+/// The range of a column's values: numbers of integer, date and time columns; short strings of text columns.
+struct Zone {
+  int64_t nulls = 0;
+  bool has_range = false;
+  int64_t min_number = 0, max_number = 0;
+  std::string min_text, max_text;
+  bool text_usable = true;  // false: a string was too long to keep
+};
+
+/// Collects the zones of a segment while it is written.
+class ZoneMap {
+ public:
+  explicit ZoneMap(const std::vector<ManifestColumn> &columns) : columns_(columns), zones_(columns.size()) {}
+  void add(size_t column, const Cell &cell);
+  const std::vector<Zone> &zones() const { return zones_; }
+  std::string json() const;
+
+ private:
+  std::vector<ManifestColumn> columns_;
+  std::vector<Zone> zones_;
+};
+
+std::string columns_json(const std::vector<ManifestColumn> &columns);
+/// A JSON string literal, with quotes. Bytes that are not UTF-8 must not come here.
+std::string json_string(std::string_view s);
+
+}  // namespace vectorshard::tier
