@@ -3,6 +3,7 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/fabric/init.hpp"
+#include "pg/place/api.hpp"
 
 extern "C" {
 #include "fmgr.h"
@@ -18,6 +19,7 @@ using namespace vectorshard;
 void _PG_init(void) {
   bridge::guc::define();
   if (!process_shared_preload_libraries_in_progress) return;
+  place::init_holder();
   bridge::install_shmem_hooks();
   fabric::init();
 }

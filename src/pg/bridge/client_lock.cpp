@@ -32,5 +32,9 @@ bool acquire(std::string_view client, LOCKMODE mode, bool dont_wait) {
 void lock_client_shared(std::string_view client) { acquire(client, ShareLock, false); }
 bool try_lock_client(std::string_view client) { return acquire(client, ExclusiveLock, true); }
 void lock_client(std::string_view client) { acquire(client, ExclusiveLock, false); }
+bool holds_client_shared(std::string_view client) {
+  LOCKTAG tag = tag_of(client);
+  return LockHeldByMe(&tag, ShareLock);
+}
 
 }  // namespace vectorshard::bridge

@@ -11,5 +11,7 @@ void lock_client_shared(std::string_view client);
 bool try_lock_client(std::string_view client);
 /// Exclusive, waits.
 void lock_client(std::string_view client);
+/// True if this backend's transaction holds the shared lock: it has an open forwarded write of the client.
+bool holds_client_shared(std::string_view client);
 
 }  // namespace vectorshard::bridge

@@ -16,4 +16,11 @@ void note_missed_access(std::string_view client) noexcept;
 /// fresh snapshot sees the client resident (or, for a birth, this transaction itself has made it so).
 void require_resident(std::string_view client);
 
+/// Wall-clock milliseconds a copy from `node` to this node took lately (moving average, announce to commit); 0: not
+/// measured yet. The planner's lead time.
+double copy_time_ms(NodeId node);
+
+/// Registers the holder's shared region. Called once, from the postmaster's library load.
+void init_holder();
+
 }  // namespace vectorshard::place

@@ -1,0 +1,195 @@
+// The holder worker's queue in shared memory: see holder_queue.hpp.
+#include "pg/place/holder_queue.hpp"
+
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/place/api.hpp"
+extern "C" {
+#include "pgstat.h"
+#include "storage/condition_variable.h"
+#include "storage/lwlock.h"
+#include "utils/timestamp.h"
+}
+
+namespace vectorshard::place {
+
+namespace {
+
+constexpr int kSlots = 512;
+// Weight of the newest copy in the moving average: about the last ten count.
+constexpr double kNewest = 0.2;
+
+struct Slot {
+  RequestKind kind;
+  RequestState state;
+  bool birth_without_core;
+  uint8_t client_bytes;
+  char client[kMaxClientBytes + 1];
+  TimestampTz until;
+  int sqlstate;
+  char message[256];
+  char detail[512];
+  char hint[256];
+};
+
+struct Region {
+  LWLock lock;
+  ConditionVariable ended;
+  Slot slots[kSlots];
+  double copy_ms[kNodeMax + 1];
+};
+
+Region *region = nullptr;
+void *region_memory = nullptr;
+
+size_t region_size() { return sizeof(Region); }
+
+void init_region(void *memory) {
+  auto *r = static_cast<Region *>(memory);
+  LWLockInitialize(&r->lock, LWLockNewTrancheId());
+  ConditionVariableInit(&r->ended);
+}
+
+Region *the_region() {
+  bridge::require_preloaded();
+  if (!region) region = static_cast<Region *>(region_memory);
+  return region;
+}
+
+/// The lock of the region; released at scope end. Nothing inside may ereport.
+class Locked {
+ public:
+  explicit Locked(LWLockMode mode) : lock_(&the_region()->lock) { LWLockAcquire(lock_, mode); }
+  ~Locked() { LWLockRelease(lock_); }
+  Locked(const Locked &) = delete;
+  Locked &operator=(const Locked &) = delete;
+
+ private:
+  LWLock *lock_;
+};
+
+Slot *find(RequestKind kind, std::string_view client) {
+  for (Slot &s : region->slots)
+    if (s.state != RequestState::free && s.kind == kind && std::string_view(s.client, s.client_bytes) == client)
+      return &s;
+  return nullptr;
+}
+
+Slot *free_slot(TimestampTz now) {
+  for (Slot &s : region->slots)
+    if (s.state == RequestState::free || (s.state != RequestState::working && s.until < now)) return &s;
+  return nullptr;
+}
+
+void broadcast() {
+  bridge::pg_call([] { ConditionVariableBroadcast(&region->ended); });
+}
+
+}  // namespace
+
+void register_holder_queue() {
+  bridge::register_region({"vectorshard holder queue", region_size, init_region, &region_memory});
+}
+
+bool ask(const Request &request, TimestampTz until) {
+  {
+    Locked locked(LW_EXCLUSIVE);
+    Slot *s = find(request.kind, request.client);
+    if (!s) {
+      s = free_slot(GetCurrentTimestamp());
+      if (!s) return false;
+      *s = Slot{};
+      s->kind = request.kind;
+      s->client_bytes = static_cast<uint8_t>(request.client.size());
+      memcpy(s->client, request.client.data(), request.client.size());
+    }
+    if (s->state != RequestState::working) s->state = RequestState::wanted;
+    s->birth_without_core |= request.birth_without_core;
+    s->until = Max(s->until, until);
+  }
+  bridge::wake(bridge::kHolder);
+  return true;
+}
+
+std::optional<Outcome> outcome(RequestKind kind, std::string_view client) {
+  Locked locked(LW_SHARED);
+  Slot *s = find(kind, client);
+  if (!s) return std::nullopt;
+  return Outcome{s->state, s->sqlstate, s->message, s->detail, s->hint};
+}
+
+void wait_for_outcome(long ms) {
+  the_region();
+  bridge::pg_call([&] {
+    ConditionVariableTimedSleep(&region->ended, ms, PG_WAIT_EXTENSION);
+    ConditionVariableCancelSleep();
+  });
+}
+
+std::vector<Request> take_requests(const std::set<std::string, std::less<>> &in_flight) {
+  std::vector<Request> out;
+  TimestampTz now = GetCurrentTimestamp();
+  Locked locked(LW_EXCLUSIVE);
+  for (Slot &s : region->slots) {
+    if (s.state == RequestState::free) continue;
+    if (s.until < now) s.state = RequestState::free;
+    std::string_view client(s.client, s.client_bytes);
+    bool lost = s.state == RequestState::working && !in_flight.contains(client);
+    if (s.state != RequestState::wanted && !lost) continue;
+    out.push_back({s.kind, std::string(client), s.birth_without_core});
+    s.state = RequestState::working;
+  }
+  return out;
+}
+
+void put_back(RequestKind kind, std::string_view client) {
+  Locked locked(LW_EXCLUSIVE);
+  if (Slot *s = find(kind, client)) s->state = RequestState::wanted;
+}
+
+void finish(RequestKind kind, std::string_view client) {
+  {
+    Locked locked(LW_EXCLUSIVE);
+    Slot *s = find(kind, client);
+    if (!s) return;
+    // The asker of a copy sees the residency itself; that of an eviction reads the outcome.
+    s->state = kind == RequestKind::copy ? RequestState::free : RequestState::done;
+  }
+  broadcast();
+}
+
+void finish_failed(RequestKind kind, std::string_view client, int sqlstate, const Error &why) {
+  {
+    Locked locked(LW_EXCLUSIVE);
+    Slot *s = find(kind, client);
+    if (!s) return;
+    s->state = RequestState::failed;
+    s->sqlstate = sqlstate;
+    strlcpy(s->message, why.message.c_str(), sizeof s->message);
+    strlcpy(s->detail, why.detail.c_str(), sizeof s->detail);
+    strlcpy(s->hint, why.hint.c_str(), sizeof s->hint);
+  }
+  broadcast();
+}
+
+bool copies_wanted() {
+  Locked locked(LW_SHARED);
+  for (const Slot &s : region->slots)
+    if (s.state == RequestState::wanted && s.kind == RequestKind::copy) return true;
+  return false;
+}
+
+void note_copy_time(NodeId home, double ms) {
+  if (home < 1 || home > kNodeMax) return;
+  Locked locked(LW_EXCLUSIVE);
+  double &average = region->copy_ms[home];
+  average = average > 0 ? average + kNewest * (ms - average) : ms;
+}
+
+double copy_time_ms(NodeId node) {
+  if (node < 1 || node > kNodeMax) return 0;
+  Locked locked(LW_SHARED);
+  return region->copy_ms[node];
+}
+
+}  // namespace vectorshard::place
