@@ -52,7 +52,7 @@ constexpr const char *kTablesQuery = R"(
    WHERE c.relkind = 'r'
      AND (EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'zz_vectorshard_before')
           OR (n.nspname = 'vectorshard' AND c.relname = 'tombstone'))
-   ORDER BY 4 DESC, 3 COLLATE "C")";
+   ORDER BY 4 DESC, 3)";
 
 constexpr const char *kColumnsQuery = R"(
   SELECT a.attrelid::int8, a.attname, a.attnum, a.atttypid::int8, a.atttypmod, format_type(a.atttypid, a.atttypmod)
