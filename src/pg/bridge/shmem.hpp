@@ -25,6 +25,9 @@ struct Shared {
   // Version clock (pg/apply/clock.cpp).
   pg_atomic_uint64 clock_high_water;  // largest version given or seen
   pg_atomic_uint64 clock_bound;       // versions up to here are covered by the file on disk
+  pg_atomic_uint32 clock_refused;     // 1: peers found our clock too far off (ship's handshake): nothing is stamped
+  // Moves on after each tombstone is stamped or received: an INSERT that saw none since need not look for one.
+  pg_atomic_uint64 tombstone_epoch;
   // Moves on whenever a client starts leaving this node: writers that checked residency before check again.
   pg_atomic_uint64 eviction_epoch;
   // Moves on whenever enrolled tables or nodes change: caches keyed by it are stale.

@@ -1,0 +1,12 @@
+// What must happen when the current transaction commits, and only then: workers woken, caches told.
+#pragma once
+#include "pg/bridge/shmem.hpp"
+
+namespace vectorshard::apply {
+
+/// Wakes `worker` after the commit of this transaction.
+void wake_at_commit(bridge::Worker worker);
+/// Moves the catalog epoch now (for this session) and again after the commit (for the others).
+void catalog_changed();
+
+}  // namespace vectorshard::apply

@@ -1,0 +1,98 @@
+// The fence: see fence.hpp. Correct because of an order: the writer takes the table's lock, then reads the eviction
+// epoch, then residency under a fresh snapshot; make_leave commits `leaving`, then moves the epoch, then waits for the
+// holders of the lock. What a rolled-back savepoint brought must not be believed, so its end empties the memory.
+#include "pg/apply/fence.hpp"
+
+#include "pg/apply/api.hpp"
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/place/api.hpp"
+extern "C" {
+#include "access/xact.h"
+#include "storage/proc.h"
+}
+
+namespace vectorshard::place {
+// Until the place stage is linked in, an unknown client is an error of its own.
+[[gnu::weak]] void require_resident(std::string_view client);
+}  // namespace vectorshard::place
+
+namespace vectorshard::apply {
+
+namespace {
+
+struct Hash {
+  using is_transparent = void;
+  size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+};
+
+/// The clients that this transaction has found resident, as of one eviction epoch.
+struct Passed {
+  LocalTransactionId transaction = InvalidLocalTransactionId;
+  uint64 epoch = 0;
+  std::string last;
+  bool any = false;
+  std::unordered_set<std::string, Hash, std::equal_to<>> clients;
+
+  void clear() {
+    any = false;
+    clients.clear();
+  }
+};
+
+Passed &passed() {
+  static Passed p;
+  return p;
+}
+
+void on_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
+  if (event == SUBXACT_EVENT_ABORT_SUB) passed().clear();
+}
+
+[[noreturn]] void raise_leaving(std::string_view client) {
+  bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE, "client \"" + std::string(client) + "\" is leaving this node",
+                         "Its rows are being removed from here; they stay at its home.", "Retry the transaction.");
+}
+
+[[noreturn]] void raise_absent(std::string_view client) {
+  bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE,
+                         "client \"" + std::string(client) + "\" is not resident on this node any more",
+                         "Its rows left this node while the statement ran.", "Retry the transaction.");
+}
+
+void check(std::string_view client, bool may_fetch) {
+  Residency r = residency_now(client);
+  if (!r.resident && may_fetch) {
+    if (!place::require_resident)
+      bridge::raise({Errc::unavailable, "client \"" + std::string(client) + "\" is not resident on this node", {}, {}});
+    place::require_resident(client);
+    bridge::pg_call([] { CommandCounterIncrement(); });
+    r = residency_now(client);
+  }
+  if (!r.resident) raise_absent(client);
+  if (r.leaving) raise_leaving(client);
+}
+
+}  // namespace
+
+void fence(std::string_view client, bool may_fetch) {
+  Passed &p = passed();
+  uint64 epoch = pg_atomic_read_u64(&bridge::shared()->eviction_epoch);
+  if (p.transaction != MyProc->lxid || p.epoch != epoch) {
+    static bool hooked = false;
+    if (!hooked) bridge::pg_call([] { RegisterSubXactCallback(on_subtransaction, nullptr); });
+    hooked = true;
+    p.clear();
+    p.transaction = MyProc->lxid;
+    p.epoch = epoch;
+  }
+  if (p.any && p.last == client) return;
+  if (p.clients.find(client) == p.clients.end()) {
+    check(client, may_fetch);
+    p.clients.emplace(client);
+  }
+  p.last = client;
+  p.any = true;
+}
+
+}  // namespace vectorshard::apply

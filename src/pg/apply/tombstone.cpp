@@ -1,0 +1,116 @@
+// Tombstones: see tombstone.hpp. Written with the rights of the extension's owner, whoever deletes; in the transaction
+// of the delete. collect_tombstones() is the only place that removes any, and it never ships.
+#include "core/base/version.hpp"
+#include "pg/apply/tombstone.hpp"
+#include "pg/apply/lookup.hpp"
+#include "pg/apply/scopes.hpp"
+#include "pg/bridge/export.hpp"
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+extern "C" {
+#include "catalog/pg_collation.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace vectorshard::apply {
+
+namespace {
+
+constexpr AttrNumber kVersion = 4;
+constexpr int64_t kUnixToPgEpochMs = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000);
+
+FabricIndex tombstone_index{"tombstone", "tombstone_pkey"};
+
+constexpr const char *kWrite = R"(
+  INSERT INTO vectorshard.tombstone AS t (table_name, key, client, _version) VALUES ($1, $2, $3, $4)
+  ON CONFLICT (table_name, key) DO UPDATE
+    SET client = excluded.client, _version = excluded._version, deleted_at = excluded.deleted_at
+    WHERE t._version < excluded._version)";
+
+// Both bounds: what arrived late stays a full retention time here, and the horizon goes by version alone.
+constexpr const char *kCollect = "DELETE FROM vectorshard.tombstone WHERE deleted_at < $1 AND _version < $2";
+// Beaten writes are kept as long as tombstones; dead letters until they are merged.
+constexpr const char *kForget = "DELETE FROM vectorshard.conflict WHERE at < $1 AND (kind = 'beaten' OR resolved < $1)";
+
+void text_key(ScanKey key, AttrNumber column, RegProcedure equal, Datum value) {
+  ScanKeyEntryInitialize(key, 0, column, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, equal, value);
+}
+
+Datum text_datum(std::string_view s) {
+  return PointerGetDatum(cstring_to_text_with_len(s.data(), static_cast<int>(s.size())));
+}
+
+template <class F>
+auto with_fresh_snapshot(F &&f) {
+  Snapshot snapshot = bridge::pg_call([] { return RegisterSnapshot(GetLatestSnapshot()); });
+  auto out = f(snapshot);
+  bridge::pg_call([&] { UnregisterSnapshot(snapshot); });
+  return out;
+}
+
+}  // namespace
+
+Version tombstone_under(Snapshot snapshot, const std::string &table, const std::vector<std::string> &key) {
+  Datum array = bridge::p_text_array(key).value;
+  return bridge::pg_call([&] {
+    Version found = 0;
+    ScanKeyData keys[2];
+    text_key(&keys[0], 1, F_TEXTEQ, text_datum(table));
+    text_key(&keys[1], 2, F_ARRAY_EQ, array);
+    lookup(tombstone_index, snapshot, keys, 2, [&](TupleTableSlot *slot) {
+      bool isnull;
+      found = DatumGetInt64(slot_getattr(slot, kVersion, &isnull));
+    });
+    return found;
+  });
+}
+
+Version tombstone_now(const std::string &table, const std::vector<std::string> &key) {
+  return with_fresh_snapshot([&](Snapshot s) { return tombstone_under(s, table, key); });
+}
+
+bool any_tombstone(const std::string &table) {
+  return with_fresh_snapshot([&](Snapshot s) {
+    return bridge::pg_call([&] {
+      bool found = false;
+      ScanKeyData keys[1];
+      text_key(&keys[0], 1, F_TEXTEQ, text_datum(table));
+      lookup(tombstone_index, s, keys, 1, [&](TupleTableSlot *) { found = true; });
+      return found;
+    });
+  });
+}
+
+void write_tombstone(const std::string &table, const std::vector<std::string> &key, std::string_view client,
+                     Version version) {
+  UserScope owner(extension_owner(), false);
+  bridge::Spi spi;
+  spi.execute(kWrite, {bridge::p_text(table), bridge::p_text_array(key), bridge::p_text(client),
+                       bridge::p_int8(version)});
+}
+
+Version tombstone_horizon() {
+  int64_t now_ms = GetCurrentTimestamp() / 1000 + kUnixToPgEpochMs;
+  return version_at_unix_ms(now_ms - int64_t{bridge::guc::tombstone_retention_s} * 1000, kNodeMax);
+}
+
+uint64 tombstone_epoch() { return pg_atomic_read_u64(&bridge::shared()->tombstone_epoch); }
+void bump_tombstone_epoch() { pg_atomic_fetch_add_u64(&bridge::shared()->tombstone_epoch, 1); }
+
+VECTORSHARD_FUNCTION(vectorshard_collect_tombstones) {
+  return bridge::entry([&]() -> Datum {
+    TimestampTz before = GetCurrentTimestamp() - int64_t{bridge::guc::tombstone_retention_s} * USECS_PER_SEC;
+    HiddenScope hidden;
+    bridge::Spi spi;
+    spi.execute(kForget, {bridge::p_timestamptz(before)});
+    uint64 n = spi.execute(kCollect, {bridge::p_timestamptz(before), bridge::p_int8(tombstone_horizon())});
+    return Int64GetDatum(static_cast<int64>(n));
+  });
+}
+
+}  // namespace vectorshard::apply
