@@ -89,7 +89,8 @@ bool running(Worker which) {
   return there;
 }
 
-void start(const Known &known, Oid database) {
+/// The worker's slot; null: it could not be registered.
+BackgroundWorkerHandle *start(const Known &known, Oid database) {
   BackgroundWorker worker;
   memset(&worker, 0, sizeof worker);
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -100,10 +101,14 @@ void start(const Known &known, Oid database) {
   strlcpy(worker.bgw_function_name, known.entry, sizeof worker.bgw_function_name);
   strlcpy(worker.bgw_name, known.name, sizeof worker.bgw_name);
   strlcpy(worker.bgw_type, known.name, sizeof worker.bgw_type);
-  BackgroundWorkerHandle *handle;
-  if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+  BackgroundWorkerHandle *handle = nullptr;
+  MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
+  bool registered = RegisterDynamicBackgroundWorker(&worker, &handle);
+  MemoryContextSwitchTo(before);
+  if (!registered)
     ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("could not start %s", known.name),
                       errhint("Raise max_worker_processes.")));
+  return handle;
 }
 
 }  // namespace
@@ -122,13 +127,14 @@ void run_worker(const WorkerSpec &spec) {
 }
 
 void start_workers(Oid database) {
-  static TimestampTz asked[kWorkerCount];
+  // A slot that is not stopped runs, or will be started again by the postmaster after a failure.
+  static BackgroundWorkerHandle *slot[kWorkerCount];
   for (const Known &known : kKnown) {
-    if (running(known.which)) continue;
-    // A worker that was just registered may not have set its latch yet.
-    if (!TimestampDifferenceExceeds(asked[known.which], GetCurrentTimestamp(), 15000)) continue;
-    asked[known.which] = GetCurrentTimestamp();
-    start(known, database);
+    BackgroundWorkerHandle *&handle = slot[known.which];
+    pid_t pid;
+    if (running(known.which) || (handle && GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)) continue;
+    if (handle) pfree(handle);
+    handle = start(known, database);
   }
 }
 
