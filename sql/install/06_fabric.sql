@@ -1,1 +1,241 @@
--- 06_fabric
+-- Identity, founding a fabric, removing a node, the view nodes. join_fabric and register_node: src/pg/fabric/join.cpp.
+-- Enrolling tables: 07_enrol.sql.
+
+CREATE OR REPLACE FUNCTION vectorshard.self_node() RETURNS int
+  LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_self_node';
+COMMENT ON FUNCTION vectorshard.self_node() IS 'number of this node, 0 if this database is not a member of a fabric';
+
+CREATE OR REPLACE FUNCTION vectorshard.boot_uuid() RETURNS uuid
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_boot_uuid';
+COMMENT ON FUNCTION vectorshard.boot_uuid() IS 'internal: the uuid a node number is bound to; made and written to disk if there is none';
+REVOKE ALL ON FUNCTION vectorshard.boot_uuid() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.adopt_identity(node int, incarnation bigint) RETURNS void
+  LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_adopt_identity';
+COMMENT ON FUNCTION vectorshard.adopt_identity(int, bigint) IS 'internal: at commit, writes the boot record and starts the workers';
+REVOKE ALL ON FUNCTION vectorshard.adopt_identity(int, bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.bump_catalog_epoch() RETURNS void
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_bump_catalog_epoch';
+COMMENT ON FUNCTION vectorshard.bump_catalog_epoch() IS 'internal: at commit, makes caches of nodes and tables stale and wakes the workers';
+REVOKE ALL ON FUNCTION vectorshard.bump_catalog_epoch() FROM PUBLIC;
+
+-- A version by the wall clock alone: for the rows that are written before this node has an identity and a clock.
+CREATE OR REPLACE FUNCTION vectorshard.first_version(node int) RETURNS bigint
+  LANGUAGE sql VOLATILE PARALLEL SAFE
+  RETURN ((extract(epoch FROM clock_timestamp()) * 1000)::bigint - 1577836800000) << 22 | node;
+COMMENT ON FUNCTION vectorshard.first_version(int) IS 'internal: a version before the clock of a new node runs';
+REVOKE ALL ON FUNCTION vectorshard.first_version(int) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.next_id() RETURNS bigint
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE AS 'SELECT vectorshard.next_version()';
+COMMENT ON FUNCTION vectorshard.next_id() IS 'a number that no other call on any node gives: for keys, instead of sequences';
+
+-- Why a place is not one on Earth, or null. PostGIS may lie in any schema: these bodies are bound now.
+CREATE OR REPLACE FUNCTION vectorshard.bad_location(location geometry) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN CASE
+    WHEN location IS NULL THEN 'It is null.'
+    WHEN GeometryType(location) <> 'POINT' OR ST_IsEmpty(location) THEN pg_catalog.format('It is a %s, not a point.', GeometryType(location))
+    WHEN ST_SRID(location) <> 4326 THEN pg_catalog.format('Its SRID is %s, not 4326.', ST_SRID(location))
+    WHEN NOT (ST_X(location) BETWEEN -180 AND 180 AND ST_Y(location) BETWEEN -90 AND 90)
+      THEN pg_catalog.format('Longitude %s, latitude %s are not on Earth.', ST_X(location), ST_Y(location))
+  END;
+REVOKE ALL ON FUNCTION vectorshard.bad_location(geometry) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.bad_coverage(coverage geometry) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN CASE
+    WHEN coverage IS NULL THEN NULL
+    WHEN GeometryType(coverage) NOT IN ('POLYGON', 'MULTIPOLYGON') OR ST_IsEmpty(coverage)
+      THEN pg_catalog.format('It is a %s, not an area.', GeometryType(coverage))
+    WHEN ST_SRID(coverage) <> 4326 THEN pg_catalog.format('Its SRID is %s, not 4326.', ST_SRID(coverage))
+    WHEN NOT ST_IsValid(coverage) THEN 'It is not a valid geometry.'
+    WHEN ST_XMin(coverage) < -180 OR ST_XMax(coverage) > 180 OR ST_YMin(coverage) < -90 OR ST_YMax(coverage) > 90
+      THEN 'It reaches beyond longitude 180 or latitude 90.'
+  END;
+REVOKE ALL ON FUNCTION vectorshard.bad_coverage(geometry) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.check_new_member(node_name text, location_problem text, coverage_problem text)
+  RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  PERFORM vectorshard.boot_uuid();  -- raises if the library is not preloaded or another database is the member
+  IF vectorshard.self_node() <> 0 AND EXISTS (SELECT FROM vectorshard.node n WHERE n.uuid = vectorshard.boot_uuid()) THEN
+    RAISE EXCEPTION 'this database is already a member of a fabric' USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      DETAIL = format('It is node %s.', vectorshard.self_node()),
+      HINT = 'Look at the view vectorshard.nodes.';
+  END IF;
+  IF EXISTS (SELECT FROM vectorshard.node) THEN
+    RAISE EXCEPTION 'this database holds the tables of a fabric that it is not a member of' USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      DETAIL = 'It was restored from a dump, or its boot record is lost.',
+      HINT = 'DROP EXTENSION vectorshard CASCADE, CREATE EXTENSION vectorshard, then join_fabric().';
+  END IF;
+  IF current_setting('wal_level') <> 'logical' THEN
+    RAISE EXCEPTION 'wal_level is not logical' USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      DETAIL = format('It is %s; changes are shipped by logical decoding.', current_setting('wal_level')),
+      HINT = 'ALTER SYSTEM SET wal_level = logical, then restart the server.';
+  END IF;
+  IF coalesce(node_name, '') = '' OR length(node_name) > 63 THEN
+    RAISE EXCEPTION 'a node needs a name of 1 to 63 characters' USING
+      ERRCODE = 'invalid_parameter_value', DETAIL = format('Given: %L.', node_name), HINT = 'Give a short name that is unique in the fabric.';
+  END IF;
+  IF location_problem IS NOT NULL THEN
+    RAISE EXCEPTION 'the location of a node must be a point in longitude and latitude' USING
+      ERRCODE = 'invalid_parameter_value', DETAIL = location_problem,
+      HINT = 'Give ST_SetSRID(ST_MakePoint(longitude, latitude), 4326).';
+  END IF;
+  IF coverage_problem IS NOT NULL THEN
+    RAISE EXCEPTION 'the coverage of a node must be an area in longitude and latitude' USING
+      ERRCODE = 'invalid_parameter_value', DETAIL = coverage_problem,
+      HINT = 'Give a polygon or multipolygon with SRID 4326, or leave it out: the area nearest to the node.';
+  END IF;
+END $$;
+REVOKE ALL ON FUNCTION vectorshard.check_new_member(text, text, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.parse_address(address text, OUT host text, OUT port int, OUT dbname text)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  item text;
+  part text[];
+BEGIN
+  host := split_part(replace(current_setting('listen_addresses'), ' ', ''), ',', 1);
+  IF host IN ('', '*', '0.0.0.0', '::', 'localhost') THEN host := '127.0.0.1'; END IF;
+  port := current_setting('port')::int;
+  dbname := current_database();
+  FOREACH item IN ARRAY regexp_split_to_array(btrim(coalesce(address, '')), '\s+') LOOP
+    CONTINUE WHEN item = '';
+    part := regexp_match(item, '^(host|port|dbname)=(.+)$');
+    IF part IS NULL OR (part[1] = 'port' AND part[2] !~ '^[0-9]{1,5}$') THEN
+      RAISE EXCEPTION 'bad address of a node' USING
+        ERRCODE = 'invalid_parameter_value',
+        DETAIL = format('Only host, port and dbname may stand in it; not understood: %L.', split_part(item, '=', 1)),
+        HINT = 'Write it as ''host=node1.example port=5432 dbname=app''. User and password belong into a user mapping.';
+    END IF;
+    CASE part[1] WHEN 'host' THEN host := part[2]; WHEN 'port' THEN port := part[2]::int; ELSE dbname := part[2]; END CASE;
+  END LOOP;
+END $$;
+REVOKE ALL ON FUNCTION vectorshard.parse_address(text) FROM PUBLIC;
+
+-- What every member has: publication, triggers on the shipped tables, server fabric. Before it: the first rows.
+CREATE OR REPLACE FUNCTION vectorshard.set_up_member() RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  t text;
+BEGIN
+  CREATE PUBLICATION vectorshard FOR TABLE ONLY vectorshard.node, ONLY vectorshard.shard_table, ONLY vectorshard.client,
+    ONLY vectorshard.wish, ONLY vectorshard.holder, ONLY vectorshard.policy, ONLY vectorshard.store,
+    ONLY vectorshard.segment, ONLY vectorshard.tombstone, ONLY vectorshard.motion WITH (publish = 'insert, update');
+  FOREACH t IN ARRAY ARRAY['node', 'shard_table', 'client', 'wish', 'holder', 'policy', 'store', 'segment', 'motion'] LOOP
+    PERFORM vectorshard.attach_triggers(format('vectorshard.%I', t)::regclass);
+  END LOOP;
+  CREATE TRIGGER node_changed AFTER INSERT OR UPDATE ON vectorshard.node
+    FOR EACH ROW EXECUTE FUNCTION vectorshard.node_changed();
+  ALTER TABLE vectorshard.node ENABLE ALWAYS TRIGGER node_changed;
+  IF EXISTS (SELECT FROM pg_foreign_data_wrapper WHERE fdwname = 'vectorshard_fdw')
+     AND NOT EXISTS (SELECT FROM pg_foreign_server WHERE srvname = 'fabric') THEN
+    CREATE SERVER fabric FOREIGN DATA WRAPPER vectorshard_fdw;
+    COMMENT ON SERVER fabric IS 'vectorshard: its user mapping is how this node logs in at the others';
+  END IF;
+END $$;
+REVOKE ALL ON FUNCTION vectorshard.set_up_member() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.create_fabric(node_name text, location geometry, address text DEFAULT NULL,
+                                                     coverage geometry DEFAULT NULL) RETURNS int
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  place record;
+  version bigint := vectorshard.first_version(1);
+BEGIN
+  PERFORM vectorshard.check_new_member(node_name, vectorshard.bad_location(location), vectorshard.bad_coverage(coverage));
+  place := vectorshard.parse_address(address);
+  INSERT INTO vectorshard.node (node, name, kind, uuid, incarnation, state, registrar, host, port, dbname, location, coverage, _version)
+    VALUES (1, node_name, 'core', vectorshard.boot_uuid(), version, 'active', true, place.host, place.port, place.dbname,
+            location, coverage, version);
+  PERFORM vectorshard.set_up_member();
+  PERFORM vectorshard.adopt_identity(1, version);
+  RETURN 1;
+END $$;
+COMMENT ON FUNCTION vectorshard.create_fabric(text, geometry, text, geometry) IS
+  'makes this database the first node (core, registrar) of a new fabric';
+REVOKE ALL ON FUNCTION vectorshard.create_fabric(text, geometry, text, geometry) FROM PUBLIC;
+
+-- Whatever node hears of a new node owes it every table that all nodes hold in full: that closes the gap between the
+-- snapshot which the new node was given and the moment from which changes are sent to it.
+CREATE OR REPLACE FUNCTION vectorshard.node_changed() RETURNS trigger
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  PERFORM vectorshard.bump_catalog_epoch();
+  IF NEW.node = vectorshard.self_node() THEN RETURN NULL; END IF;
+  IF NEW.state = 'removed' THEN
+    -- Every node drops these on its own; they are stated by nobody any more.
+    DELETE FROM vectorshard.peer_debt WHERE peer = NEW.node;
+    DELETE FROM vectorshard.wish WHERE node = NEW.node OR planner = NEW.node;
+    DELETE FROM vectorshard.holder WHERE node = NEW.node;
+  ELSIF TG_OP = 'INSERT' THEN
+    INSERT INTO vectorshard.peer_debt (peer, client, table_name)
+      SELECT NEW.node, '', 'vectorshard.' || t
+        FROM unnest(ARRAY['node', 'shard_table', 'client', 'wish', 'holder', 'policy', 'store', 'segment']) t
+      UNION ALL
+      SELECT NEW.node, '', s.table_name FROM vectorshard.shard_table s WHERE s.kind = 'reference' AND s.state = 'enrolled'
+      ON CONFLICT (peer, client, table_name) DO NOTHING;
+  END IF;
+  RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION vectorshard.node_changed() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.remove_node(node_name text) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  n vectorshard.node;
+  r text;
+  homes bigint;
+BEGIN
+  PERFORM vectorshard.require_member();
+  SELECT name INTO r FROM vectorshard.node WHERE registrar AND state = 'active' AND node <> vectorshard.self_node();
+  IF r IS NOT NULL THEN
+    RAISE EXCEPTION 'only the registrar removes nodes' USING
+      ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('The registrar is node %L.', r),
+      HINT = format('Call vectorshard.remove_node(%L) there.', node_name);
+  END IF;
+  SELECT * INTO n FROM vectorshard.node WHERE name = node_name AND state = 'active' FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'node %L is not in the fabric', node_name USING
+      ERRCODE = 'undefined_object', HINT = 'Look at the view vectorshard.nodes.';
+  END IF;
+  IF n.registrar THEN
+    RAISE EXCEPTION 'the registrar cannot be removed' USING
+      ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('Node %L gives the node numbers.', node_name),
+      HINT = 'Remove the other nodes; a fabric ends with its registrar.';
+  END IF;
+  SELECT count(*) INTO homes FROM vectorshard.client WHERE home = n.node;
+  IF homes > 0 THEN
+    RAISE EXCEPTION 'node %L is the home of clients', node_name USING
+      ERRCODE = 'object_in_use', DETAIL = format('%s clients have their home there.', homes),
+      HINT = 'Their rows would be lost. Keep the node, or delete these clients'' rows first.';
+  END IF;
+  UPDATE vectorshard.node SET state = 'removed', _version = vectorshard.next_version() WHERE node = n.node;
+END $$;
+COMMENT ON FUNCTION vectorshard.remove_node(text) IS 'takes a node out of the fabric; on the registrar; its number is never used again';
+REVOKE ALL ON FUNCTION vectorshard.remove_node(text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.require_member() RETURNS void
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  IF vectorshard.self_node() = 0 THEN
+    RAISE EXCEPTION 'this database is not a member of a fabric' USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      DETAIL = 'vectorshard.self_node() is 0 until create_fabric() or join_fabric() has committed.',
+      HINT = 'Call vectorshard.create_fabric() or vectorshard.join_fabric() first, in a transaction of its own.';
+  END IF;
+END $$;
+REVOKE ALL ON FUNCTION vectorshard.require_member() FROM PUBLIC;
+
+CREATE OR REPLACE VIEW vectorshard.nodes AS
+  SELECT n.node, n.name, n.kind, n.state, n.node = vectorshard.self_node() AS is_self, n.registrar,
+         n.host, n.port, n.dbname, n.location, n.coverage,
+         (SELECT count(*) FROM vectorshard.holder h WHERE h.node = n.node AND h.state = 'live') AS clients
+    FROM vectorshard.node n;
+COMMENT ON VIEW vectorshard.nodes IS 'the nodes of the fabric, as this node knows them; clients: how many are resident there';

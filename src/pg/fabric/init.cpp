@@ -1,8 +1,13 @@
-// Registers each stage's start-up part: shared-memory regions, hooks, workers.
+// Registers each stage's start-up part: shared-memory regions, hooks, workers. One line a stage, in stage order.
+// Runs in the postmaster while it loads the library, so nothing here may connect, allocate much, or fail.
 #include "pg/fabric/init.hpp"
+
+#include "pg/fabric/launcher.hpp"
 
 namespace vectorshard::fabric {
 
-void init() {}
+void init() {
+  register_launcher();
+}
 
 }  // namespace vectorshard::fabric

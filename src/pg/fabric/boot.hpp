@@ -1,0 +1,36 @@
+// The boot record: which database of this server is the fabric member, and which node it is. A small file in the
+// data directory, because the launcher must know the database before it can read any table. It never holds anything
+// that the tables do not: a lost record means that the workers do not start, not that rows are lost.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/base/ids.hpp"
+#include "core/base/result.hpp"
+
+namespace vectorshard::fabric {
+
+struct BootRecord {
+  uint32_t database = 0;    // Oid
+  NodeId node = kNoNode;    // 0: a uuid was chosen, the node is not (yet) a member
+  std::string uuid;         // what a node number is bound to at the registrar
+  int64_t incarnation = 0;  // a version; grows when the node comes back from the past
+};
+
+/// Reads `vectorshard/boot`; nothing if there is no such file. Error: corrupt, io.
+Result<std::optional<BootRecord>> read_boot_record();
+
+/// Replaces the file by rename; file and directory are fsynced before it returns.
+Result<void> write_boot_record(const BootRecord &record);
+
+/// Puts the record into shared memory: from now on this server knows who it is.
+void adopt(const BootRecord &record) noexcept;
+
+/// Writes the record when this transaction commits and adopts it then; an abort leaves file and memory as they were.
+void adopt_at_commit(const BootRecord &record);
+
+/// Moves the catalog epoch on and wakes the workers when this transaction commits.
+void bump_epoch_at_commit();
+
+}  // namespace vectorshard::fabric

@@ -1,0 +1,86 @@
+// create_vector_shard_table, create_reference_table, undistribute_table: who may, and as whom it runs. The work itself
+// is in 07_enrol.sql. The caller must own the table; the work (publication, foreign child, catalog rows) then runs as
+// the owner of the extension. Nothing of the table's own code (defaults, triggers, rules) runs meanwhile.
+#include "pg/bridge/export.hpp"
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+extern "C" {
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+}
+
+using namespace vectorshard;
+
+namespace {
+
+bool is_owner(Oid relid) {
+  return bridge::pg_call([&] {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, relid, GetUserId());
+#else
+    return pg_class_ownercheck(relid, GetUserId());
+#endif
+  });
+}
+
+void require_owner(Oid relid) {
+  char *name = bridge::pg_call([&] { return get_rel_name(relid); });
+  if (!name)
+    bridge::raise_sqlstate(ERRCODE_UNDEFINED_TABLE, "table does not exist", "No relation has OID " + std::to_string(relid) + ".",
+                           "Name an existing table.");
+  if (!is_owner(relid))
+    bridge::raise_sqlstate(ERRCODE_INSUFFICIENT_PRIVILEGE, std::string("must be owner of table ") + name,
+                           "Only the owner of a table, or a superuser, may make it part of the fabric.",
+                           "Let the owner call this function.");
+}
+
+/// Runs one statement as the owner of the extension. An error needs no clean-up here: the (sub)transaction's abort
+/// restores the user.
+void run_as_extension_owner(const char *sql, const std::vector<bridge::Param> &params) {
+  bridge::Spi spi;
+  Oid owner = static_cast<Oid>(spi.query("SELECT extowner::int8 FROM pg_extension WHERE extname = 'vectorshard'").int8(0, 0));
+  Oid caller;
+  int context;
+  GetUserIdAndSecContext(&caller, &context);
+  SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);
+  spi.query(sql, params);
+  SetUserIdAndSecContext(caller, context);
+}
+
+}  // namespace
+
+VECTORSHARD_FUNCTION(vectorshard_create_vector_shard_table) {
+  return bridge::entry([&]() -> Datum {
+    bridge::require_preloaded();
+    Oid relid = PG_GETARG_OID(0);
+    require_owner(relid);
+    run_as_extension_owner("SELECT vectorshard.enrol($1, 'vector_shard', $2::name)",
+                           {bridge::p_oid(relid), bridge::p_text(NameStr(*PG_GETARG_NAME(1)))});
+    return 0;
+  });
+}
+
+VECTORSHARD_FUNCTION(vectorshard_create_reference_table) {
+  return bridge::entry([&]() -> Datum {
+    bridge::require_preloaded();
+    Oid relid = PG_GETARG_OID(0);
+    require_owner(relid);
+    run_as_extension_owner("SELECT vectorshard.enrol($1, 'reference', NULL)", {bridge::p_oid(relid)});
+    return 0;
+  });
+}
+
+VECTORSHARD_FUNCTION(vectorshard_undistribute_table) {
+  return bridge::entry([&]() -> Datum {
+    bridge::require_preloaded();
+    Oid relid = PG_GETARG_OID(0);
+    require_owner(relid);
+    run_as_extension_owner("SELECT vectorshard.undistribute($1)", {bridge::p_oid(relid)});
+    return 0;
+  });
+}
