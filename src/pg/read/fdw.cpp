@@ -1,0 +1,75 @@
+// The handler of vectorshard_fdw: the table of callbacks, each guarded so that a C++ exception leaves as an error.
+#include "pg/bridge/export.hpp"
+#include "pg/bridge/guard.hpp"
+#include "pg/read/modify.hpp"
+#include "pg/read/plan.hpp"
+#include "pg/read/scan.hpp"
+extern "C" {
+#include "commands/vacuum.h"
+#include "foreign/fdwapi.h"
+}
+
+namespace vectorshard::read {
+
+namespace {
+
+/// Wraps a callback in bridge::entry, keeping its C signature.
+template <auto F>
+struct Guard;
+template <class R, class... A, R (*F)(A...)>
+struct Guard<F> {
+  static R call(A... args) {
+    return bridge::entry([&]() -> R { return F(args...); });
+  }
+};
+
+// ANALYZE of the parent samples its children too: none of these rows are here, and no node is asked for them.
+int acquire_no_sample(Relation, int, HeapTuple *, int, double *total_rows, double *dead_rows) {
+  *total_rows = *dead_rows = 0;
+  return 0;
+}
+
+bool analyze(Relation, AcquireSampleRowsFunc *function, BlockNumber *pages) {
+  *function = acquire_no_sample;
+  *pages = 1;
+  return true;
+}
+
+// A worker looks residency up under the leader's snapshot and asks other nodes on links of its own. What it must not
+// do is miss the leader's open remote transactions: see the executor hook in remote_transaction.cpp.
+bool parallel_safe(PlannerInfo *, RelOptInfo *, RangeTblEntry *) { return true; }
+
+// All conditions are rechecked by the scan itself.
+bool recheck(ForeignScanState *, TupleTableSlot *) { return true; }
+
+}  // namespace
+
+VECTORSHARD_FUNCTION(vectorshard_fdw_handler) {
+  FdwRoutine *f = makeNode(FdwRoutine);
+  f->GetForeignRelSize = Guard<get_rel_size>::call;
+  f->GetForeignPaths = Guard<get_paths>::call;
+  f->GetForeignPlan = Guard<get_plan>::call;
+  f->BeginForeignScan = Guard<begin_scan>::call;
+  f->IterateForeignScan = Guard<iterate_scan>::call;
+  f->ReScanForeignScan = Guard<rescan>::call;
+  f->EndForeignScan = Guard<end_scan>::call;
+  f->RecheckForeignScan = recheck;
+  f->IsForeignScanParallelSafe = parallel_safe;
+  f->AddForeignUpdateTargets = Guard<add_update_targets>::call;
+  f->PlanForeignModify = Guard<plan_modify>::call;
+  f->BeginForeignModify = Guard<begin_modify>::call;
+  f->ExecForeignInsert = Guard<exec_insert>::call;
+  f->ExecForeignBatchInsert = Guard<exec_batch_insert>::call;
+  f->GetForeignModifyBatchSize = batch_size;
+  f->ExecForeignUpdate = Guard<exec_update>::call;
+  f->ExecForeignDelete = Guard<exec_delete>::call;
+  f->EndForeignModify = Guard<end_modify>::call;
+  f->BeginForeignInsert = Guard<begin_insert>::call;
+  f->EndForeignInsert = Guard<end_insert>::call;
+  f->ExecForeignTruncate = Guard<truncate>::call;
+  f->IsForeignRelUpdatable = updatable;
+  f->AnalyzeForeignTable = analyze;
+  PG_RETURN_POINTER(f);
+}
+
+}  // namespace vectorshard::read

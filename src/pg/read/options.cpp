@@ -1,0 +1,126 @@
+// The validator of vectorshard_fdw and the look-up of a foreign table's role. It never lets a secret stand on a server.
+#include "pg/read/options.hpp"
+
+#include "pg/bridge/export.hpp"
+#include "pg/bridge/guard.hpp"
+extern "C" {
+#include "access/reloptions.h"
+#include "catalog/pg_foreign_data_wrapper.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+}
+
+namespace vectorshard::read {
+
+namespace {
+
+struct Option {
+  const char *name;
+  Oid catalog;  // the catalog of the objects that may carry it
+};
+
+constexpr Option kOptions[] = {
+    {"host", ForeignServerRelationId},        {"port", ForeignServerRelationId},
+    {"dbname", ForeignServerRelationId},      {"sslmode", ForeignServerRelationId},
+    {"sslrootcert", ForeignServerRelationId}, {"connect_timeout", ForeignServerRelationId},
+    {"user", UserMappingRelationId},          {"password", UserMappingRelationId},
+    {"role", ForeignTableRelationId},         {"segment", ForeignTableRelationId},
+};
+
+bool is_secret(const char *name) { return strcmp(name, "password") == 0 || strcmp(name, "user") == 0; }
+
+bool known(const char *name, Oid catalog) {
+  for (const Option &o : kOptions)
+    if (o.catalog == catalog && strcmp(o.name, name) == 0) return true;
+  return false;
+}
+
+const char *known_names(Oid catalog) {
+  StringInfoData names;
+  initStringInfo(&names);
+  for (const Option &o : kOptions)
+    if (o.catalog == catalog) appendStringInfo(&names, "%s%s", names.len ? ", " : "", o.name);
+  return names.data;
+}
+
+void refuse_unknown(const char *name, Oid catalog) {
+  if (catalog == ForeignServerRelationId && is_secret(name))
+    ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("option \"%s\" is not allowed on a server", name),
+                    errdetail("Everybody can read the options of a server."),
+                    errhint("Secrets stand in user mappings only: CREATE USER MAPPING FOR … SERVER … OPTIONS (user …, "
+                            "password …).")));
+  const char *names = known_names(catalog);
+  ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
+                  *names ? errhint("Valid options in this context are: %s.", names)
+                         : errhint("There are no valid options in this context.")));
+}
+
+void refuse_value(const char *name, const char *value, const char *hint) {
+  ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+                  errmsg("invalid value for option \"%s\": \"%s\"", name, value), errhint("%s", hint)));
+}
+
+bool parse_role(const char *text, Role *role) {
+  if (strcmp(text, "elsewhere") == 0)
+    *role = Role::elsewhere;
+  else if (strcmp(text, "partition") == 0)
+    *role = Role::partition;
+  else if (strcmp(text, "telemetry") == 0)
+    *role = Role::telemetry;
+  else
+    return false;
+  return true;
+}
+
+void check_number(const char *name, const char *value, long min, long max) {
+  char *end = nullptr;
+  errno = 0;
+  long v = strtol(value, &end, 10);
+  if (errno || end == value || *end || v < min || v > max)
+    refuse_value(name, value, psprintf("Give a whole number from %ld to %ld.", min, max));
+}
+
+void check_value(const char *name, const char *value) {
+  static const char *const kSslModes[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
+  Role role;
+  if (strcmp(name, "port") == 0) check_number(name, value, 1, 65535);
+  if (strcmp(name, "connect_timeout") == 0) check_number(name, value, 0, 86400);
+  if (strcmp(name, "role") == 0 && !parse_role(value, &role))
+    refuse_value(name, value, "Valid roles are: elsewhere, partition, telemetry.");
+  if (strcmp(name, "sslmode") == 0) {
+    for (const char *mode : kSslModes)
+      if (strcmp(mode, value) == 0) return;
+    refuse_value(name, value, "Valid modes are: disable, allow, prefer, require, verify-ca, verify-full.");
+  }
+}
+
+}  // namespace
+
+Role role_of(Oid foreign_table) {
+  Role role = Role::elsewhere;
+  ListCell *lc;
+  foreach (lc, GetForeignTable(foreign_table)->options) {
+    DefElem *def = static_cast<DefElem *>(lfirst(lc));
+    if (strcmp(def->defname, "role") == 0) parse_role(defGetString(def), &role);
+  }
+  return role;
+}
+
+VECTORSHARD_FUNCTION(vectorshard_fdw_validator) {
+  return bridge::entry([&]() -> Datum {
+    List *options = untransformRelOptions(PG_GETARG_DATUM(0));
+    Oid catalog = PG_GETARG_OID(1);
+    ListCell *lc;
+    foreach (lc, options) {
+      DefElem *def = static_cast<DefElem *>(lfirst(lc));
+      if (!known(def->defname, catalog)) refuse_unknown(def->defname, catalog);
+      check_value(def->defname, defGetString(def));
+    }
+    PG_RETURN_VOID();
+  });
+}
+
+}  // namespace vectorshard::read

@@ -1,0 +1,18 @@
+// What a foreign table of vectorshard_fdw is for, and the options that servers, user mappings and foreign tables take.
+// Secrets are accepted in user mappings only, never on a server, whose options everybody can read.
+#pragma once
+#include "pg/bridge/postgres.hpp"
+
+namespace vectorshard::read {
+
+/// What a foreign table stands for (its option "role").
+enum class Role {
+  elsewhere,  // the rows of a vector-shard table that are not in the local heap
+  partition,  // a range partition that was moved to a store
+  telemetry,  // reports of clients: insert only
+};
+
+/// The role of a foreign table. Plain C: may ereport, holds no C++ object.
+Role role_of(Oid foreign_table);
+
+}  // namespace vectorshard::read

@@ -1,0 +1,233 @@
+// Planning a scan of rows that are elsewhere, of a moved partition, or of the telemetry table.
+//
+// The child stands beside a heap that answers nearly every query, so it is nearly free where its clients are named
+// (they are mostly resident) and offers a path for every set of outer relations that the heap's indexes can use: one
+// child without such a path would cost the whole Append its nested loops. A path that may have to ask other nodes for
+// every outer row is dear.
+#include "pg/read/plan.hpp"
+
+#include "pg/bridge/tables.hpp"
+#include "pg/read/private.hpp"
+extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/prep.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+}
+
+namespace vectorshard::read {
+
+namespace {
+
+constexpr Cost kStartup = 1;
+constexpr Cost kNamed = 2;      // clients named: most are resident, a look-up
+constexpr Cost kAskAll = 100;   // per scan: other nodes are asked
+constexpr int kMaxOuterSets = 16;
+
+/// What the size callback learns and the later ones need (RelOptInfo.fdw_private).
+struct RelPlan {
+  Role role;
+  Oid parent;
+  ClientColumn client;
+};
+
+RelPlan *rel_plan(RelOptInfo *rel) { return static_cast<RelPlan *>(rel->fdw_private); }
+
+Oid planned_parent(PlannerInfo *root, RelOptInfo *rel, Oid table) {
+  if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL && root->append_rel_array && root->append_rel_array[rel->relid]) {
+    Oid parent = root->append_rel_array[rel->relid]->parent_reloid;
+    if (OidIsValid(parent)) return parent;
+  }
+  return parent_of(table);
+}
+
+/// Does some condition of the list name clients?
+bool any_names_client(PlannerInfo *root, List *rinfos, Index relid, const ClientColumn &client) {
+  ListCell *lc;
+  foreach (lc, rinfos) {
+    Expr *value;
+    if (names_client(root, lfirst_node(RestrictInfo, lc)->clause, relid, client, &value) != Naming::none) return true;
+  }
+  return false;
+}
+
+bool any_column(PlannerInfo *, RelOptInfo *rel, EquivalenceClass *, EquivalenceMember *member, void *) {
+  return bms_equal(member->em_relids, rel->relids);
+}
+
+List *add_outer(List *sets, Relids outer) {
+  ListCell *lc;
+  foreach (lc, sets)
+    if (bms_equal(static_cast<Relids>(lfirst(lc)), outer)) return sets;
+  return list_length(sets) < kMaxOuterSets ? lappend(sets, outer) : sets;
+}
+
+/// Every set of outer relations that join clauses of this table can take parameters from, unions included: an index
+/// path of the heap may combine clauses, and an Append takes a child's path only if its outer relations are the same.
+List *outer_sets(PlannerInfo *root, RelOptInfo *rel) {
+  if (!rel->has_eclass_joins && rel->joininfo == NIL) return NIL;
+  List *clauses = list_concat(list_copy(rel->joininfo), generate_implied_equalities_for_column(
+                                                            root, rel, any_column, nullptr, rel->lateral_referencers));
+  List *sets = NIL;
+  ListCell *lc, *other;
+  foreach (lc, clauses) {
+    RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+    if (!join_clause_is_movable_to(rinfo, rel)) continue;
+    Relids outer = bms_union(rinfo->clause_relids, rel->lateral_relids);
+    outer = bms_del_member(outer, static_cast<int>(rel->relid));
+    if (bms_is_empty(outer)) continue;
+    List *unions = NIL;
+    foreach (other, sets) unions = lappend(unions, bms_union(static_cast<Relids>(lfirst(other)), outer));
+    sets = add_outer(sets, outer);
+    foreach (other, unions) sets = add_outer(sets, static_cast<Relids>(lfirst(other)));
+  }
+  return sets;
+}
+
+void add_scan_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, Cost total) {
+  ForeignPath *path = create_foreignscan_path(root, rel, nullptr, 1, Min(kStartup, total), total, NIL, outer, nullptr, NIL);
+  add_path(rel, reinterpret_cast<Path *>(path));
+}
+
+/// True if `rinfo` may be evaluated on another node, before the security conditions of the query.
+bool may_leave(RelOptInfo *rel, RestrictInfo *rinfo) {
+  return rinfo->leakproof || rinfo->security_level <= rel->baserestrict_min_security;
+}
+
+List *needed_columns(RelOptInfo *rel, List *clauses, Oid table) {
+  Bitmapset *used = nullptr;
+  pull_varattnos(reinterpret_cast<Node *>(rel->reltarget->exprs), rel->relid, &used);
+  ListCell *lc;
+  foreach (lc, clauses)
+    pull_varattnos(reinterpret_cast<Node *>(lfirst_node(RestrictInfo, lc)->clause), rel->relid, &used);
+  bool whole = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
+  List *out = NIL;
+  for (AttrNumber a = 1; a <= rel->max_attr; a++) {
+    if (!whole && !bms_is_member(a - FirstLowInvalidHeapAttributeNumber, used)) continue;
+    if (get_attname(table, a, true)) out = lappend_int(out, a);
+  }
+  return out;
+}
+
+/// Whether the scan feeds an UPDATE or DELETE of this table, and how its row mark locks.
+void plan_locking(PlannerInfo *root, RelOptInfo *rel, ScanPlan *plan) {
+  CmdType command = root->parse->commandType;
+  plan->changes = bms_is_member(static_cast<int>(rel->relid), root->all_result_relids) &&
+                  (command == CMD_UPDATE || command == CMD_DELETE);
+  PlanRowMark *mark = get_plan_rowmark(root->rowMarks, rel->relid);
+  if (mark) plan->lock_strength = static_cast<int>(mark->strength);
+}
+
+/// Sorts the conditions of an elsewhere scan into what names clients, what is sent, and their expressions.
+List *plan_conditions(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan) {
+  RelPlan *known = rel_plan(rel);
+  Expr *naming = nullptr;
+  RestrictInfo *chosen = nullptr;
+  ListCell *lc;
+  foreach (lc, clauses) {
+    Expr *value;
+    RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+    Naming how = names_client(root, rinfo->clause, rel->relid, known->client, &value);
+    if (how == Naming::none || plan->naming == Naming::one) continue;
+    if (plan->naming == Naming::any && how == Naming::any) continue;
+    plan->naming = how;
+    naming = value;
+    chosen = rinfo;
+  }
+  List *params = NIL;
+  foreach (lc, clauses) {
+    RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+    if (rinfo == chosen || rinfo->pseudoconstant || !may_leave(rel, rinfo)) continue;
+    Expr *form = shippable_form(root, rinfo->clause, rel->relid, kFirstConditionParam, &params);
+    if (form) plan->conditions = lappend(plan->conditions, form);
+  }
+  return naming ? lcons(naming, params) : params;
+}
+
+}  // namespace
+
+Oid parent_of(Oid child) {
+  Relation inherits = table_open(InheritsRelationId, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(child));
+  SysScanDesc scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
+  HeapTuple tuple = systable_getnext(scan);
+  Oid parent = HeapTupleIsValid(tuple) ? (reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple)))->inhparent : InvalidOid;
+  systable_endscan(scan);
+  table_close(inherits, AccessShareLock);
+  return parent;
+}
+
+ClientColumn client_column(Oid parent, Oid child) {
+  ClientColumn out;
+  const bridge::EnrolledTable *table = OidIsValid(parent) ? bridge::enrolled_table(parent) : nullptr;
+  if (!table || table->reference) return out;
+  out.attnum = get_attnum(child, table->client_column.c_str());
+  if (out.attnum > 0) out.type = get_atttype(child, out.attnum);
+  return out;
+}
+
+void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
+  RelPlan *known = static_cast<RelPlan *>(palloc0(sizeof(RelPlan)));
+  known->role = role_of(table);
+  if (known->role == Role::elsewhere) {
+    known->parent = planned_parent(root, rel, table);
+    known->client = client_column(known->parent, table);
+    rel->rows = 1;
+  } else {
+    set_baserel_size_estimates(root, rel);
+  }
+  rel->fdw_private = known;
+}
+
+void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid table) {
+  RelPlan *known = rel_plan(rel);
+  if (known->role != Role::elsewhere) {
+    ForeignPath *path = create_foreignscan_path(root, rel, nullptr, rel->rows, kAskAll, kAskAll + rel->rows * 0.02, NIL,
+                                                rel->lateral_relids, nullptr, NIL);
+    add_path(rel, reinterpret_cast<Path *>(path));
+    return;
+  }
+  bool named = any_names_client(root, rel->baserestrictinfo, rel->relid, known->client);
+  List *sets = outer_sets(root, rel);
+  // Dearer than the parameterised paths below, or add_path would drop those as no better than this one.
+  Cost plain = sets == NIL ? kNamed : named ? kNamed + 1 : 2 * kAskAll;
+  add_scan_path(root, rel, rel->lateral_relids, plain);
+  ListCell *lc;
+  foreach (lc, sets) {
+    ParamPathInfo *info = get_baserel_parampathinfo(root, rel, static_cast<Relids>(lfirst(lc)));
+    bool by_join = named || any_names_client(root, info->ppi_clauses, rel->relid, known->client);
+    add_scan_path(root, rel, info->ppi_req_outer, by_join ? kNamed : kAskAll);
+  }
+}
+
+ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath *path, List *tlist, List *clauses,
+                      Plan *outer) {
+  RelPlan *known = rel_plan(rel);
+  ScanPlan plan;
+  plan.role = known->role;
+  plan.parent = known->parent;
+  plan.client_attnum = known->client.attnum;
+  plan.columns = needed_columns(rel, clauses, table);
+  plan_locking(root, rel, &plan);
+  List *expressions = NIL;
+  if (plan.role == Role::elsewhere) expressions = plan_conditions(root, rel, clauses, &plan);
+  return make_foreignscan(tlist, extract_actual_clauses(clauses, false), rel->relid, expressions, to_private(plan), NIL,
+                          NIL, outer);
+}
+
+}  // namespace vectorshard::read

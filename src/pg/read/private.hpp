@@ -1,0 +1,29 @@
+// What a plan of ours carries from the planner to the executor: the list in ForeignScan.fdw_private. Conditions travel
+// as expressions and are turned into SQL only when another node is really asked, so that a plan for a client that is
+// resident costs nothing more. The list must stay copyable and printable (plan cache, parallel workers).
+#pragma once
+#include "pg/read/options.hpp"
+#include "pg/read/quals.hpp"
+
+namespace vectorshard::read {
+
+// Parameter numbers in remote SQL: $1 names clients or the home, $2 lists clients to leave out, then conditions.
+constexpr int kFirstConditionParam = 3;
+
+/// The plan of one scan. Plain data: lists and numbers.
+struct ScanPlan {
+  Role role = Role::elsewhere;
+  Naming naming = Naming::none;  // if not none, fdw_exprs begins with the naming expression
+  bool changes = false;          // the scan feeds an UPDATE or DELETE of this table
+  int lock_strength = 0;         // LockClauseStrength of a row mark, 0 none
+  Oid parent = InvalidOid;       // the vector-shard table
+  AttrNumber client_attnum = 0;  // of the child
+  List *columns = NIL;           // attribute numbers of the child that are needed (IntList)
+  List *conditions = NIL;        // shippable forms (quals.hpp)
+};
+
+/// Plain C; may ereport.
+List *to_private(const ScanPlan &plan);
+ScanPlan from_private(List *fdw_private);
+
+}  // namespace vectorshard::read

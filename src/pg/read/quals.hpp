@@ -1,0 +1,36 @@
+// Reading the conditions of a scan: which name clients, which may run on another node. Every condition is rechecked
+// here whatever is sent, so sending only saves transfer and must never lose a row.
+// Plain C throughout: runs in the planner, may ereport, holds no C++ object with a destructor.
+#pragma once
+#include "pg/bridge/postgres.hpp"
+extern "C" {
+#include "nodes/pathnodes.h"
+}
+
+namespace vectorshard::read {
+
+/// How the conditions name clients.
+enum class Naming {
+  none,  // not at all: every client
+  one,   // client = expression
+  any,   // client = ANY (array expression)
+};
+
+/// The client column of a foreign child, or 0: its name at the parent, its number and type here.
+struct ClientColumn {
+  AttrNumber attnum = 0;
+  Oid type = InvalidOid;
+};
+
+/// If `clause` is `client = x` or `client = ANY (x)` with x free of columns of `relid` and not volatile: how, and x.
+Naming names_client(PlannerInfo *root, Expr *clause, Index relid, const ClientColumn &client, Expr **value);
+
+/// True if this kind of client column can be looked up by the text of its values.
+bool nameable_type(Oid type);
+
+/// If `clause` may run on another node: its form for deparsing, where columns are numbered as columns of relation 1
+/// and every part without columns of `relid` that is not a constant became a parameter, whose expression is appended
+/// to `params` (parameter number = first_param + position). Null if it must stay here.
+Expr *shippable_form(PlannerInfo *root, Expr *clause, Index relid, int first_param, List **params);
+
+}  // namespace vectorshard::read
