@@ -1,0 +1,81 @@
+// Reading a segment's rows: as cells (to verify), or as tuples of a relation whose columns may have changed since.
+#pragma once
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/tier/digest.hpp"
+#include "core/tier/types.hpp"
+#include "pg/tier/cells.hpp"
+#include "pg/tier/duckdb_run.hpp"
+
+namespace vectorshard::tier {
+
+/// A segment as the manifest describes it.
+struct Segment {
+  std::string name, store, key, table, sha256;
+  int64_t bytes = 0, rows = 0;
+  std::vector<ManifestColumn> columns;
+};
+
+/// Which rows, of which columns.
+struct ReadFilter {
+  std::string client_column;         // with `clients`: only their rows
+  std::vector<std::string> clients;  // empty: all rows
+  std::vector<bool> wanted;          // per manifest column; empty: all
+};
+
+/// The rows of a local Parquet file as cells.
+class SegmentReader {
+ public:
+  SegmentReader(const std::string &path, const std::vector<ManifestColumn> &columns, ReadFilter filter);
+  /// The next row, or null at the end. Cells live until the next call; columns that are not wanted are null.
+  const std::vector<Cell> *next();
+
+ private:
+  bool next_chunk();
+
+  std::vector<ManifestColumn> columns_;
+  ReadFilter filter_;
+  std::set<std::string, std::less<>> clients_;
+  int client_at_ = -1;
+  std::vector<int> field_of_;  // manifest column -> column of the result, -1: not wanted
+  std::unique_ptr<duck::Stream> stream_;
+  std::vector<duck::Column> vectors_;
+  std::vector<Cell> cells_;
+  idx_t row_ = 0, rows_ = 0;
+};
+
+/// Turns cells of a segment into the values of a relation's columns: by name, a renamed column by its number, a column
+/// that came later gets its default of that time or null, a column whose type changed is converted by its text.
+class RowMapper {
+ public:
+  RowMapper(const std::vector<ManifestColumn> &columns, TupleDesc target);
+  /// Fills values and isnull (target->natts each) in the current memory context. May not be called inside pg_call.
+  void fill(const std::vector<Cell> &cells, Datum *values, bool *isnull);
+  /// Which manifest columns are of use for the target.
+  std::vector<bool> used() const;
+
+ private:
+  struct Mapped {
+    int from = -1;  // manifest column
+    ColumnCodec codec;
+    int32 typmod = -1;
+    bool convert = false;  // the type changed: text of the old, input of the new
+    FmgrInfo output{}, input{};
+    Oid io_param = InvalidOid;
+  };
+  Mapped map_column(const std::vector<ManifestColumn> &columns, int from, Form_pg_attribute attribute);
+
+  TupleDesc target_;
+  std::vector<Mapped> mapped_;  // per target attribute
+  size_t width_ = 0;
+  bool needs_settings_ = false;
+};
+
+/// Re-reads a file in full, through the same conversions that queries use, and gives its digest.
+/// `relid`: the table it was written from.
+RowDigest digest_file(const std::string &path, const std::vector<ManifestColumn> &columns, Oid relid);
+
+}  // namespace vectorshard::tier

@@ -1,0 +1,38 @@
+// The spool directory (vectorshard/spool under the data directory): files being written, and names under which
+// segments are read. The only directory that DuckDB may touch. What it holds can always be made again.
+#pragma once
+#include <string>
+
+#include "pg/bridge/postgres.hpp"
+
+namespace vectorshard::tier {
+
+/// Absolute path, without a slash at the end.
+std::string spool_directory();
+/// Makes the directory and its parts where they are missing. Raises.
+void ensure_spool();
+/// A name for a new file of this process: the process id is in it.
+std::string spool_file(const std::string &what);
+/// Removes the files of processes that are gone. Called by the tiering worker at its start.
+void purge_spool();
+/// Removes a file; a missing one is fine. Does not raise.
+void remove_file(const std::string &path) noexcept;
+
+/// A string as an SQL literal of DuckDB, an identifier as a quoted one.
+std::string sql_literal(const std::string &s);
+std::string sql_identifier(const std::string &s);
+
+/// Removes its file at the end of a scope.
+class SpoolFile {
+ public:
+  explicit SpoolFile(std::string path) : path_(std::move(path)) {}
+  ~SpoolFile() { remove_file(path_); }
+  SpoolFile(const SpoolFile &) = delete;
+  SpoolFile &operator=(const SpoolFile &) = delete;
+  const std::string &path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace vectorshard::tier
