@@ -82,3 +82,19 @@ CREATE VIEW vectorshard.conflicts AS
     FROM vectorshard.conflict;
 COMMENT ON VIEW vectorshard.conflicts IS 'beaten writes and rows that could not be merged on this node';
 GRANT SELECT ON vectorshard.conflicts TO pg_monitor;
+
+CREATE FUNCTION vectorshard.apply(batch bytea) RETURNS bytea
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_apply';
+COMMENT ON FUNCTION vectorshard.apply(bytea) IS 'internal: merges a batch of a peer and answers what became of it';
+REVOKE ALL ON FUNCTION vectorshard.apply(bytea) FROM PUBLIC;
+
+-- Runs as the owner of the table that is merged into, whoever that is; an error at any other time.
+CREATE FUNCTION vectorshard.batch_rows() RETURNS SETOF record
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'vectorshard_batch_rows';
+COMMENT ON FUNCTION vectorshard.batch_rows() IS 'internal: the rows that vectorshard.apply() is merging';
+
+CREATE FUNCTION vectorshard.retry_conflicts() RETURNS int
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_retry_conflicts';
+COMMENT ON FUNCTION vectorshard.retry_conflicts() IS
+  'merges dead letters whose reason has gone; returns how many were settled';
+REVOKE ALL ON FUNCTION vectorshard.retry_conflicts() FROM PUBLIC;

@@ -2,6 +2,8 @@
 // compare-and-swap; file `vectorshard/clock` bounds it from above, so a restart begins beyond every version ever given
 // or seen. The bound is on disk before any version below it leaves this file; it must never move back.
 #include "core/base/version.hpp"
+#include "pg/apply/clock.hpp"
+
 #include "pg/apply/api.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/gucs.hpp"
@@ -136,6 +138,15 @@ void observe(Version seen) {
                    "Check the clocks of node " + std::to_string(version_node(seen)) + " and of this machine."});
   if (!covered(s, seen)) cover(seen);
   raise_high_water(s, seen);
+}
+
+Version future_limit() {
+  return version_at_unix_ms(wall_unix_ms() + bridge::guc::max_clock_skew_ms, kNodeMax);
+}
+
+Version clock_now() {
+  auto high = static_cast<Version>(pg_atomic_read_u64(&bridge::shared()->clock_high_water));
+  return std::max(high, version_at_unix_ms(wall_unix_ms(), bridge::self_node()));
 }
 
 VECTORSHARD_FUNCTION(vectorshard_next_version) {

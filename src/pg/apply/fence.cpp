@@ -12,11 +12,6 @@ extern "C" {
 #include "storage/proc.h"
 }
 
-namespace vectorshard::place {
-// Until the place stage is linked in, an unknown client is an error of its own.
-[[gnu::weak]] void require_resident(std::string_view client);
-}  // namespace vectorshard::place
-
 namespace vectorshard::apply {
 
 namespace {
@@ -63,8 +58,6 @@ void on_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, v
 void check(std::string_view client, bool may_fetch) {
   Residency r = residency_now(client);
   if (!r.resident && may_fetch) {
-    if (!place::require_resident)
-      bridge::raise({Errc::unavailable, "client \"" + std::string(client) + "\" is not resident on this node", {}, {}});
     place::require_resident(client);
     bridge::pg_call([] { CommandCounterIncrement(); });
     r = residency_now(client);

@@ -1,0 +1,49 @@
+// The laws of merging, as pure functions: which of two states of a key wins, which row of a batch is the newest of its
+// key, and in what order a batch that fails is split. What the database does (src/pg/apply) must decide the same way.
+#pragma once
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.hpp"
+
+namespace vectorshard::apply {
+
+/// What orders two states of a row. `epoch` counts for rows of vectorshard.client alone and is 0 elsewhere.
+struct Rank {
+  int64_t epoch = 0;
+  Version version = 0;
+  auto operator<=>(const Rank &) const = default;
+};
+
+/// True if state `a` replaces state `b`.
+constexpr bool beats(const Rank &a, const Rank &b) { return a > b; }
+/// True if a tombstone of version `deleted` (0: none) ends a row of `version`.
+constexpr bool ends(Version deleted, Version version) { return deleted > version; }
+
+/// All that nodes know of one key: its newest row (version 0: none) and its newest tombstone.
+struct KeyState {
+  Version row = 0;
+  Version tombstone = 0;
+  bool operator==(const KeyState &) const = default;
+};
+
+/// The state after both are known. Commutative, associative, idempotent.
+KeyState merge(const KeyState &a, const KeyState &b);
+
+/// A row of a batch as the order needs it: the bytes of its key and its rank.
+struct Keyed {
+  std::string key;
+  Rank rank;
+  size_t index = 0;  // of the caller's
+};
+
+/// Keeps the newest row of each key, in key order (all appliers lock in this order). Of equal ranks one stays.
+std::vector<Keyed> newest_per_key(std::vector<Keyed> rows);
+
+/// Finds the rows of [0, count) that fail alone. `attempt(begin, end)` tries a range as a whole and says whether it
+/// worked; a range that fails is split in halves, each tried by itself. Ranges that worked are never tried again.
+std::vector<size_t> bisect(size_t count, const std::function<bool(size_t begin, size_t end)> &attempt);
+
+}  // namespace vectorshard::apply

@@ -1,0 +1,87 @@
+// vectorshard.apply(batch) returns bytea: a peer's call. Deadlocks and serialization failures are tried again here a few
+// times; any other failure of the whole batch is the sender's to repeat. What it answers is committed when the call's
+// transaction is.
+#include "core/ship/types.hpp"
+#include "pg/apply/api.hpp"
+#include "pg/apply/scopes.hpp"
+#include "pg/apply/transient.hpp"
+#include "pg/bridge/export.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+extern "C" {
+#include "access/xact.h"
+#include "utils/builtins.h"
+}
+
+namespace vectorshard::apply {
+
+namespace {
+
+constexpr int kAttemptsMax = 5;
+constexpr long kPauseUs = 10000;
+
+constexpr const char *kSender = "SELECT state, incarnation FROM vectorshard.node WHERE node = $1";
+
+void check_isolation() {
+  if (!IsolationUsesXactSnapshot()) return;
+  bridge::raise_sqlstate(ERRCODE_ACTIVE_SQL_TRANSACTION, "vectorshard.apply() needs isolation level read committed", {},
+                         "Set default_transaction_isolation to \"read committed\" for the role of the fabric.");
+}
+
+/// A peer that was removed, or went back to an earlier life (restored from a backup), is not believed.
+void check_sender(const ship::Batch &batch) {
+  NodeId self = bridge::self_node();
+  if (self == kNoNode)
+    bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "this database is not in a fabric", {},
+                           "Call vectorshard.create_fabric() or vectorshard.join_fabric() first.");
+  if (batch.from == self)
+    bridge::raise({Errc::invalid_argument, "the batch is from this node itself",
+                   "Both sides call themselves node " + std::to_string(self) + ".",
+                   "A clone of a node must not run beside it; remove it."});
+  UserScope owner(extension_owner(), false);
+  bridge::Rows rows = bridge::Spi().query_kept(kSender, {bridge::p_int4(batch.from)});
+  if (rows.empty()) return;  // its row is on its way
+  std::string name = "node " + std::to_string(batch.from);
+  if (rows.at(0, 0) == "removed")
+    bridge::raise({Errc::denied, name + " was removed from the fabric", {}, "Let it join anew."});
+  if (batch.from_incarnation < rows.int8(0, 1))
+    bridge::raise({Errc::denied, name + " is in incarnation " + std::to_string(batch.from_incarnation),
+                   "The fabric knows incarnation " + rows.at(0, 1) + ".",
+                   "It was restored from a backup or cloned. Remove it and let it join anew."});
+}
+
+ship::Reply merge_with_retries(const ship::Batch &batch) {
+  for (int attempt = 1;; attempt++) {
+    try {
+      bridge::Subtransaction sub;
+      ship::Reply reply = merge(batch);
+      sub.release();
+      return reply;
+    } catch (const bridge::PgError &e) {
+      if (!retriable(e) || attempt == kAttemptsMax) throw_again(e);
+    }
+    bridge::pg_call([&] {
+      CHECK_FOR_INTERRUPTS();
+      pg_usleep(kPauseUs * attempt);
+    });
+  }
+}
+
+}  // namespace
+
+VECTORSHARD_FUNCTION(vectorshard_apply) {
+  return bridge::entry([&]() -> Datum {
+    bridge::require_preloaded();
+    check_isolation();
+    bytea *bytes = bridge::pg_call([&] { return PG_GETARG_BYTEA_PP(0); });
+    ship::Batch batch = bridge::value_or_raise(
+        ship::decode_batch({VARDATA_ANY(bytes), static_cast<size_t>(VARSIZE_ANY_EXHDR(bytes))}));
+    check_sender(batch);
+    std::string reply = ship::encode(merge_with_retries(batch));
+    return bridge::pg_call([&] {
+      return PointerGetDatum(cstring_to_text_with_len(reply.data(), static_cast<int>(reply.size())));
+    });
+  });
+}
+
+}  // namespace vectorshard::apply

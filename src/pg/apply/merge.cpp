@@ -1,0 +1,258 @@
+// Merging a batch (docs/architecture.md, "Apply"): fabric tables first, because they say whose rows are taken here, then
+// the rows of clients and reference tables, then tombstones. Nothing is taken for a client that is not resident. Each
+// decision is by version, so a batch may come twice, late, or in any order.
+#include "core/base/version.hpp"
+#include "pg/apply/merge.hpp"
+
+#include "pg/apply/api.hpp"
+#include "pg/apply/at_commit.hpp"
+#include "pg/apply/clock.hpp"
+#include "pg/apply/conflict.hpp"
+#include "pg/apply/merge_clients.hpp"
+#include "pg/apply/merge_rows.hpp"
+#include "pg/apply/merge_tombstones.hpp"
+#include "pg/apply/scopes.hpp"
+#include "pg/apply/transient.hpp"
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/spi.hpp"
+extern "C" {
+#include "storage/lmgr.h"
+}
+
+namespace vectorshard::apply {
+
+namespace {
+
+using ship::BatchKind;
+using ship::RefusalReason;
+
+class Merge {
+ public:
+  Merge(const ship::Batch &batch, MergeMode mode, std::string *why) : batch_(batch), mode_(mode), why_(why) {}
+  ship::Reply run();
+
+ private:
+  void make_groups();
+  bool in_time(const ship::Row &row);
+  void sort_rows_in(bool fabric);
+  std::optional<RefusalReason> refusal(const ship::Row &row, const Group &group);
+  void refuse(const ship::Row &row, RefusalReason reason);
+  void merge_fabric(Group &group);
+  void merge_group(Group &group);
+  Outcome write(const Group &group, size_t begin, size_t end);
+  void write_carefully(const Group &group);
+  void account(const Group &group, const Outcome &outcome);
+  void dead_letter(const Group *group, const ship::Row &row, const char *kind, const std::string &reason);
+  void record_beaten(const Group &group, const Beaten &beaten);
+  bool accepts_any_age(const Group &group);
+
+  const ship::Batch &batch_;
+  MergeMode mode_;
+  std::string *why_;
+  ship::Reply reply_;
+  std::vector<Group> groups_;  // by index of the batch's table; without a name: not merged here
+  std::vector<std::optional<RefusalReason>> table_refusal_;
+  std::vector<size_t> order_;  // groups in the order of merging
+  std::map<uint32_t, std::optional<ship::Refusal>> clients_;  // decided so far, by index
+  std::set<uint32_t> taken_;
+  std::set<std::pair<uint32_t, int>> refused_;
+};
+
+/// Group of each table of the batch, or why its rows are refused; and the order: fabric tables, tables, tombstones.
+void Merge::make_groups() {
+  groups_.resize(batch_.tables.size());
+  table_refusal_.resize(batch_.tables.size());
+  for (size_t i = 0; i < batch_.tables.size(); i++) {
+    const bridge::EnrolledTable *local = bridge::enrolled_table_by_name(batch_.tables[i].name);
+    if (!local)
+      table_refusal_[i] = RefusalReason::no_table;
+    else if (!same_columns(*local, batch_.tables[i]))
+      table_refusal_[i] = RefusalReason::schema;
+    else {
+      groups_[i] = make_group(*local, batch_.tables[i]);
+      order_.push_back(i);
+    }
+  }
+  auto rank = [&](size_t i) { return groups_[i].tombstones() ? 2 : groups_[i].table.fabric ? 0 : 1; };
+  std::sort(order_.begin(), order_.end(), [&](size_t a, size_t b) {
+    if (rank(a) != rank(b)) return rank(a) < rank(b);
+    return groups_[a].table.name < groups_[b].table.name;
+  });
+}
+
+/// False for a row from the future; it waits as a dead letter.
+bool Merge::in_time(const ship::Row &row) {
+  if (row.version <= future_limit()) {
+    observe(row.version);
+    return true;
+  }
+  dead_letter(nullptr, row, "future", "its version is more than max_clock_skew_ms ahead");
+  return false;
+}
+
+void Merge::refuse(const ship::Row &row, RefusalReason reason) {
+  bool by_table = reason == RefusalReason::schema || reason == RefusalReason::no_table;
+  if (!refused_.insert({row.client, by_table ? row.table : -1}).second) return;
+  ship::Refusal r;
+  if (!by_table) r = *clients_.at(row.client);
+  r.client = batch_.clients[row.client].name;
+  r.reason = reason;
+  if (by_table) r.table = batch_.tables[row.table].name;
+  reply_.refusals.push_back(std::move(r));
+}
+
+std::optional<RefusalReason> Merge::refusal(const ship::Row &row, const Group &group) {
+  const ClientName &client = batch_.clients[row.client].name;
+  if (client.empty() || !(group.sharded() || group.tombstones())) return {};
+  auto known = clients_.find(row.client);
+  if (known == clients_.end()) known = clients_.emplace(row.client, decide_client(client)).first;
+  if (known->second) return known->second->reason;
+  taken_.insert(row.client);
+  return {};
+}
+
+/// Puts the rows of the fabric's tables, or of all others, into their groups, unless they are refused.
+void Merge::sort_rows_in(bool fabric) {
+  for (const ship::Row &row : batch_.rows) {
+    if (table_refusal_[row.table]) {
+      if (fabric) refuse(row, *table_refusal_[row.table]);
+      continue;
+    }
+    Group &group = groups_[row.table];
+    bool early = group.table.fabric && !group.tombstones();
+    if (early != fabric || !in_time(row)) continue;
+    if (auto reason = refusal(row, group))
+      refuse(row, *reason);
+    else
+      add_row(group, row);
+  }
+}
+
+/// A copy fills an empty residency; a reference table that is empty here is one too. Fabric rows have one writer each.
+bool Merge::accepts_any_age(const Group &group) {
+  if (batch_.kind == BatchKind::copy || group.table.fabric) return true;
+  if (!group.table.reference || batch_.kind != BatchKind::sync) return false;
+  return !bridge::Spi().query("SELECT EXISTS (SELECT FROM ONLY " + group.table.name + ")").boolean(0, 0);
+}
+
+Outcome Merge::write(const Group &group, size_t begin, size_t end) {
+  if (group.tombstones()) return write_tombstones(group, begin, end, batch_.kind != BatchKind::copy);
+  WriteOptions options;
+  options.find_beaten = batch_.kind == BatchKind::stream && !group.table.fabric && mode_ != MergeMode::retry;
+  options.refuse_too_old = !accepts_any_age(group);
+  return write_rows(group, begin, end, options);
+}
+
+void Merge::write_carefully(const Group &group) {
+  std::string reason;
+  std::vector<size_t> failed = bisect(group.items.size(), [&](size_t begin, size_t end) {
+    try {
+      bridge::Subtransaction sub;
+      Outcome outcome = write(group, begin, end);
+      sub.release();
+      account(group, outcome);
+      return true;
+    } catch (const bridge::PgError &e) {
+      if (transient(e)) throw_again(e);
+      reason = e.message + (e.detail.empty() ? "" : " (" + e.detail + ")");
+      if (end - begin == 1) dead_letter(&group, *group.items[begin].row, "dead_letter", reason);
+      return false;
+    }
+  });
+}
+
+void Merge::merge_group(Group &group) {
+  if (group.items.empty()) return;
+  size_t given = group.items.size();
+  keep_newest(group);
+  reply_.stale += static_cast<uint32_t>(given - group.items.size());
+  if (mode_ == MergeMode::plain)
+    account(group, write(group, 0, group.items.size()));
+  else
+    write_carefully(group);
+}
+
+void Merge::merge_fabric(Group &group) {
+  if (group.items.empty()) return;
+  const std::string &name = group.table.name;
+  if (name == "vectorshard.holder" && batch_.kind == BatchKind::stream) owe_new_holders(group);
+  uint32_t before = reply_.applied;
+  merge_group(group);
+  if (reply_.applied == before) return;
+  if (name == "vectorshard.node" || name == "vectorshard.shard_table") catalog_changed();
+  for (const char *watched : {"wish", "node", "shard_table", "client", "holder"})
+    if (name == std::string("vectorshard.") + watched) wake_at_commit(bridge::kHolder);
+}
+
+void Merge::account(const Group &group, const Outcome &outcome) {
+  reply_.applied += outcome.applied;
+  reply_.stale += outcome.stale;
+  for (const SetAside &s : outcome.set_aside) dead_letter(&group, *group.items[s.item].row, s.kind, s.reason);
+  for (const Beaten &b : outcome.beaten) record_beaten(group, b);
+}
+
+void Merge::dead_letter(const Group *group, const ship::Row &row, const char *kind, const std::string &reason) {
+  reply_.dead_letters++;
+  if (why_) *why_ = reason;
+  if (mode_ == MergeMode::retry) return;
+  std::string key = "version " + std::to_string(row.version);
+  if (group) {
+    try {
+      bridge::Subtransaction sub;
+      key = key_label(item_key(*group, Item{&row, {}, {}}));
+      sub.release();
+    } catch (const bridge::PgError &) {
+      // Its key cannot be read: it goes by its version.
+    }
+  }
+  record_dead_letter(batch_, row, key, kind, reason);
+}
+
+/// A row that another node wrote beat this one. Where the winner's writer had seen the loser this is no conflict, but
+/// that cannot be known from two versions; the same node's later write is none for certain.
+void Merge::record_beaten(const Group &group, const Beaten &beaten) {
+  const ship::Row &row = *group.items[beaten.item].row;
+  if (version_node(row.version) == version_node(beaten.winner)) return;
+  record_conflict("beaten", group.table.name, batch_.clients[row.client].name, key_label(item_key(group, group.items[beaten.item])),
+                  beaten.winner, row.version, "a newer row of another node was here", {});
+}
+
+ship::Reply Merge::run() {
+  UserScope owner(extension_owner(), false);
+  DeadlockScope victim;
+  if (batch_.clock <= future_limit()) observe(batch_.clock);
+  make_groups();
+  sort_rows_in(true);
+  for (size_t i : order_)
+    if (groups_[i].table.fabric && !groups_[i].tombstones()) merge_fabric(groups_[i]);
+  // The lock before the look at residency: whoever evicts waits for us, or we see that the client leaves.
+  for (size_t i : order_)
+    if (!groups_[i].table.fabric) bridge::pg_call([&] { LockRelationOid(groups_[i].table.relid, RowExclusiveLock); });
+  sort_rows_in(false);
+  uint32_t before = reply_.applied;
+  for (size_t i : order_)
+    if (!groups_[i].table.fabric || groups_[i].tombstones()) merge_group(groups_[i]);
+  forward_as_home(batch_, {taken_.begin(), taken_.end()}, reply_.applied > before);
+  reply_.clock = clock_now();
+  return std::move(reply_);
+}
+
+}  // namespace
+
+ship::Reply merge_batch(const ship::Batch &batch, MergeMode mode, std::string *why) {
+  return Merge(batch, mode, why).run();
+}
+
+ship::Reply merge(const ship::Batch &batch) {
+  try {
+    bridge::Subtransaction sub;
+    ship::Reply reply = merge_batch(batch, MergeMode::plain, nullptr);
+    sub.release();
+    return reply;
+  } catch (const bridge::PgError &e) {
+    if (transient(e)) throw_again(e);
+  }
+  return merge_batch(batch, MergeMode::careful, nullptr);
+}
+
+}  // namespace vectorshard::apply

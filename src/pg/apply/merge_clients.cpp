@@ -1,0 +1,119 @@
+// Clients of a batch: see merge_clients.hpp. Decides by fresh snapshots, under the same fence as local writers: a client
+// that leaves takes nothing any more, and the sender is told to come again.
+#include "pg/apply/merge_clients.hpp"
+
+#include "pg/apply/api.hpp"
+#include "pg/apply/at_commit.hpp"
+#include "pg/apply/scopes.hpp"
+#include "pg/bridge/client_lock.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/ship/api.hpp"
+extern "C" {
+#include "access/xact.h"
+}
+
+namespace vectorshard::ship {
+// Until the ship stage is linked in, nothing is owed.
+[[gnu::weak]] void add_debt(NodeId peer, std::string_view client, const std::string &table);
+}  // namespace vectorshard::ship
+
+namespace vectorshard::apply {
+
+namespace {
+
+constexpr const char *kStanding = R"(
+  SELECT coalesce((SELECT home FROM vectorshard.client WHERE client = $1), 0),
+         EXISTS (SELECT FROM vectorshard.cold_client WHERE client = $1),
+         coalesce((SELECT state FROM vectorshard.holder WHERE client = $1 AND node = $2), ''),
+         coalesce((SELECT generation FROM vectorshard.holder WHERE client = $1 AND node = $2), 0))";
+constexpr const char *kBecomeResident =
+    "INSERT INTO vectorshard.resident (client, generation) VALUES ($1, $2) ON CONFLICT (client) DO NOTHING";
+constexpr const char *kBecomeHolder = R"(
+  INSERT INTO vectorshard.holder AS h (client, node, generation, state, _version) VALUES ($1, $2, $3, 'live', 0)
+  ON CONFLICT (client, node) DO UPDATE SET generation = excluded.generation, state = excluded.state)";
+constexpr const char *kOtherHolders = R"(
+  SELECT h.client, h.node, h.generation
+    FROM vectorshard.holder h JOIN vectorshard.client c ON c.client = h.client
+   WHERE h.client = ANY ($1) AND c.home = $2 AND h.state IN ('copying', 'live') AND h.node NOT IN ($2, $3)
+     AND NOT EXISTS (SELECT FROM vectorshard.node n WHERE n.node = h.node AND n.state = 'removed'))";
+constexpr const char *kKnownHolders = R"(
+  SELECT c.client, coalesce(h.node, 0), coalesce(h.generation, 0)
+    FROM vectorshard.client c LEFT JOIN vectorshard.holder h ON h.client = c.client
+   WHERE c.client = ANY ($1) AND c.home = $2)";
+
+void owe(NodeId peer, const ClientName &client) {
+  if (!ship::add_debt) return;
+  ship::add_debt(peer, client, {});
+  wake_at_commit(bridge::kShipper);
+}
+
+/// False if somebody is just bringing it here or keeps it away.
+bool become_resident(const ClientName &client, NodeId self) {
+  if (!bridge::try_lock_client(client)) return false;
+  Generation generation = stamp();
+  RoleScope role(SESSION_REPLICATION_ROLE_ORIGIN);  // the holder row is ours to ship
+  bridge::Spi spi;
+  if (spi.execute(kBecomeResident, {bridge::p_text(client), bridge::p_int8(generation)}) > 0)
+    spi.execute(kBecomeHolder, {bridge::p_text(client), bridge::p_int4(self), bridge::p_int8(generation)});
+  return true;
+}
+
+}  // namespace
+
+std::optional<ship::Refusal> decide_client(const ClientName &client) {
+  using ship::RefusalReason;
+  Residency r = residency_now(client);
+  if (r.resident && !r.leaving) return {};
+  if (r.leaving) return ship::Refusal{client, {}, RefusalReason::copying, r.generation};
+  NodeId self = bridge::self_node();
+  bridge::Rows rows = bridge::Spi().query_kept(kStanding, {bridge::p_text(client), bridge::p_int4(self)});
+  Generation generation = rows.int8(0, 3);
+  if (rows.boolean(0, 1)) return ship::Refusal{client, {}, RefusalReason::cold, generation};
+  if (rows.at(0, 2) == "copying") return ship::Refusal{client, {}, RefusalReason::copying, generation};
+  if (rows.int8(0, 0) != self) return ship::Refusal{client, {}, RefusalReason::gone, generation};
+  if (!become_resident(client, self)) return ship::Refusal{client, {}, RefusalReason::copying, generation};
+  bridge::pg_call([] { CommandCounterIncrement(); });
+  return {};
+}
+
+void forward_as_home(const ship::Batch &batch, const std::vector<uint32_t> &taken, bool changed) {
+  std::unordered_map<std::string, const ship::BatchClient *> clients;
+  std::vector<std::string> names;
+  for (uint32_t i : taken) {
+    const ship::BatchClient &c = batch.clients[i];
+    if (c.as_home && !c.name.empty() && clients.emplace(c.name, &c).second) names.push_back(c.name);
+  }
+  if (names.empty()) return;
+  bridge::Rows holders = bridge::Spi().query_kept(
+      kOtherHolders, {bridge::p_text_array(names), bridge::p_int4(bridge::self_node()), bridge::p_int4(batch.from)});
+  bool taught = changed && batch.kind == ship::BatchKind::sync;
+  for (size_t i = 0; i < holders.size(); i++) {
+    const ship::BatchClient &c = *clients.at(holders.at(i, 0));
+    ship::HolderRef holder{static_cast<NodeId>(holders.int8(i, 1)), holders.int8(i, 2)};
+    bool reached = std::find(c.shipped_to.begin(), c.shipped_to.end(), holder) != c.shipped_to.end();
+    if (taught || !reached) owe(holder.node, c.name);
+  }
+}
+
+void owe_new_holders(const Group &holders) {
+  NodeId self = bridge::self_node();
+  std::vector<std::string> names;
+  for (const Item &item : holders.items)
+    if (text_value(holders, *item.row, "state") == "live") names.push_back(text_value(holders, *item.row, "client"));
+  if (names.empty()) return;
+  bridge::Rows rows =
+      bridge::Spi().query_kept(kKnownHolders, {bridge::p_text_array(names), bridge::p_int4(self)});
+  std::map<std::string, std::map<NodeId, Generation>> known;
+  for (size_t i = 0; i < rows.size(); i++)
+    known[rows.at(i, 0)][static_cast<NodeId>(rows.int8(i, 1))] = rows.int8(i, 2);
+  for (const Item &item : holders.items) {
+    auto client = known.find(text_value(holders, *item.row, "client"));
+    auto node = static_cast<NodeId>(integer_value(holders, *item.row, "node"));
+    Generation generation = integer_value(holders, *item.row, "generation");
+    if (client == known.end() || node == self || text_value(holders, *item.row, "state") != "live") continue;
+    auto seen = client->second.find(node);
+    if (seen == client->second.end() || seen->second < generation) owe(node, client->first);
+  }
+}
+
+}  // namespace vectorshard::apply
