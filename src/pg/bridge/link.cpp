@@ -142,7 +142,7 @@ Error connection_error(PGconn *conn, const Options &o) {
                       : "Check that the node runs and that its address in vectorshard.nodes is right."};
 }
 
-Result<PGconn *> connect_with(const Options &given, const std::string &application_name) {
+Result<PGconn *> connect_with(const Options &given, const std::string &application_name, int timeout_ms = 0) {
   Options o = given;
   o["application_name"] = application_name;
   o["client_encoding"] = GetDatabaseEncodingName();
@@ -157,7 +157,7 @@ Result<PGconn *> connect_with(const Options &given, const std::string &applicati
   values.push_back(nullptr);
   PGconn *conn = PQconnectStartParams(keys.data(), values.data(), 0);
   if (!conn) throw std::bad_alloc();
-  TimestampTz deadline = deadline_in(0);
+  TimestampTz deadline = deadline_in(timeout_ms);
   PostgresPollingStatusType state = PQstatus(conn) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
   try {
     while (state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
@@ -175,7 +175,7 @@ Result<PGconn *> connect_with(const Options &given, const std::string &applicati
   Error e = state == PGRES_POLLING_FAILED
                 ? connection_error(conn, o)
                 : Error{Errc::unreachable, "node does not answer",
-                        "No connection within " + std::to_string(guc::link_timeout_ms) + " ms (" + public_address(o) + ").",
+                        "No connection within " + std::to_string(timeout_ms > 0 ? timeout_ms : guc::link_timeout_ms) + " ms (" + public_address(o) + ").",
                         "Check the node, or raise vectorshard.link_timeout_ms."};
   PQfinish(conn);
   return e;
@@ -191,10 +191,10 @@ Error remote_error(const PGresult *r) {
 
 }  // namespace
 
-Result<std::unique_ptr<Link>> Link::connect(NodeId node, const std::string &application_name) {
+Result<std::unique_ptr<Link>> Link::connect(NodeId node, const std::string &application_name, int timeout_ms) {
   auto options = options_of_node(node);
   if (!options.ok()) return options.error();
-  auto conn = connect_with(options.value(), application_name);
+  auto conn = connect_with(options.value(), application_name, timeout_ms);
   if (!conn.ok()) return conn.error();
   return std::unique_ptr<Link>(new Link(conn.value()));
 }

@@ -27,8 +27,9 @@ using PgResult = std::unique_ptr<PGresult, PgResultDeleter>;
 
 class Link {
  public:
-  /// Connects to `node` (needs an open transaction for the catalog look-up). Errors: not_found, unreachable, denied.
-  static Result<std::unique_ptr<Link>> connect(NodeId node, const std::string &application_name);
+  /// Connects to `node` (needs an open transaction for the catalog look-up), at most link_timeout_ms (0 < timeout_ms
+  /// overrides). Errors: not_found, unreachable, denied.
+  static Result<std::unique_ptr<Link>> connect(NodeId node, const std::string &application_name, int timeout_ms = 0);
   /// Connects to the server object `server` (for join_fabric, before node numbers are known).
   static Result<std::unique_ptr<Link>> connect_server(const std::string &server, const std::string &application_name);
   ~Link();

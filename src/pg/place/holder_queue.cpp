@@ -126,7 +126,7 @@ void wait_for_outcome(long ms) {
   });
 }
 
-std::vector<Request> take_requests(const std::set<std::string, std::less<>> &in_flight) {
+std::vector<Request> take_requests(const std::set<std::string, std::less<>> &known) {
   std::vector<Request> out;
   TimestampTz now = GetCurrentTimestamp();
   Locked locked(LW_EXCLUSIVE);
@@ -134,7 +134,7 @@ std::vector<Request> take_requests(const std::set<std::string, std::less<>> &in_
     if (s.state == RequestState::free) continue;
     if (s.until < now) s.state = RequestState::free;
     std::string_view client(s.client, s.client_bytes);
-    bool lost = s.state == RequestState::working && !in_flight.contains(client);
+    bool lost = s.state == RequestState::working && !known.contains(client);
     if (s.state != RequestState::wanted && !lost) continue;
     out.push_back({s.kind, std::string(client), s.birth_without_core});
     s.state = RequestState::working;
@@ -142,9 +142,9 @@ std::vector<Request> take_requests(const std::set<std::string, std::less<>> &in_
   return out;
 }
 
-void put_back(RequestKind kind, std::string_view client) {
-  Locked locked(LW_EXCLUSIVE);
-  if (Slot *s = find(kind, client)) s->state = RequestState::wanted;
+bool still_asked(RequestKind kind, std::string_view client) {
+  Locked locked(LW_SHARED);
+  return find(kind, client) != nullptr;
 }
 
 void finish(RequestKind kind, std::string_view client) {

@@ -47,10 +47,10 @@ std::optional<Outcome> outcome(RequestKind kind, std::string_view client);
 void wait_for_outcome(long ms);
 
 /// Worker: takes the requests that are wanted (they become working) and forgets those whose askers gave up. What was
-/// taken before, but is not in `in_flight` (a round or the worker failed meanwhile), is taken again.
-std::vector<Request> take_requests(const std::set<std::string, std::less<>> &in_flight);
-/// Worker: puts a request back that can be tried again soon.
-void put_back(RequestKind kind, std::string_view client);
+/// taken before, but is not in `known` (a round or the worker failed meanwhile), is taken again.
+std::vector<Request> take_requests(const std::set<std::string, std::less<>> &known);
+/// Worker: false if the askers of a request gave up.
+bool still_asked(RequestKind kind, std::string_view client);
 /// Worker: ends a request; wakes the askers.
 void finish(RequestKind kind, std::string_view client);
 void finish_failed(RequestKind kind, std::string_view client, int sqlstate, const Error &why);

@@ -1,0 +1,133 @@
+// The home's side of copy and eviction: SQL functions that a holder calls over its link. Each commits before the holder
+// goes on (one statement, autocommit). Never answers for a client that this node does not hold in the very snapshot it
+// reads.
+#include "pg/apply/api.hpp"
+#include "pg/bridge/export.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/place/as_owner.hpp"
+#include "pg/place/birth.hpp"
+#include "pg/place/holder_queue.hpp"
+#include "pg/ship/api.hpp"
+#include "pg/tier/api.hpp"
+extern "C" {
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace vectorshard::place {
+
+namespace {
+
+// A holder that waits for a cold client asks again within this time.
+constexpr int kBringBackMs = 30000;
+
+std::string text_argument(FunctionCallInfo fcinfo, int n) {
+  text *t = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(n); });
+  return std::string(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+}
+
+Datum text_result(const char *s) {
+  return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(s)); });
+}
+
+/// A fresh snapshot, active until scope end.
+class FreshSnapshot {
+ public:
+  FreshSnapshot() {
+    bridge::pg_call([] { PushActiveSnapshot(GetLatestSnapshot()); });
+  }
+  ~FreshSnapshot() {
+    if (std::uncaught_exceptions() == exceptions_) PopActiveSnapshot();
+  }
+  FreshSnapshot(const FreshSnapshot &) = delete;
+  FreshSnapshot &operator=(const FreshSnapshot &) = delete;
+
+ private:
+  int exceptions_ = std::uncaught_exceptions();
+};
+
+/// "live" if the rows are in this heap; "leaving", "cold" (asked back for), "absent".
+const char *local_state(std::string_view client) {
+  auto residency = apply::residency_now(client);
+  if (residency.resident) return residency.leaving ? "leaving" : "live";
+  FreshSnapshot fresh;
+  if (!tier::cold_under(GetActiveSnapshot(), client)) return "absent";
+  ask({RequestKind::copy, std::string(client), false},
+      TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kBringBackMs));
+  return "cold";
+}
+
+}  // namespace
+
+/// What a holder hears that announces itself: see copy_announce in 35_hold.sql.
+const char *announce(std::string_view client, NodeId node, Generation generation, const std::string &state,
+                     Version version) {
+  auto row = find_client(client);
+  if (!row) return "unknown";
+  ship::learn_holder(client, node, generation, state, version);
+  const char *here = local_state(client);
+  if (row->home == bridge::self_node()) return here;
+  return strcmp(here, "live") == 0 ? "holder" : "not_home";
+}
+
+/// The answer of the home to a holder that wants to let go: see evict_handshake in 35_hold.sql.
+const char *may_evict(std::string_view client, NodeId node, int64_t epoch, std::string_view digest, bool sent,
+                      const std::vector<NodeId> &debts) {
+  NodeId self = bridge::self_node();
+  auto row = find_client(client);
+  if (!row || row->home != self || row->epoch != epoch) return "not_home";
+  const char *state = local_state(client);
+  if (strcmp(state, "live") != 0) return state;
+  if (!sent) {
+    FreshSnapshot fresh;
+    if (apply::client_digest(client) != digest) return "send";
+  }
+  for (NodeId peer : debts)
+    if (peer != self && peer != node) ship::add_debt(peer, client);
+  return "ok";
+}
+
+}  // namespace vectorshard::place
+
+using namespace vectorshard;
+
+VECTORSHARD_FUNCTION(vectorshard_copy_announce) {
+  return bridge::entry([&]() -> Datum {
+    std::string client = place::text_argument(fcinfo, 0);
+    std::string state = place::text_argument(fcinfo, 3);
+    return place::text_result(
+        place::announce(client, PG_GETARG_INT32(1), PG_GETARG_INT64(2), state, PG_GETARG_INT64(4)));
+  });
+}
+
+VECTORSHARD_FUNCTION(vectorshard_copy_export) {
+  return bridge::entry([&]() -> Datum {
+    std::string client = place::text_argument(fcinfo, 0);
+    ship::wait_decoded_visible();
+    place::FreshSnapshot fresh;
+    auto residency = apply::residency_under(GetActiveSnapshot(), client);
+    if (!residency.resident) PG_RETURN_NULL();
+    std::string bytes = ship::encode(ship::export_client(client, ship::BatchKind::copy));
+    return bridge::pg_call([&]() -> Datum {
+      return PointerGetDatum(cstring_to_text_with_len(bytes.data(), static_cast<int>(bytes.size())));
+    });
+  });
+}
+
+VECTORSHARD_FUNCTION(vectorshard_evict_handshake) {
+  return bridge::entry([&]() -> Datum {
+    std::string client = place::text_argument(fcinfo, 0);
+    std::string digest = place::text_argument(fcinfo, 3);
+    ArrayType *array = bridge::pg_call([&] { return PG_GETARG_ARRAYTYPE_P(5); });
+    Datum *elements = nullptr;
+    int n = 0;
+    bridge::pg_call([&] { deconstruct_array(array, INT4OID, 4, true, TYPALIGN_INT, &elements, nullptr, &n); });
+    std::vector<NodeId> debts;
+    for (int i = 0; i < n; i++) debts.push_back(DatumGetInt32(elements[i]));
+    return place::text_result(place::may_evict(client, PG_GETARG_INT32(1), PG_GETARG_INT64(2), digest,
+                                               PG_GETARG_BOOL(4), debts));
+  });
+}

@@ -1,0 +1,32 @@
+// Letting one client go, by the handshake with its home (invariant 6). Never removes a row before the home of the
+// current epoch has committed that it holds at least everything held here.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/base/ids.hpp"
+#include "core/base/result.hpp"
+#include "pg/bridge/link.hpp"
+#include "pg/bridge/postgres.hpp"
+
+namespace vectorshard::place {
+
+/// A client that may be let go, as read before it leaves.
+struct Leaver {
+  std::string client;
+  NodeId home = kNoNode;
+  int64_t epoch = 0;
+  Generation generation = 0;
+};
+
+/// How it ended: evicted, or still resident and no longer leaving (why).
+struct EvictEnd {
+  bool evicted = false;
+  int sqlstate = 0;
+  Error why{};
+};
+
+/// Outside a transaction. `home` is a working link to the home. Takes at most some 100 ms plus the home's answers.
+EvictEnd evict(const Leaver &leaver, bridge::Link &home);
+
+}  // namespace vectorshard::place

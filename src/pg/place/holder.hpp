@@ -1,0 +1,100 @@
+// The holder worker: obeys wishes that name this node and the requests of writers. One round:
+//
+//   take requests, find what is wished but not resident  (holder.cpp)
+//   births, bring-backs, copies                          (holder_bring.cpp; jobs run on in CopyPort)
+//   let go what nobody wishes any more                   (holder_let_go.cpp, evict.cpp)
+//   tidy                                                 (holder_tidy.cpp)
+//
+// All state here can be lost: after a restart wishes, holder rows and residency in tables tell what to do.
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.hpp"
+#include "core/place/keep.hpp"
+#include "pg/bridge/link.hpp"
+#include "pg/place/copy.hpp"
+#include "pg/place/holder_queue.hpp"
+
+namespace vectorshard::place {
+
+/// A client that should be resident here and is not (or not confirmed by its home).
+struct Missing {
+  std::string client;
+  NodeId home = kNoNode;   // kNoNode: not known here
+  bool resident = false;   // an unconfirmed copy
+  bool requested = false;
+  std::string state;       // of our holder row, empty: none
+  Generation generation = 0;
+  Version version = 0;
+};
+
+/// When a client that failed may be tried again.
+struct Retry {
+  int failures = 0;
+  double not_before_s = 0;
+};
+
+class Holder {
+ public:
+  /// One round; gives the milliseconds until the next if nothing wakes the worker.
+  long round();
+
+ private:
+  // holder.cpp
+  void start_up();
+  void follow_catalog();
+  void take();
+  std::vector<Missing> find_missing();
+  void settle(std::vector<CopyEnded> &ended);
+  long wait_ms() const;
+  void follow_jobs();
+  bool may_try(const std::string &client) const;
+  void try_later(const std::string &client, double after_s);
+  void fail(const Missing &m, int sqlstate, const Error &why);
+  double now_s() const;
+
+  // holder_bring.cpp
+  void bring(const std::vector<Missing> &missing);
+  void bring_back(const Missing &m);
+  void birth(const Missing &m);
+  bool birth_at(NodeId core, const Missing &m);
+  void birth_alone(const Missing &m, const std::vector<NodeId> &cores);
+  size_t room();
+  NodeId choose_source(const Missing &m);
+  void announce_and_start(std::vector<CopyItem> items);
+  void commit_copying(std::vector<CopyItem> &items);
+
+  // holder_let_go.cpp
+  void let_go();
+  void let_go_asked();
+
+  // holder_tidy.cpp
+  void tidy();
+
+  /// A link for short questions (births, handshakes); null: the node is not to be tried now, or failed (why).
+  bridge::Link *link(NodeId node, Error &why);
+
+  bool started_ = false;
+  std::map<NodeId, std::unique_ptr<CopyPort>> ports_;
+  std::map<NodeId, std::unique_ptr<bridge::Link>> links_;
+  PeerBackOff back_off_{0.25, 15};
+  std::map<NodeId, Error> peer_errors_;
+  std::map<std::string, Retry> retries_;        // of copies
+  std::map<std::string, Retry> evict_retries_;
+  std::map<std::string, Request> requested_;
+  std::set<std::string> asked_to_evict_;
+  std::set<std::string, std::less<>> in_flight_;
+  uint64_t catalog_epoch_ = 0;
+  size_t residents_ = 0;
+  double residents_counted_s_ = -1e9;
+  double next_let_go_s_ = 0;
+  double next_tidy_s_ = 0;
+  bool more_missing_ = false;  // left over because a port was busy
+};
+
+}  // namespace vectorshard::place

@@ -1,0 +1,61 @@
+// What the holder worker tidies now and then. Removes only rows of this node's own copy of fabric tables that have no
+// meaning any more (wishes long over, holder rows long gone), and those removals are not shipped.
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/place/as_owner.hpp"
+#include "pg/place/holder.hpp"
+
+namespace vectorshard::place {
+
+namespace {
+
+using bridge::p_int4;
+using bridge::p_text_array;
+
+constexpr double kTidyEveryS = 30;
+
+/// One statement with the parameters ($1 this node, $2 clients or seconds), in a transaction of its own; a failure is
+/// logged and holds up nothing. `learned`: not shipped.
+void run(const char *what, const char *sql, const std::vector<std::string> *clients, bool learned) {
+  try {
+    bridge::WorkerTransaction tx;
+    {
+      std::optional<LearnedWrites> scope;
+      if (learned) scope.emplace();
+      bridge::Spi spi;
+      spi.query(sql, {p_int4(bridge::self_node()), clients ? p_text_array(*clients)
+                                                           : p_int4(bridge::guc::tombstone_retention_s)});
+    }
+    tx.commit();
+  } catch (const bridge::PgError &e) {
+    // The transaction is aborted as a whole by its destructor, so the error may end here.
+    ereport(LOG, (errmsg("vectorshard holder: could not %s: %s", what, e.message.c_str())));
+  }
+}
+
+}  // namespace
+
+void Holder::tidy() {
+  if (now_s() < next_tidy_s_) return;
+  next_tidy_s_ = now_s() + kTidyEveryS;
+  std::vector<std::string> busy(in_flight_.begin(), in_flight_.end());
+  for (auto &[client, request] : requested_) busy.push_back(client);
+  // Left by a crash, or by a wish that ended while the home was away.
+  run("end copies that nobody wants",
+      "UPDATE vectorshard.holder h SET state = 'gone' WHERE h.node = $1 AND h.state = 'copying' "
+      "AND NOT h.client = ANY ($2) "
+      "AND NOT EXISTS (SELECT FROM vectorshard.resident r WHERE r.client = h.client) "
+      "AND NOT EXISTS (SELECT FROM vectorshard.wish w WHERE w.client = h.client AND w.node = $1 AND w.until > now())",
+      &busy, false);
+  run("remove wishes that ended",
+      "DELETE FROM vectorshard.wish WHERE $1 > 0 AND until < now() - make_interval(secs => $2)", nullptr, true);
+  run("remove holder rows long gone",
+      "DELETE FROM vectorshard.holder h USING vectorshard.node n WHERE h.state = 'gone' AND n.node = $1 "
+      "AND to_timestamp(((h._version >> 22) + 1577836800000) / 1000.0) < now() - make_interval(secs => 2 * $2)",
+      nullptr, true);
+  run("remove tombstones", "SELECT vectorshard.collect_tombstones() WHERE $1 > 0 AND $2 > 0", nullptr, false);
+  run("retry dead letters", "SELECT vectorshard.retry_conflicts() WHERE $1 > 0 AND $2 > 0", nullptr, false);
+}
+
+}  // namespace vectorshard::place

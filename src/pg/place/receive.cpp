@@ -1,0 +1,82 @@
+// The last step of a copy: see receive.hpp.
+#include "pg/place/receive.hpp"
+
+#include "core/ship/types.hpp"
+#include "pg/apply/api.hpp"
+#include "pg/bridge/client_lock.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/place/as_owner.hpp"
+
+namespace vectorshard::place {
+
+namespace {
+
+using bridge::p_bool;
+using bridge::p_int4;
+using bridge::p_int8;
+using bridge::p_text;
+
+const char *reason_text(ship::RefusalReason reason) {
+  switch (reason) {
+    case ship::RefusalReason::schema: return "its columns differ from those at the source";
+    case ship::RefusalReason::no_table: return "the table does not exist here";
+    default: return "its rows were refused";
+  }
+}
+
+/// A copy that lacks a table must not become resident: its rows would be missing from queries.
+Received refused(const CopyItem &item, const ship::Refusal &refusal) {
+  return {CopyEnd::failed, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+          Error{Errc::invalid_argument, "client \"" + item.client + "\" cannot be copied here",
+                "Table " + refusal.table + ": " + reason_text(refusal.reason) + ".",
+                "Bring the table to the same columns on every node; the copy is tried again by itself."}};
+}
+
+bool may_try_again(int sqlstate) {
+  return sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED ||
+         sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_QUERY_CANCELED;
+}
+
+Received merge_in_transaction(const CopyItem &item, const ship::Batch &batch) {
+  bridge::WorkerTransaction tx;
+  if (!bridge::try_lock_client(item.client))
+    return {CopyEnd::again_soon, ERRCODE_LOCK_NOT_AVAILABLE,
+            Error{Errc::conflict, "client \"" + item.client + "\" has an open write on this node", "", "Retry."}};
+  bool from_home = item.source == item.home;
+  {
+    LearnedWrites learned;
+    {
+      bridge::Spi spi;
+      spi.execute("INSERT INTO vectorshard.resident AS r (client, generation, confirmed) VALUES ($1, $2, $3) "
+                  "ON CONFLICT (client) DO UPDATE SET confirmed = r.confirmed OR excluded.confirmed",
+                  {p_text(item.client), p_int8(item.generation), p_bool(from_home)});
+    }
+    ship::Reply reply = apply::merge(batch);
+    for (const auto &r : reply.refusals) return refused(item, r);
+  }
+  {
+    bridge::Spi spi;
+    spi.execute("UPDATE vectorshard.holder SET state = 'live' WHERE client = $1 AND node = $2 AND generation = $3 "
+                "AND state <> 'live'",
+                {p_text(item.client), p_int4(bridge::self_node()), p_int8(item.generation)});
+  }
+  tx.commit();
+  return {};
+}
+
+}  // namespace
+
+Received receive_copy(const CopyItem &item, std::string_view bytes) {
+  auto batch = ship::decode_batch(bytes);
+  if (!batch.ok()) return {CopyEnd::failed, ERRCODE_DATA_CORRUPTED, batch.error()};
+  try {
+    return merge_in_transaction(item, batch.value());
+  } catch (const bridge::PgError &e) {
+    // The transaction is aborted as a whole by its destructor, so the error may end here.
+    return {may_try_again(e.sqlstate) ? CopyEnd::again_soon : CopyEnd::failed, e.sqlstate,
+            Error{Errc::io, e.message, e.detail, e.hint}};
+  }
+}
+
+}  // namespace vectorshard::place
