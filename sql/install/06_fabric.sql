@@ -119,18 +119,13 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION vectorshard.parse_address(text) FROM PUBLIC;
 
--- What every member has: publication, triggers on the shipped tables, server fabric. Before it: the first rows.
+-- What every member has: publication, reaction to new nodes, server fabric. Called after the first rows are in.
 CREATE OR REPLACE FUNCTION vectorshard.set_up_member() RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
-DECLARE
-  t text;
 BEGIN
   CREATE PUBLICATION vectorshard FOR TABLE ONLY vectorshard.node, ONLY vectorshard.shard_table, ONLY vectorshard.client,
     ONLY vectorshard.wish, ONLY vectorshard.holder, ONLY vectorshard.policy, ONLY vectorshard.store,
     ONLY vectorshard.segment, ONLY vectorshard.tombstone, ONLY vectorshard.motion WITH (publish = 'insert, update');
-  FOREACH t IN ARRAY ARRAY['node', 'shard_table', 'client', 'wish', 'holder', 'policy', 'store', 'segment', 'motion'] LOOP
-    PERFORM vectorshard.attach_triggers(format('vectorshard.%I', t)::regclass);
-  END LOOP;
   CREATE TRIGGER node_changed AFTER INSERT OR UPDATE ON vectorshard.node
     FOR EACH ROW EXECUTE FUNCTION vectorshard.node_changed();
   ALTER TABLE vectorshard.node ENABLE ALWAYS TRIGGER node_changed;
@@ -148,12 +143,16 @@ CREATE OR REPLACE FUNCTION vectorshard.create_fabric(node_name text, location ge
 DECLARE
   place record;
   version bigint := vectorshard.first_version(1);
+  before text := current_setting('session_replication_role');
 BEGIN
   PERFORM vectorshard.check_new_member(node_name, vectorshard.bad_location(location), vectorshard.bad_coverage(coverage));
   place := vectorshard.parse_address(address);
+  -- The triggers of the shipped tables stamp by the clock of this node, which runs only once it has a number.
+  PERFORM set_config('session_replication_role', 'replica', true);
   INSERT INTO vectorshard.node (node, name, kind, uuid, incarnation, state, registrar, host, port, dbname, location, coverage, _version)
     VALUES (1, node_name, 'core', vectorshard.boot_uuid(), version, 'active', true, place.host, place.port, place.dbname,
             location, coverage, version);
+  PERFORM set_config('session_replication_role', before, true);
   PERFORM vectorshard.set_up_member();
   PERFORM vectorshard.adopt_identity(1, version);
   RETURN 1;

@@ -171,16 +171,6 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION vectorshard.warn_of_sequences(regclass) FROM PUBLIC;
 
-CREATE OR REPLACE FUNCTION vectorshard.attach_triggers(p_table regclass) RETURNS void
-  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
-BEGIN
-  IF to_regprocedure('vectorshard.row_version()') IS NULL THEN RETURN; END IF;
-  EXECUTE format('CREATE TRIGGER zz_vectorshard_before BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION vectorshard.row_version()', p_table);
-  EXECUTE format('CREATE TRIGGER zz_vectorshard_after AFTER INSERT OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION vectorshard.row_version()', p_table);
-  EXECUTE format('CREATE TRIGGER zz_vectorshard_truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.row_version()', p_table);
-END $$;
-REVOKE ALL ON FUNCTION vectorshard.attach_triggers(regclass) FROM PUBLIC;
-
 -- The foreign child that stands for the rows which are not in this heap. It goes with its table (pg_depend 'a'), and
 -- nobody reads it but through the table.
 CREATE OR REPLACE FUNCTION vectorshard.attach_elsewhere(p_table regclass) RETURNS void
@@ -223,12 +213,9 @@ REVOKE ALL ON FUNCTION vectorshard.attach_table(regclass, text) FROM PUBLIC;
 CREATE OR REPLACE FUNCTION vectorshard.detach_table(p_table regclass) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 DECLARE
-  t name;
   child regclass;
 BEGIN
-  FOR t IN SELECT tgname FROM pg_trigger WHERE tgrelid = p_table AND tgname LIKE 'zz\_vectorshard\_%' LOOP
-    EXECUTE format('DROP TRIGGER %I ON %s', t, p_table);
-  END LOOP;
+  PERFORM vectorshard.detach_triggers(p_table);
   SELECT i.inhrelid INTO child FROM pg_inherits i JOIN pg_foreign_table f ON f.ftrelid = i.inhrelid
     JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE i.inhparent = p_table AND s.srvname = 'fabric';
   IF child IS NOT NULL THEN EXECUTE format('DROP FOREIGN TABLE %s', child); END IF;
