@@ -201,8 +201,8 @@ BEGIN
   END IF;
   SELECT * INTO n FROM vectorshard.node WHERE name = node_name AND state = 'active' FOR UPDATE;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'node %L is not in the fabric', node_name USING
-      ERRCODE = 'undefined_object', HINT = 'Look at the view vectorshard.nodes.';
+    RAISE EXCEPTION 'node % is not in the fabric', quote_literal(node_name) USING
+      ERRCODE = 'undefined_object', DETAIL = 'No active node has that name.', HINT = 'Look at the view vectorshard.nodes.';
   END IF;
   IF n.registrar THEN
     RAISE EXCEPTION 'the registrar cannot be removed' USING
@@ -211,7 +211,7 @@ BEGIN
   END IF;
   SELECT count(*) INTO homes FROM vectorshard.client WHERE home = n.node;
   IF homes > 0 THEN
-    RAISE EXCEPTION 'node %L is the home of clients', node_name USING
+    RAISE EXCEPTION 'node % is the home of clients', quote_literal(node_name) USING
       ERRCODE = 'object_in_use', DETAIL = format('%s clients have their home there.', homes),
       HINT = 'Their rows would be lost. Keep the node, or delete these clients'' rows first.';
   END IF;

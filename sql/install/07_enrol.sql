@@ -4,7 +4,7 @@
 
 CREATE OR REPLACE FUNCTION vectorshard.name_of(p_table regclass) RETURNS text
   LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
-  SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = p_table
+  SELECT format('%I.%I', CASE WHEN n.nspname LIKE 'pg\_temp\_%' THEN 'pg_temp' ELSE n.nspname END, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = p_table
 $$;
 REVOKE ALL ON FUNCTION vectorshard.name_of(regclass) FROM PUBLIC;
 

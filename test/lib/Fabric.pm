@@ -1,0 +1,167 @@
+# Fabrics for multi-node tests: servers made by PostgreSQL::Test::Cluster, on TCP ports of 127.0.0.1, because nodes
+# reach each other by host and port. Every server is stopped when the test ends, however it ends.
+#
+#   my $f = Fabric->new(core => 'c1', edges => ['e1', 'e2']);     # creates the fabric and joins the edges
+#   $f->node('e1')->safe_psql('postgres', …);  $f->poll('e1', $sql, $expected);  $f->client_hash('e1', 'trip', 'car7');
+package Fabric;
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep time);
+
+# Ports must listen on TCP, also where the framework would use sockets alone.
+$PostgreSQL::Test::Cluster::use_tcp = 1;
+$PostgreSQL::Test::Cluster::test_pghost = '127.0.0.1';
+
+my @servers;
+
+# new(core => name, edges => [names], config => text, auth => 'trust' or 'scram', connect => 0 to make no fabric)
+sub new {
+	my ($class, %o) = @_;
+	my $self = bless { nodes => {}, places => 0, core => $o{core}, config => $o{config} // '', auth => $o{auth} // 'trust' }, $class;
+	for my $name ($o{core}, @{ $o{edges} // [] }) { $self->add_server($name); }
+	return $self if defined $o{connect} && !$o{connect};
+	$self->create($o{core});
+	$self->join($_) for @{ $o{edges} // [] };
+	return $self;
+}
+
+# A server with the extension, not yet in the fabric.
+sub add_server {
+	my ($self, $name) = @_;
+	my $n = PostgreSQL::Test::Cluster->new($name);
+	$n->init;
+	$n->append_conf('postgresql.conf', <<"CONF");
+shared_preload_libraries = 'vectorshard'
+wal_level = logical
+max_wal_senders = 10
+max_replication_slots = 10
+max_worker_processes = 32
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+$self->{config}
+CONF
+	$n->start;
+	push @servers, $n;
+	$self->{nodes}{$name} = $n;
+	$n->safe_psql('postgres', 'CREATE EXTENSION vectorshard CASCADE');
+	if ($self->{auth} eq 'scram') {
+		$n->safe_psql('postgres', q{SET password_encryption = 'scram-sha-256'; CREATE ROLE fabric SUPERUSER LOGIN PASSWORD 'right'});
+		my $hba = $n->data_dir . '/pg_hba.conf';
+		my $rest = slurp_file($hba);
+		open my $out, '>', $hba or die $!;
+		print $out "host all fabric 127.0.0.1/32 scram-sha-256\n$rest";
+		close $out;
+		$n->reload;
+	}
+	return $n;
+}
+
+sub node { my ($self, $name) = @_; return $self->{nodes}{$name} // die "no node $name"; }
+sub sql { my ($self, $name, $sql) = @_; return $self->node($name)->safe_psql('postgres', $sql); }
+
+# The n-th place on a line of nodes, about 9 km apart.
+sub place { my ($self, $n) = @_; return sprintf('ST_SetSRID(ST_MakePoint(%.2f, 37.70), 4326)', -122.50 + 0.1 * $n); }
+sub next_place { my ($self) = @_; return $self->place($self->{places}++); }
+
+sub credentials {
+	my ($self, $password) = @_;
+	return "user 'fabric', password '" . ($password // 'right') . "'" if $self->{auth} eq 'scram';
+	my $user = $self->sql($self->{core}, 'SELECT current_user');
+	return "user '$user'";
+}
+
+# Founds the fabric on a server.
+sub create {
+	my ($self, $name) = @_;
+	my $place = $self->next_place;
+	$self->sql($name, "SELECT vectorshard.create_fabric('$name', $place)");
+	my $how = $self->credentials;
+	$self->sql($name, "CREATE USER MAPPING FOR CURRENT_USER SERVER fabric OPTIONS ($how)");
+	return;
+}
+
+# The server object and its mapping with which `name` will reach the member `via`.
+sub prepare_join {
+	my ($self, $name, $via, $password) = @_;
+	my $port = $self->node($via)->port;
+	my $how = $self->credentials($password);
+	$self->sql($name, "CREATE SERVER hub FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host '127.0.0.1', port '$port', dbname 'postgres')");
+	$self->sql($name, "CREATE USER MAPPING FOR CURRENT_USER SERVER hub OPTIONS ($how)");
+	return;
+}
+
+# Joins a server to the fabric through `via` (the core node if not given).
+sub join {
+	my ($self, $name, %o) = @_;
+	$self->prepare_join($name, $o{via} // $self->{core});
+	my $place = $self->next_place;
+	my $kind = $o{kind} // 'edge';
+	return $self->sql($name, "SELECT vectorshard.join_fabric('$name', 'hub', $place, kind => '$kind')");
+}
+
+# Polls until `sql` gives `expected` on node `name`; false, with what it gave last, after `timeout` seconds.
+sub poll_until {
+	my ($self, $name, $sql, $expected, $timeout) = @_;
+	my $until = time + ($timeout // 60);
+	my $got = '';
+	while (time < $until) {
+		my ($rc, $out, $err) = $self->node($name)->psql('postgres', $sql);
+		$got = $rc ? "error: $err" : $out;
+		return 1 if $got eq $expected;
+		usleep(100_000);
+	}
+	diag("$name: $sql\n  gave '$got', expected '$expected'");
+	return 0;
+}
+
+# As a test.
+sub poll {
+	my ($self, $name, $sql, $expected, $what, $timeout) = @_;
+	return ok($self->poll_until($name, $sql, $expected, $timeout), $what);
+}
+
+# A hash of all rows of a client in the local heap: equal hashes, equal rows.
+sub client_hash {
+	my ($self, $name, $table, $client, $column) = @_;
+	$column //= 'client';
+	return $self->sql($name,
+		"SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\")), '') "
+		  . "FROM ONLY $table t WHERE $column = '$client'");
+}
+
+# kill -9 of the postmaster, then start again; its children may hold shared memory for a while.
+sub kill9_and_restart {
+	my ($self, $name) = @_;
+	my $n = $self->node($name);
+	$n->kill9;
+	return $self->start_again($name);
+}
+
+sub start_again {
+	my ($self, $name) = @_;
+	my $n = $self->node($name);
+	for (1 .. 300) {
+		return 1 if $n->start(fail_ok => 1);
+		usleep(100_000);
+	}
+	die "$name does not start again";
+}
+
+# Runs a statement that must fail; gives the whole error text.
+sub error_of {
+	my ($self, $name, $sql) = @_;
+	my ($rc, $out, $err) = $self->node($name)->psql('postgres', $sql, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	return $rc ? $err : "no error: $out";
+}
+
+END {
+	# The framework also stops its servers; `immediate` keeps a failed test from waiting for a stuck one.
+	my $rc = $?;
+	for my $n (@servers) { eval { $n->stop('immediate', fail_ok => 1) }; }
+	$? = $rc;
+}
+
+1;
