@@ -7,7 +7,8 @@ namespace vectorshard::telemetry {
 
 namespace {
 
-constexpr double kIntervalWeight = 0.2;   // of the newest interval in the moving average
+constexpr double kIntervalRise = 0.3;     // weight of a longer interval than usual
+constexpr double kIntervalFall = 0.05;    // and of a shorter one: the peak is what a look-ahead must cover
 constexpr double kPaceTimeS = 300;        // time constant of the pace
 constexpr double kHeadingFromMps = 0.5;   // slower: GPS noise decides the heading, so there is none
 constexpr double kGpsSlackM = 100;        // a jump this far is noise at any interval, not speed
@@ -76,7 +77,8 @@ void take(const Report &r, NodeId self, Motion &m) {
     m.session_s = r.at_s;
     m.pace_mps = m.speed_mps;
   } else {
-    m.interval_s = m.interval_s == 0 ? dt : m.interval_s + kIntervalWeight * (dt - m.interval_s);
+    double weight = m.interval_s == 0 ? 1 : dt > m.interval_s ? kIntervalRise : kIntervalFall;
+    m.interval_s += weight * (dt - m.interval_s);
     double w = 1 - std::exp(-dt / kPaceTimeS);
     m.pace_mps += w * (m.speed_mps - m.pace_mps);
   }

@@ -59,7 +59,7 @@ struct Motion {
   double lon = 0;
   double speed_mps = 0;     // reported, else derived
   double heading_deg = -1;  // reported, else derived; -1: unknown (too slow to tell)
-  double interval_s = 0;    // moving average of the time between reports; 0: unknown
+  double interval_s = 0;    // time between reports, the usual longest (a slow peak); 0: unknown
   double pace_mps = 0;      // moving average of the speed over some minutes
   double session_s = 0;     // when the present run of reports began
   KalmanState kalman;

@@ -1,0 +1,144 @@
+// The policy: see planner.hpp.
+#include "core/place/planner.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "core/predict/reach_set.hpp"
+#include "core/telemetry/intake.hpp"
+
+namespace vectorshard::place {
+
+namespace {
+
+constexpr double kServingLife = 3;    // in report intervals: how long a silent client is still served
+constexpr double kServingFloorS = 30;
+constexpr double kCandidateLife = 3;  // in look-aheads: reports may come late
+constexpr double kWorthEndingS = 10;  // a wish that ends sooner by itself is left alone
+constexpr double kMissLifeS = 60;
+
+/// One run of the policy over one client; collects the decisions.
+class Run {
+ public:
+  Run(const ClientView &client, const NodeMap &map, const std::vector<Target> &targets, const PlanSettings &settings)
+      : c_(client), map_(map), targets_(targets), s_(settings) {}
+
+  std::vector<Decision> decide() {
+    serve();
+    follow_policies();
+    if (s_.predict && c_.serving && c_.motion) foresee();
+    end_the_rest();
+    return std::move(out_);
+  }
+
+ private:
+  Target target(NodeId node) const {
+    for (const Target &t : targets_)
+      if (t.node == node) return t;
+    return {node, 0, false};
+  }
+  double in_force_until(NodeId node) const {
+    for (const Wish &w : c_.wishes)
+      if (w.node == node) return w.until_s;
+    return 0;
+  }
+  bool decided(NodeId node) const {
+    return std::any_of(out_.begin(), out_.end(), [&](const Decision &d) { return d.node == node; });
+  }
+  bool holds(NodeId node) const { return std::find(c_.holders.begin(), c_.holders.end(), node) != c_.holders.end(); }
+  /// The ban on a node now, or null.
+  const Policy *ban(NodeId node) const {
+    for (const Policy &p : c_.policies)
+      if (p.kind == PolicyKind::never && p.node == node && p.from_s <= c_.now_s && c_.now_s < p.to_s) return &p;
+    return nullptr;
+  }
+  void refuse(NodeId node, const std::string &why) { out_.push_back({node, Verdict::refused, 0, why}); }
+
+  /// Wishes `node` for `life_s`, unless banned, full, or a wish in force lasts at least `enough_s` more.
+  void want(NodeId node, double life_s, double enough_s, const std::string &reason) {
+    if (decided(node)) return;
+    if (const Policy *p = ban(node)) return refuse(node, "policy " + p->name + " bans it from the node");
+    if (target(node).full && !holds(node) && in_force_until(node) <= c_.now_s)
+      return refuse(node, "the node is full (" + reason + ")");
+    double until = c_.now_s + life_s, in_force = in_force_until(node);
+    bool lasts = in_force - c_.now_s >= enough_s;
+    out_.push_back({node, lasts ? Verdict::covered : Verdict::wish, lasts ? in_force : until, reason});
+  }
+
+  void serve() {
+    if (c_.serving && c_.motion) {
+      double life = std::max(kServingFloorS, kServingLife * c_.motion->interval_s);
+      // On arrival the row is written anew though one may be in force: it tells the others who serves the client now.
+      want(c_.self, life, c_.arrived ? 1e18 : life / 2, kServesReason);
+    }
+    if (c_.missed) want(c_.self, kMissLifeS, kMissLifeS / 2, "a query missed it here");
+  }
+
+  void follow_policies() {
+    for (const Policy &p : c_.policies) {
+      if (p.kind == PolicyKind::never || p.node == kNoNode || p.to_s <= c_.now_s) continue;
+      double start = p.from_s - target(p.node).lead_s - (p.kind == PolicyKind::hint ? s_.margin_s : 0);
+      if (c_.now_s < start) continue;
+      const char *what = p.kind == PolicyKind::pin ? "pinned by policy " : "expected there by hint ";
+      // The full remaining time at once: one row, however long.
+      want(p.node, p.to_s - c_.now_s, p.to_s - c_.now_s - 1, what + p.name);
+    }
+  }
+
+  void foresee() {
+    const telemetry::Motion &m = *c_.motion;
+    if (telemetry::parked(m)) return;
+    double ahead = predict::horizon_s(m, 0, s_.margin_s);
+    int chosen = 0;
+    for (const predict::Candidate &k : candidates(m, c_.self, map_, targets_, s_.margin_s)) {
+      if (decided(k.node)) continue;
+      Target t = target(k.node);
+      char may[96];
+      std::snprintf(may, sizeof may, "may arrive in %.0f s (median %.0f s, confidence %.2f), a copy takes %.0f s",
+                    k.earliest_s, k.median_s, k.confidence, t.lead_s);
+      if (k.earliest_s - t.lead_s > ahead) {
+        refuse(k.node, std::string("not yet: ") + may);
+      } else if (chosen >= s_.max_candidates) {
+        refuse(k.node, std::string("others are likelier: ") + may);
+      } else {
+        double enough = ahead + t.lead_s;  // until the next report and what it takes to act on it
+        want(k.node, kCandidateLife * enough, enough, may);
+        chosen += out_.back().verdict != Verdict::refused;
+      }
+    }
+  }
+
+  /// Ends our wishes that nothing above asked for.
+  void end_the_rest() {
+    for (const Wish &w : c_.wishes) {
+      auto same = std::find_if(out_.begin(), out_.end(), [&](const Decision &d) { return d.node == w.node; });
+      if (same != out_.end() && same->verdict != Verdict::refused) continue;
+      if (w.until_s - c_.now_s <= kWorthEndingS) continue;
+      std::string why = same != out_.end() ? same->reason : c_.serving ? "no longer on its way there" : "served elsewhere";
+      if (same == out_.end()) same = out_.insert(out_.end(), Decision{w.node});
+      *same = {w.node, Verdict::end, c_.now_s, std::move(why)};
+    }
+  }
+
+  const ClientView &c_;
+  const NodeMap &map_;
+  const std::vector<Target> &targets_;
+  const PlanSettings &s_;
+  std::vector<Decision> out_;
+};
+
+}  // namespace
+
+std::vector<predict::Candidate> candidates(const telemetry::Motion &motion, NodeId self, const NodeMap &map,
+                                           const std::vector<Target> &targets, double margin_s) {
+  double lead = 0;
+  for (const Target &t : targets) lead = std::max(lead, t.lead_s);
+  return predict::reach_set(motion, self, map, predict::horizon_s(motion, lead, margin_s));
+}
+
+std::vector<Decision> plan(const ClientView &client, const NodeMap &map, const std::vector<Target> &targets,
+                           const PlanSettings &settings) {
+  return Run(client, map, targets, settings).decide();
+}
+
+}  // namespace vectorshard::place

@@ -1,0 +1,42 @@
+// The placement policy: onto which nodes to wish one client, until when, and why. Pure: everything it knows is given.
+// Every wish ends by its time, so a planner that dies leaves nothing behind; it lasts longer than the next report is
+// away, because reports come late, and is ended early when a report shows that the client turned away. Wishes are
+// rows that ship to every node, so few are written: one in force is extended only when it no longer lasts long enough.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/place/areas.hpp"
+#include "core/place/types.hpp"
+#include "core/telemetry/types.hpp"
+
+namespace vectorshard::place {
+
+struct PlanSettings {
+  double margin_s = 20;    // look-ahead beyond the lead time, at least
+  int max_candidates = 4;  // besides the serving node
+  bool predict = true;     // false: reactive, the serving node alone
+};
+
+/// What is known of a client at `now_s`.
+struct ClientView {
+  double now_s = 0;
+  NodeId self = kNoNode;                    // the node that plans
+  const telemetry::Motion *motion = nullptr;  // null: no telemetry here
+  bool serving = false;                     // its last report came here, and nobody served it since
+  bool arrived = false;                     // it came here since the last plan: say so even if a wish is in force
+  bool missed = false;                      // a query here found it not resident
+  std::vector<Wish> wishes;                 // in force, written by `self`
+  std::vector<Policy> policies;
+  std::vector<NodeId> holders;              // copying or live: no budget needed
+};
+
+/// Decisions, the serving node first. Targets lacking in `targets` get lead 0.
+std::vector<Decision> plan(const ClientView &client, const NodeMap &map, const std::vector<Target> &targets,
+                           const PlanSettings &settings);
+
+/// The candidates plan() ranks: the reach set within the longest lead time of `targets` and the margin.
+std::vector<predict::Candidate> candidates(const telemetry::Motion &motion, NodeId self, const NodeMap &map,
+                                           const std::vector<Target> &targets, double margin_s);
+
+}  // namespace vectorshard::place

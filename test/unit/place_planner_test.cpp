@@ -1,0 +1,172 @@
+// The policy on hand-made clients: who is wished, how long, why, and what is left alone.
+#include "core/place/planner.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/predict/kalman.hpp"
+#include "core/telemetry/intake.hpp"
+
+using namespace vectorshard;
+using namespace vectorshard::place;
+using telemetry::kMetresPerDegree;
+
+namespace {
+
+constexpr double kStart = 1.7e9;
+
+/// Three sites on the equator, 2 km apart; borders at 1 km and 3 km.
+NodeMap line() {
+  std::vector<NodeSite> sites;
+  for (int i = 0; i < 3; i++) sites.push_back({i + 1, "n", false, 0, 2000.0 * i / kMetresPerDegree, {}});
+  return NodeMap(sites);
+}
+
+struct PlannerTest : testing::Test {
+  NodeMap map = line();
+  telemetry::Motion motion;
+  ClientView view;
+  PlanSettings settings;
+  std::vector<Target> targets{{1, 5, false}, {2, 5, false}, {3, 5, false}};
+
+  /// Drives east, one report a second, and stands at `x` metres at the end.
+  void drive_to(double x, double mps) {
+    for (int i = 60; i >= 0; i--) report(kStart + 60 - i, x - i * mps);
+    view.now_s = kStart + 60;
+  }
+  void report(double t, double x) {
+    telemetry::Report r{t, 0, x / kMetresPerDegree, {}, {}};
+    telemetry::take(r, 1, motion);
+    predict::observe(r, motion);
+    view.motion = &motion;
+    view.self = 1;
+    view.serving = true;
+    view.now_s = t;
+  }
+  std::vector<Decision> run() { return plan(view, map, targets, settings); }
+  static const Decision *find(const std::vector<Decision> &all, NodeId node) {
+    for (const auto &d : all)
+      if (d.node == node) return &d;
+    return nullptr;
+  }
+};
+
+}  // namespace
+
+TEST_F(PlannerTest, WishesTheServingNodeAndTheNextOne) {
+  drive_to(900, 10);
+  auto d = run();
+  ASSERT_EQ(d.size(), 2u);
+  EXPECT_EQ(d[0].node, 1);
+  EXPECT_EQ(d[0].reason, kServesReason);
+  EXPECT_EQ(d[0].verdict, Verdict::wish);
+  EXPECT_EQ(d[1].node, 2);
+  EXPECT_EQ(d[1].verdict, Verdict::wish);
+  EXPECT_GT(d[1].until_s, view.now_s + 20);
+  EXPECT_NE(d[1].reason.find("a copy takes 5 s"), std::string::npos) << d[1].reason;
+}
+
+TEST_F(PlannerTest, FarFromTheBorderOnlyTheServingNode) {
+  drive_to(-500, 5);
+  EXPECT_EQ(run().size(), 1u);
+}
+
+TEST_F(PlannerTest, LeavesLongWishesAloneAndRenewsShortOnes) {
+  drive_to(900, 10);
+  view.wishes = {{1, view.now_s + 100}, {2, view.now_s + 100}};
+  for (const auto &d : run()) EXPECT_EQ(d.verdict, Verdict::covered) << d.node;
+  view.wishes = {{1, view.now_s + 3}, {2, view.now_s + 3}};
+  for (const auto &d : run()) EXPECT_EQ(d.verdict, Verdict::wish) << d.node;
+}
+
+TEST_F(PlannerTest, ArrivalRewritesTheServingWish) {
+  drive_to(-500, 5);
+  view.wishes = {{1, view.now_s + 1000}};
+  view.arrived = true;
+  EXPECT_EQ(run().at(0).verdict, Verdict::wish);
+}
+
+TEST_F(PlannerTest, EndsWishesOfAClientThatTurnedAway) {
+  drive_to(-900, 10);
+  view.wishes = {{3, view.now_s + 60}, {2, view.now_s + 5}};
+  auto d = run();
+  ASSERT_NE(find(d, 3), nullptr);
+  EXPECT_EQ(find(d, 3)->verdict, Verdict::end);
+  EXPECT_EQ(find(d, 3)->until_s, view.now_s);
+  EXPECT_EQ(find(d, 2), nullptr);  // ends by itself soon enough
+}
+
+TEST_F(PlannerTest, ServedElsewhereEndsEverything) {
+  drive_to(900, 10);
+  view.serving = false;
+  view.wishes = {{1, view.now_s + 60}, {2, view.now_s + 60}};
+  auto d = run();
+  ASSERT_EQ(d.size(), 2u);
+  for (const auto &each : d) {
+    EXPECT_EQ(each.verdict, Verdict::end);
+    EXPECT_EQ(each.reason, "served elsewhere");
+  }
+}
+
+TEST_F(PlannerTest, ParkedClientsAreNotForeseen) {
+  for (int i = 0; i <= 6; i++) report(kStart + 60 * i, 980);
+  auto d = run();
+  ASSERT_EQ(d.size(), 1u);
+  EXPECT_EQ(d[0].node, 1);
+}
+
+TEST_F(PlannerTest, WithoutPredictorOnlyTheServingNode) {
+  drive_to(900, 10);
+  settings.predict = false;
+  EXPECT_EQ(run().size(), 1u);
+}
+
+TEST_F(PlannerTest, AFullNodeGetsNoNewClientButKeepsItsOwn) {
+  drive_to(900, 10);
+  targets[1].full = true;
+  auto d = run();
+  EXPECT_EQ(find(d, 2)->verdict, Verdict::refused);
+  EXPECT_NE(find(d, 2)->reason.find("full"), std::string::npos);
+  view.holders = {2};
+  EXPECT_EQ(find(run(), 2)->verdict, Verdict::wish);
+}
+
+TEST_F(PlannerTest, ManyCandidatesAreCut) {
+  drive_to(900, 10);
+  settings.max_candidates = 0;
+  auto d = run();
+  EXPECT_EQ(find(d, 2)->verdict, Verdict::refused);
+  EXPECT_NE(find(d, 2)->reason.find("others are likelier"), std::string::npos);
+}
+
+TEST_F(PlannerTest, PoliciesBind) {
+  drive_to(900, 10);
+  view.policies = {{"ban", PolicyKind::never, 2, 0, 1e12},
+                   {"home", PolicyKind::hint, 3, view.now_s + 10, view.now_s + 500},
+                   {"later", PolicyKind::hint, 2, view.now_s + 5000, view.now_s + 6000}};
+  auto d = run();
+  EXPECT_EQ(find(d, 2)->verdict, Verdict::refused);
+  EXPECT_EQ(find(d, 2)->reason, "policy ban bans it from the node");
+  EXPECT_EQ(find(d, 3)->verdict, Verdict::wish);
+  EXPECT_EQ(find(d, 3)->until_s, view.now_s + 500);
+  EXPECT_EQ(find(d, 3)->reason, "expected there by hint home");
+}
+
+TEST_F(PlannerTest, AMissedQueryBringsTheClientHere) {
+  view.self = 2;
+  view.now_s = kStart;
+  view.missed = true;
+  auto d = run();
+  ASSERT_EQ(d.size(), 1u);
+  EXPECT_EQ(d[0].node, 2);
+  EXPECT_EQ(d[0].verdict, Verdict::wish);
+}
+
+TEST_F(PlannerTest, SlowReportsLookFurtherAhead) {
+  // 5 m/s, 250 m from the border: 50 s away. With a report a second it is not yet likely within 25 s; with one a
+  // minute the next report may already come from the other side.
+  for (int i = 20; i >= 0; i--) report(kStart - i * 60, 700 - 300.0 * i);
+  const auto slow = run();
+  ASSERT_NE(find(slow, 2), nullptr);
+  EXPECT_EQ(find(slow, 2)->verdict, Verdict::wish);
+  EXPECT_GT(find(slow, 2)->until_s - view.now_s, 60);
+}

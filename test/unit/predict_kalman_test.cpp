@@ -1,0 +1,83 @@
+// The filter finds the velocity from positions alone, at any report interval, and survives jumps and the date line.
+#include "core/predict/kalman.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "core/predict/reach_set.hpp"
+#include "core/telemetry/intake.hpp"
+
+using namespace vectorshard;
+using telemetry::kMetresPerDegree;
+using telemetry::Motion;
+using telemetry::Report;
+
+namespace {
+
+constexpr double kStart = 1.7e9;
+
+void feed(Motion &m, const Report &r) {
+  telemetry::take(r, 1, m);
+  predict::observe(r, m);
+}
+
+Report equator(double t, double x, double y) { return {kStart + t, y / kMetresPerDegree, x / kMetresPerDegree, {}, {}}; }
+
+}  // namespace
+
+TEST(Kalman, FindsVelocityUnderNoise) {
+  for (double dt : {1.0, 10.0, 60.0}) {
+    std::mt19937 random(7);
+    std::normal_distribution<double> noise(0, 10);
+    Motion m;
+    for (int i = 0; i < 40; i++) feed(m, equator(i * dt, 8 * i * dt + noise(random), -6 * i * dt + noise(random)));
+    auto v = predict::velocity(m);
+    EXPECT_NEAR(v.east, 8, dt < 5 ? 2.5 : 1) << dt;
+    EXPECT_NEAR(v.north, -6, dt < 5 ? 2.5 : 1) << dt;
+    EXPECT_EQ(m.kalman.resets, 1u) << dt;
+  }
+}
+
+TEST(Kalman, TakesReportedVelocityAtOnce) {
+  Motion m;
+  Report r = equator(0, 0, 0);
+  r.speed_mps = 20;
+  r.heading_deg = 90;
+  feed(m, r);
+  EXPECT_NEAR(predict::velocity(m).east, 20, 1e-6);
+  auto p = predict::position_after(m, 30);
+  EXPECT_NEAR(p.lon * kMetresPerDegree, 600, 1);
+}
+
+TEST(Kalman, AJumpBeginsAnewWithoutWildVelocity) {
+  Motion m;
+  for (int i = 0; i < 30; i++) feed(m, equator(i, 5 * i, 0));
+  feed(m, equator(30, 150, 2500));
+  EXPECT_EQ(m.kalman.resets, 2u);
+  EXPECT_LT(std::hypot(predict::velocity(m).east, predict::velocity(m).north), 1);
+  for (int i = 31; i < 60; i++) feed(m, equator(i, 5 * i, 2500));
+  EXPECT_NEAR(predict::velocity(m).east, 5, 1.5);
+}
+
+TEST(Kalman, FollowsAnAircraftAcrossTheDateLine) {
+  Motion m;
+  for (int i = 0; i < 60; i++) {
+    double lon = 179.5 + 250.0 * 10 * i / kMetresPerDegree;
+    feed(m, {kStart + 10 * i, 0, lon > 180 ? lon - 360 : lon, {}, {}});
+  }
+  EXPECT_NEAR(predict::velocity(m).east, 250, 5);
+  EXPECT_EQ(m.kalman.resets, 1u);
+  EXPECT_LT(std::abs(m.kalman.x), 60000);
+}
+
+TEST(Kalman, PathRunsAheadAndParkedClientsStay) {
+  Motion m;
+  for (int i = 0; i < 10; i++) feed(m, equator(10 * i, 100 * i, 0));
+  auto path = predict::path(m, 60, 6);
+  ASSERT_EQ(path.size(), 7u);
+  EXPECT_NEAR((path.back().lon - path.front().lon) * kMetresPerDegree, 600, 60);
+  for (int i = 1; i < 10; i++) feed(m, equator(90 + 60 * i, 900, 0));
+  path = predict::path(m, 60, 2);
+  EXPECT_EQ(path.front().lon, path.back().lon);
+}
