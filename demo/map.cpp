@@ -11,7 +11,8 @@
 namespace vectorshard::demo {
 namespace {
 
-constexpr double kMapWidth = 900, kHeightMin = 620, kHeightMax = 1040, kMargin = 24, kTop = 84, kPanel = 330;
+constexpr double kMapWidth = 900, kHeightMin = 620, kHeightMax = 1040, kMargin = 24, kTop = 84, kPanel = 330,
+                 kLegendHeight = 170;
 constexpr const char *kTints[] = {"#dbe9f4", "#e8f0dc", "#f6e8d8", "#ece3f2", "#dff0ec",
                                   "#f7e3e3", "#f3efd6", "#e2e6ee", "#e6efe6", "#f0e6dc"};
 constexpr const char *kInk = "#22303c", *kMuted = "#6b7a86", *kHit = "#1a9850", *kMiss = "#d7301f",
@@ -32,42 +33,65 @@ std::string escaped(const std::string &plain) {
   return out;
 }
 
-/// From degrees to pixels: what the clients saw, without the outermost stragglers, and all sites.
+struct Box {
+  Point south_west, north_east;
+  /// Width over height on the ground.
+  double shape() const {
+    return (north_east.lon - south_west.lon) * std::cos((south_west.lat + north_east.lat) / 2 * M_PI / 180) /
+           (north_east.lat - south_west.lat);
+  }
+};
+
+/// The box that leaves out `share` of the points at each side, somewhat widened.
+Box box_of(const std::vector<Point> &points, double share) {
+  std::vector<double> lats, lons;
+  for (const Point &p : points) {
+    lats.push_back(p.lat);
+    lons.push_back(p.lon);
+  }
+  return {{quantile(lats, share), quantile(lons, share)}, {quantile(lats, 1 - share), quantile(lons, 1 - share)}};
+}
+
+Box widened(Box box, double share) {
+  const double lat = (box.north_east.lat - box.south_west.lat) * share + 0.001;
+  const double lon = (box.north_east.lon - box.south_west.lon) * share + 0.001;
+  return {{box.south_west.lat - lat, box.south_west.lon - lon}, {box.north_east.lat + lat, box.north_east.lon + lon}};
+}
+
+/// What the clients saw, without the outermost stragglers, and all sites.
+Box whole(const Plan &plan, const std::vector<Point> &nodes) {
+  std::vector<Point> points;
+  for (const ClientPlan &client : plan.clients)
+    for (const Step &step : client.steps) points.push_back(step.report.at);
+  Box box = box_of(points, 0.005);
+  for (const Point &p : nodes) {
+    box.south_west = {std::min(box.south_west.lat, p.lat), std::min(box.south_west.lon, p.lon)};
+    box.north_east = {std::max(box.north_east.lat, p.lat), std::max(box.north_east.lon, p.lon)};
+  }
+  return widened(box, 0.05);
+}
+
+/// From degrees to pixels: a box of the ground in the middle of a rectangle of `size`.
 class Frame {
  public:
-  Frame(const Plan &plan, const std::vector<Point> &nodes) {
-    std::vector<double> lats, lons;
-    for (const ClientPlan &client : plan.clients)
-      for (const Step &step : client.steps) {
-        lats.push_back(step.report.at.lat);
-        lons.push_back(step.report.at.lon);
-      }
-    south_west_ = {quantile(lats, 0.005), quantile(lons, 0.005)};
-    north_east_ = {quantile(lats, 0.995), quantile(lons, 0.995)};
-    for (const Point &p : nodes) {
-      south_west_ = {std::min(south_west_.lat, p.lat), std::min(south_west_.lon, p.lon)};
-      north_east_ = {std::max(north_east_.lat, p.lat), std::max(north_east_.lon, p.lon)};
-    }
-    shrink_ = std::cos((south_west_.lat + north_east_.lat) / 2 * M_PI / 180);
-    const double pad = 0.05 * std::max(north_east_.lat - south_west_.lat, (north_east_.lon - south_west_.lon) * shrink_);
-    south_west_ = {south_west_.lat - pad, south_west_.lon - pad / shrink_};
-    north_east_ = {north_east_.lat + pad, north_east_.lon + pad / shrink_};
-    const double width = (north_east_.lon - south_west_.lon) * shrink_, height = north_east_.lat - south_west_.lat;
-    scale_ = std::min(kMapWidth / width, kHeightMax / height);
-    size_ = {kMapWidth, std::clamp(height * scale_, kHeightMin, kHeightMax)};
-    offset_ = {(size_.x - width * scale_) / 2, (size_.y - height * scale_) / 2};
+  Frame(const Box &box, Pixel size) : box_(box), size_(size) {
+    shrink_ = std::cos((box.south_west.lat + box.north_east.lat) / 2 * M_PI / 180);
+    const double width = (box.north_east.lon - box.south_west.lon) * shrink_;
+    const double height = box.north_east.lat - box.south_west.lat;
+    scale_ = std::min(size.x / width, size.y / height);
+    offset_ = {(size.x - width * scale_) / 2, (size.y - height * scale_) / 2};
   }
   Pixel at(Point p) const {
-    return {offset_.x + (p.lon - south_west_.lon) * shrink_ * scale_,
-            size_.y - offset_.y - (p.lat - south_west_.lat) * scale_};
+    return {offset_.x + (p.lon - box_.south_west.lon) * shrink_ * scale_,
+            size_.y - offset_.y - (p.lat - box_.south_west.lat) * scale_};
   }
   Pixel size() const { return size_; }
   double pixels_per_m() const { return scale_ / kMetersPerDegree; }
 
  private:
-  Point south_west_, north_east_;
-  double shrink_ = 1, scale_ = 1;
+  Box box_;
   Pixel size_, offset_;
+  double shrink_ = 1, scale_ = 1;
 };
 
 std::string areas(const Frame &frame, const std::vector<Point> &nodes) {
@@ -207,10 +231,33 @@ std::string legend(double y) {
   return out;
 }
 
+/// The map as seen through a frame, at (x, y) of the picture.
+std::string view(const Frame &frame, const char *id, double x, double y, const Plan &plan, const std::vector<Point> &nodes,
+                 Point core, const Outcome &outcome) {
+  std::string out = text("<clipPath id=\"%s\"><rect width=\"%.1f\" height=\"%.1f\" rx=\"8\"/></clipPath>\n", id,
+                         frame.size().x, frame.size().y);
+  out += text("<g transform=\"translate(%.1f %.1f)\"><g clip-path=\"url(#%s)\">\n", x, y, id);
+  return out + areas(frame, nodes) + tracks(frame, plan) + copies_ahead(frame, nodes, outcome.ahead) +
+         arrivals(frame, outcome.arrivals) + site_marks(frame, nodes, core) + scale_bar(frame) + "</g></g>\n";
+}
+
+/// Where most arrivals are, larger, below the legend; nothing if that would not show more than the map.
+std::string close_up(double x, double y, double height, const Frame &map, const Plan &plan, const std::vector<Point> &nodes,
+                     Point core, const Outcome &outcome) {
+  std::vector<Point> points;
+  for (const Arrival &a : outcome.arrivals) points.push_back(a.at);
+  if (points.empty() || height < 260) return "";
+  const Frame frame(widened(box_of(points, 0.14), 0.12), {kPanel - 8, std::min(height, 420.0)});
+  if (frame.pixels_per_m() < 1.3 * map.pixels_per_m()) return "";
+  return label(x, y - 10, 13, kInk, "font-weight=\"bold\"", "Where most arrivals are, closer") +
+         view(frame, "close", x, y, plan, nodes, core, outcome);
+}
+
 }  // namespace
 
 std::string draw_map(const Plan &plan, const std::vector<Point> &nodes, Point core, const Summary &summary) {
-  const Frame frame(plan, nodes);
+  const Box box = whole(plan, nodes);
+  const Frame frame(box, {kMapWidth, std::clamp(kMapWidth / box.shape(), kHeightMin, kHeightMax)});
   const double width = kMapWidth + kPanel + 3 * kMargin, height = frame.size().y + kTop + kMargin;
   std::string out = text("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" "
                          "font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\">\n", width, height, width, height);
@@ -218,17 +265,17 @@ std::string draw_map(const Plan &plan, const std::vector<Point> &nodes, Point co
   out += label(kMargin, 40, 24, kInk, "font-weight=\"bold\"", "A client's rows are on the next node before the client is");
   out += label(kMargin, 64, 13.5, kMuted, "",
                text("%zu clients of ", summary.clients) + summary.source + ", " + summary.window);
-  out += text("<clipPath id=\"map\"><rect width=\"%.1f\" height=\"%.1f\" rx=\"8\"/></clipPath>\n", frame.size().x, frame.size().y);
-  out += text("<g transform=\"translate(%.1f %.1f)\"><g clip-path=\"url(#map)\">\n", kMargin, kTop);
-  out += areas(frame, nodes) + tracks(frame, plan) + copies_ahead(frame, nodes, summary.predicted.ahead) +
-         arrivals(frame, summary.predicted.arrivals) + site_marks(frame, nodes, core) + scale_bar(frame) + "</g></g>\n";
-  out += text("<g transform=\"translate(%.1f %.1f)\">\n", kMapWidth + 2 * kMargin, kTop + 14);
+  out += view(frame, "map", kMargin, kTop, plan, nodes, core, summary.predicted);
+  const double panel_x = kMapWidth + 2 * kMargin, panel_y = kTop + 14;
+  out += text("<g transform=\"translate(%.1f %.1f)\">\n", panel_x, panel_y);
   out += label(0, 0, 15, kInk, "font-weight=\"bold\"", "Arrivals whose rows were there, and current");
   out += bar(30, "with prediction", summary.predicted.hit_ratio(), kHit) +
          bar(72, "prediction off", summary.reactive.hit_ratio(), "#8c9aa5");
   double y = 126;
   out += figures(y, summary);
-  return out + legend(y + 18) + "</g>\n</svg>\n";
+  out += legend(y + 18) + "</g>\n";
+  const double below = panel_y + y + 18 + kLegendHeight + 30;
+  return out + close_up(panel_x, below, height - kMargin - below, frame, plan, nodes, core, summary.predicted) + "</svg>\n";
 }
 
 }  // namespace vectorshard::demo
