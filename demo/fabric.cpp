@@ -74,21 +74,24 @@ void Fabric::create_core() {
   Connection core(conninfo_admin(core_index()));
   core.run("CREATE EXTENSION vectorshard");
   core.run("SELECT vectorshard.create_fabric('core', " + point_sql(centroid(places_)) + ")");
-  configure(core);
+  map_user(core, "fabric");
   create_tables(core, (installation_.work / "store").string(), settings_.client_idle_s);
 }
 
-/// How the nodes log in at each other: as the administrator, with the password in a user mapping.
-void Fabric::configure(Connection &node) {
-  node.run("CREATE USER MAPPING FOR postgres SERVER fabric OPTIONS (user 'postgres', password " +
+/// How the nodes log in at each other: as the administrator, with a password that only user mappings hold.
+void Fabric::map_user(Connection &node, const std::string &server) {
+  node.run("CREATE USER MAPPING FOR postgres SERVER " + server + " OPTIONS (user 'postgres', password " +
            quote_literal(installation_.password) + ")");
 }
 
 void Fabric::join(size_t index) {
   Connection edge(conninfo_admin(index));
   edge.run("CREATE EXTENSION vectorshard");
-  edge.run("SELECT vectorshard.join_fabric('edge" + std::to_string(index + 1) + "', " + point_sql(places_[index]) +
-           ")");
+  edge.run("CREATE SERVER core FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host '127.0.0.1', port '" +
+           std::to_string(servers_[core_index()].port()) + "', dbname 'demo')");
+  map_user(edge, "core");
+  edge.run("SELECT vectorshard.join_fabric('edge" + std::to_string(index + 1) + "', 'core', " +
+           point_sql(places_[index]) + ")");
 }
 
 void Fabric::join_all() {

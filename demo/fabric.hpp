@@ -43,7 +43,7 @@ class Fabric {
   void create_core();
   void join(size_t index);
   void read_numbers();
-  void configure(Connection &node);
+  void map_user(Connection &node, const std::string &server);
 
   const Installation &installation_;
   std::vector<Point> places_;

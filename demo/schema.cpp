@@ -22,9 +22,9 @@ CREATE TABLE map_tile (
   data       bytea NOT NULL,
   updated_at timestamptz NOT NULL,
   PRIMARY KEY (client, tile));
-ALTER TABLE map_tile ALTER COLUMN data SET STORAGE EXTERNAL;
-GRANT SELECT ON vehicle_model TO fleet;
-GRANT SELECT, INSERT, UPDATE, DELETE ON profile, map_tile TO fleet;
+ALTER TABLE vehicle_model OWNER TO fleet;
+ALTER TABLE profile OWNER TO fleet;
+ALTER TABLE map_tile OWNER TO fleet;
 INSERT INTO vehicle_model
   SELECT m, 'model ' || m, 4 + m % 4, 300 + 20 * m FROM generate_series(1, 12) m;
 )sql";
