@@ -75,7 +75,9 @@ void Fabric::create_core() {
   core.run("CREATE EXTENSION vectorshard");
   core.run("SELECT vectorshard.create_fabric('core', " + point_sql(centroid(places_)) + ")");
   map_user(core, "fabric");
-  create_tables(core, (installation_.work / "store").string(), settings_.client_idle_s);
+  const fs::path store = installation_.work / "store";
+  fs::create_directory(store);
+  create_tables(core, store.string());
 }
 
 /// How the nodes log in at each other: as the administrator, with a password that only user mappings hold.

@@ -58,13 +58,13 @@ std::string array_of_names(const Fleet &fleet) {
 
 }  // namespace
 
-void create_tables(Connection &core, const std::string &store_dir, double client_idle_s) {
+void create_tables(Connection &core, const std::string &store_dir) {
   core.run(kTables);
   core.run("SELECT vectorshard.create_vector_shard_table('profile', 'client')");
   core.run("SELECT vectorshard.create_vector_shard_table('map_tile', 'client')");
   core.run("SELECT vectorshard.create_reference_table('vehicle_model')");
-  (void)store_dir;
-  (void)client_idle_s;
+  core.run("SELECT vectorshard.add_store('cold', 'file://" + store_dir + "')");
+  core.run("SELECT vectorshard.add_tier_policy(NULL, NULL, 'cold')");  // clients, when idle for client_idle_s
 }
 
 void load_fleet(Connection &core, const Fleet &fleet) {

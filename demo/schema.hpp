@@ -9,7 +9,7 @@ namespace vectorshard::demo {
 
 /// Creates and enrolls the tables on the core node: two vector-shard tables, one reference table, and a store in the
 /// directory `store_dir` for idle clients. The edge nodes get all of it when they join.
-void create_tables(Connection &core, const std::string &store_dir, double client_idle_s);
+void create_tables(Connection &core, const std::string &store_dir);
 
 /// Inserts the clients of a fleet at the core node: a profile and some tiles each, about 45 kB.
 void load_fleet(Connection &core, const Fleet &fleet);
