@@ -38,6 +38,15 @@ demo: bootstrap
 else
 include $(PGXS)
 
+# One precompiled header for all of src/pg: parsing the server's headers is most of what a file costs.
+PCH = src/pg/bridge/precompiled.hpp
+EXTRA_CLEAN += $(PCH).gch $(PCH).gch.sum $(PCH).d
+$(PCH).gch: $(PCH) src/pg/bridge/postgres.hpp
+	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -x c++-header -o $@ $<
+	@cat $^ | sha256sum > $@.sum
+$(PG_SRCS:.cpp=.o): override CPPFLAGS += -include $(PCH)
+$(PG_SRCS:.cpp=.o): $(PCH).gch
+
 # The install script: the parts in ORDER, without OR REPLACE, so that an object which somebody created
 # beforehand makes CREATE EXTENSION fail instead of being adopted.
 build/vectorshard--$(EXTVERSION).sql: sql/install/ORDER $(wildcard sql/install/*.sql)
