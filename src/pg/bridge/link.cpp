@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/spi.hpp"
@@ -75,6 +76,7 @@ Result<Options> options_of_server(const std::string &name) {
 
 Result<Options> options_of_node(NodeId node) {
   Spi spi;
+  AsSuperuser rights;  // an application may not read the tables of the fabric
   Rows r = spi.query_kept("SELECT name, host, port::text, dbname FROM vectorshard.node WHERE node = $1", {p_int4(node)});
   if (r.empty())
     return Error{Errc::not_found, "node " + std::to_string(node) + " is not in the fabric", "",

@@ -4,6 +4,7 @@
 
 #include <unordered_map>
 
+#include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
@@ -88,6 +89,7 @@ void load(Cache &c) {
   c.by_oid.clear();
   uint64 epoch = shared() ? pg_atomic_read_u64(&shared()->catalog_epoch) : 0;
   Spi spi;
+  AsSuperuser rights;  // an application may not read the tables of the fabric
   Rows rows = spi.query(kTablesQuery);
   for (size_t i = 0; i < rows.size(); i++) {
     auto t = std::make_unique<EnrolledTable>();
