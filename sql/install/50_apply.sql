@@ -98,3 +98,9 @@ CREATE FUNCTION vectorshard.retry_conflicts() RETURNS int
 COMMENT ON FUNCTION vectorshard.retry_conflicts() IS
   'merges dead letters whose reason has gone; returns how many were settled';
 REVOKE ALL ON FUNCTION vectorshard.retry_conflicts() FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.client_digest(client text) RETURNS text
+  LANGUAGE c STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_client_digest';
+COMMENT ON FUNCTION vectorshard.client_digest(text) IS
+  'digest over key and version of all rows of a client in this node''s heap; equal on nodes that hold the same';
+REVOKE ALL ON FUNCTION vectorshard.client_digest(text) FROM PUBLIC;

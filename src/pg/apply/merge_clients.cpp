@@ -12,11 +12,6 @@ extern "C" {
 #include "access/xact.h"
 }
 
-namespace vectorshard::ship {
-// Until the ship stage is linked in, nothing is owed.
-[[gnu::weak]] void add_debt(NodeId peer, std::string_view client, const std::string &table);
-}  // namespace vectorshard::ship
-
 namespace vectorshard::apply {
 
 namespace {
@@ -42,7 +37,6 @@ constexpr const char *kKnownHolders = R"(
    WHERE c.client = ANY ($1) AND c.home = $2)";
 
 void owe(NodeId peer, const ClientName &client) {
-  if (!ship::add_debt) return;
   ship::add_debt(peer, client, {});
   wake_at_commit(bridge::kShipper);
 }

@@ -1,0 +1,67 @@
+// The leaving mark of a client: made durable, made known to writers, and waited for (docs/architecture.md, "Leaving").
+// After make_leave no transaction can write the client's rows here any more; until remove_rows nothing is lost, and
+// cancel_leave takes it all back.
+#include "pg/apply/api.hpp"
+#include "pg/apply/lockers.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/bridge/tables.hpp"
+extern "C" {
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+}
+
+namespace vectorshard::apply {
+
+namespace {
+
+constexpr const char *kMark = "UPDATE vectorshard.resident SET leaving = $2 WHERE client = $1 AND leaving <> $2";
+constexpr long kPollMs = 5;
+
+/// In a transaction of its own. False if there was nothing to change.
+bool mark(std::string_view client, bool leaving) {
+  bridge::WorkerTransaction transaction;
+  uint64_t changed;
+  {
+    bridge::Spi spi;
+    changed = spi.execute(kMark, {bridge::p_text(client), bridge::p_bool(leaving)});
+  }
+  transaction.commit();
+  // Writers compare this with what they saw when they last looked; it moves only after the mark can be seen.
+  pg_atomic_fetch_add_u64(&bridge::shared()->eviction_epoch, 1);
+  return changed > 0;
+}
+
+/// Whoever holds a write lock on a table of clients' rows may have looked before the mark was there.
+std::vector<VirtualTransactionId> writers_now() {
+  std::vector<VirtualTransactionId> writers;
+  bridge::WorkerTransaction transaction;
+  for (const bridge::EnrolledTable *t : bridge::enrolled_tables())
+    if (!t->reference) collect_writers(t->relid, &writers);
+  transaction.commit();
+  return writers;
+}
+
+}  // namespace
+
+bool make_leave(std::string_view client, int timeout_ms) {
+  if (!mark(client, true)) return false;
+  std::vector<VirtualTransactionId> writers = writers_now();
+  TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+  while (any_open(&writers)) {
+    if (GetCurrentTimestamp() >= until) {
+      mark(client, false);
+      return false;
+    }
+    bridge::pg_call([] {
+      CHECK_FOR_INTERRUPTS();
+      (void)WaitLatch(nullptr, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kPollMs, PG_WAIT_EXTENSION);
+    });
+  }
+  return true;
+}
+
+void cancel_leave(std::string_view client) { (void)mark(client, false); }
+
+}  // namespace vectorshard::apply
