@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "core/place/areas.hpp"
 #include "core/predict/kalman.hpp"
+#include "core/predict/reach_set.hpp"
 #include "core/telemetry/intake.hpp"
 
 using namespace vectorshard;
@@ -42,7 +44,12 @@ struct PlannerTest : testing::Test {
     view.serving = true;
     view.now_s = t;
   }
-  std::vector<Decision> run() { return plan(view, map, targets, settings); }
+  std::vector<Decision> run() {
+    view.candidates.clear();
+    if (view.motion)
+      view.candidates = predict::reach_set(motion, view.self, map, 5 + predict::look_ahead_s(motion, settings.margin_s));
+    return plan(view, targets, settings);
+  }
   static const Decision *find(const std::vector<Decision> &all, NodeId node) {
     for (const auto &d : all)
       if (d.node == node) return &d;

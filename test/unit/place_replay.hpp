@@ -6,8 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/place/areas.hpp"
 #include "core/place/planner.hpp"
 #include "core/predict/kalman.hpp"
+#include "core/predict/reach_set.hpp"
 #include "core/telemetry/intake.hpp"
 
 namespace vectorshard::place_replay {
@@ -90,7 +92,11 @@ class Replay {
     view.wishes.clear();
     for (const auto &[node, until] : own)
       if (until > view.now_s) view.wishes.push_back({node, until});
-    for (const auto &d : place::plan(view, map_, targets_, s_.plan)) {
+    view.candidates.clear();
+    if (view.serving && s_.plan.predict && !telemetry::parked(motion_))
+      view.candidates = predict::reach_set(motion_, view.self, map_,
+                                           s_.copy_s + predict::look_ahead_s(motion_, s_.plan.margin_s));
+    for (const auto &d : place::plan(view, targets_, s_.plan)) {
       if (d.verdict != place::Verdict::wish && d.verdict != place::Verdict::end) continue;
       f_.wishes++;
       own[d.node] = d.until_s;

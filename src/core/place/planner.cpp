@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "core/predict/reach_set.hpp"
-#include "core/telemetry/intake.hpp"
 
 namespace vectorshard::place {
 
@@ -20,14 +18,14 @@ constexpr double kMissLifeS = 60;
 /// One run of the policy over one client; collects the decisions.
 class Run {
  public:
-  Run(const ClientView &client, const NodeMap &map, const std::vector<Target> &targets, const PlanSettings &settings)
-      : c_(client), map_(map), targets_(targets), s_(settings) {}
+  Run(const ClientView &client, const std::vector<Target> &targets, const PlanSettings &settings)
+      : c_(client), targets_(targets), s_(settings) {}
 
   std::vector<Decision> decide() {
     serve();
     follow_policies();
     if (s_.predict && c_.serving && c_.motion) foresee();
-    end_the_rest();
+    if (c_.motion) end_the_rest();
     return std::move(out_);
   }
 
@@ -88,9 +86,9 @@ class Run {
   void foresee() {
     const telemetry::Motion &m = *c_.motion;
     if (telemetry::parked(m)) return;
-    double ahead = predict::horizon_s(m, 0, s_.margin_s);
+    double ahead = predict::look_ahead_s(m, s_.margin_s);
     int chosen = 0;
-    for (const predict::Candidate &k : candidates(m, c_.self, map_, targets_, s_.margin_s)) {
+    for (const predict::Candidate &k : c_.candidates) {
       if (decided(k.node)) continue;
       Target t = target(k.node);
       char may[96];
@@ -121,7 +119,6 @@ class Run {
   }
 
   const ClientView &c_;
-  const NodeMap &map_;
   const std::vector<Target> &targets_;
   const PlanSettings &s_;
   std::vector<Decision> out_;
@@ -129,16 +126,14 @@ class Run {
 
 }  // namespace
 
-std::vector<predict::Candidate> candidates(const telemetry::Motion &motion, NodeId self, const NodeMap &map,
-                                           const std::vector<Target> &targets, double margin_s) {
+double longest_lead_s(const std::vector<Target> &targets) {
   double lead = 0;
   for (const Target &t : targets) lead = std::max(lead, t.lead_s);
-  return predict::reach_set(motion, self, map, predict::horizon_s(motion, lead, margin_s));
+  return lead;
 }
 
-std::vector<Decision> plan(const ClientView &client, const NodeMap &map, const std::vector<Target> &targets,
-                           const PlanSettings &settings) {
-  return Run(client, map, targets, settings).decide();
+std::vector<Decision> plan(const ClientView &client, const std::vector<Target> &targets, const PlanSettings &settings) {
+  return Run(client, targets, settings).decide();
 }
 
 }  // namespace vectorshard::place

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "core/place/areas.hpp"
 #include "core/place/types.hpp"
 #include "core/telemetry/types.hpp"
 
@@ -22,21 +21,20 @@ struct PlanSettings {
 struct ClientView {
   double now_s = 0;
   NodeId self = kNoNode;                    // the node that plans
-  const telemetry::Motion *motion = nullptr;  // null: no telemetry here
+  const telemetry::Motion *motion = nullptr;  // null: no telemetry here, and its wishes are left to run out
   bool serving = false;                     // its last report came here, and nobody served it since
   bool arrived = false;                     // it came here since the last plan: say so even if a wish is in force
   bool missed = false;                      // a query here found it not resident
   std::vector<Wish> wishes;                 // in force, written by `self`
+  std::vector<predict::Candidate> candidates;  // within the longest lead time and the look-ahead, likeliest first
   std::vector<Policy> policies;
   std::vector<NodeId> holders;              // copying or live: no budget needed
 };
 
-/// Decisions, the serving node first. Targets lacking in `targets` get lead 0.
-std::vector<Decision> plan(const ClientView &client, const NodeMap &map, const std::vector<Target> &targets,
-                           const PlanSettings &settings);
+/// Decisions, the serving node first. Nodes lacking in `targets` get lead 0.
+std::vector<Decision> plan(const ClientView &client, const std::vector<Target> &targets, const PlanSettings &settings);
 
-/// The candidates plan() ranks: the reach set within the longest lead time of `targets` and the margin.
-std::vector<predict::Candidate> candidates(const telemetry::Motion &motion, NodeId self, const NodeMap &map,
-                                           const std::vector<Target> &targets, double margin_s);
+/// The longest lead time of any target.
+double longest_lead_s(const std::vector<Target> &targets);
 
 }  // namespace vectorshard::place

@@ -17,7 +17,6 @@ using telemetry::radians;
 namespace {
 
 constexpr double kHeadingFromMps = 0.5;  // slower: no direction is preferred
-constexpr double kIntervalFactor = 1.0;  // of the report interval that the horizon covers
 constexpr double kFarthest = 2.2;        // in typical ways: 99 % of clients get no further
 constexpr double kHalf = 0.83;           // in typical ways: half of the clients get further
 
@@ -74,10 +73,6 @@ void cast(const Motion &m, double east, double north, double weight, double typi
 
 }  // namespace
 
-double horizon_s(const Motion &m, double lead_s, double margin_s) {
-  return lead_s + std::max(margin_s, kIntervalFactor * m.interval_s);
-}
-
 std::vector<Candidate> reach_set(const Motion &m, NodeId serving, const NodeAt &map, double horizon,
                                  const ReachSettings &s) {
   std::vector<Candidate> out;
@@ -103,7 +98,7 @@ std::vector<Candidate> reach_set(const Motion &m, NodeId serving, const NodeAt &
 
 std::vector<Position> path(const Motion &m, double horizon, int steps) {
   std::vector<Position> out{{m.lat, m.lon}};
-  bool stays = m.at_s - m.stay.since_s > 0 && std::hypot(m.kalman.vx, m.kalman.vy) < kHeadingFromMps;
+  bool stays = telemetry::parked(m) || std::hypot(m.kalman.vx, m.kalman.vy) < kHeadingFromMps;
   for (int i = 1; i <= steps; i++) {
     double t = horizon * i / std::max(1, steps);
     Velocity v = velocity(m);

@@ -26,10 +26,6 @@ struct ReachSettings {
 std::vector<Candidate> reach_set(const telemetry::Motion &motion, NodeId serving, const NodeAt &map, double horizon_s,
                                  const ReachSettings &settings = {});
 
-/// The look-ahead that covers a copy and the time until the next report: a client that reports each minute may stand
-/// in another area a minute from now, and nothing is learned in between.
-double horizon_s(const telemetry::Motion &motion, double lead_s, double margin_s);
-
 /// Predicted positions from the last report to the horizon, `steps` + 1 of them; a parked client stays.
 std::vector<Position> path(const telemetry::Motion &motion, double horizon_s, int steps);
 

@@ -1,6 +1,9 @@
 // What prediction gives: candidate nodes with times and confidence, and a path. Times are clients' seconds from now.
 #pragma once
+#include <algorithm>
+
 #include "core/base/ids.hpp"
+#include "core/telemetry/types.hpp"
 
 namespace vectorshard::predict {
 
@@ -24,5 +27,11 @@ struct Position {
   double lat = 0;
   double lon = 0;
 };
+
+/// How far ahead to look beyond the time of a copy: a client that reports each minute may stand in another area a
+/// minute from now, and nothing is learned in between.
+inline double look_ahead_s(const telemetry::Motion &motion, double margin_s) {
+  return std::max(margin_s, motion.interval_s);
+}
 
 }  // namespace vectorshard::predict

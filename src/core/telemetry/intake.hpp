@@ -12,10 +12,6 @@ struct IntakeLimits {
   double max_speed_mps = 340;
 };
 
-constexpr double kSessionGapS = 180;  // a longer silence begins a new session
-constexpr double kStayRadiusM = 50;
-constexpr double kStayAfterS = 240;
-
 /// Malformed: values that no client can have, whatever came before. An Error says which value.
 Result<void> check_wellformed(const Report &report);
 
@@ -26,8 +22,5 @@ std::optional<Refusal> check_plausible(const Report &report, const Motion &motio
 /// Takes an accepted report into `motion`: position, speed and heading (derived when absent), report interval, pace,
 /// session, stay. `self` is the node that took it. Leaves motion.kalman alone.
 void take(const Report &report, NodeId self, Motion &motion);
-
-/// True if the client has not left a small place for minutes, as of its last report.
-inline bool parked(const Motion &m) { return m.at_s - m.stay.since_s >= kStayAfterS; }
 
 }  // namespace vectorshard::telemetry

@@ -17,6 +17,10 @@ namespace vectorshard::telemetry {
 constexpr double kMetresPerDegree = 111320;
 constexpr double kPi = 3.14159265358979323846;
 
+constexpr double kSessionGapS = 180;  // a longer silence begins a new session
+constexpr double kStayRadiusM = 50;
+constexpr double kStayAfterS = 240;
+
 /// Degrees to radians.
 constexpr double radians(double degrees) { return degrees * (kPi / 180); }
 
@@ -69,6 +73,9 @@ struct Motion {
   uint64_t reports = 0;
 };
 static_assert(std::is_trivially_copyable_v<Motion> && sizeof(Motion) <= 1024);
+
+/// True if the client has not left a small place for minutes, as of its last report.
+inline bool parked(const Motion &m) { return m.at_s - m.stay.since_s >= kStayAfterS; }
 
 /// Bytes for the table `motion`, versioned; decode fails closed on anything else than what encode made.
 std::string encode(const Motion &motion);
