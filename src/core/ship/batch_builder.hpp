@@ -1,0 +1,64 @@
+// Collects the changes for one peer into batches bounded in bytes and rows, and remembers for each batch what must be
+// known if it cannot be delivered: the transactions it holds pieces of, and the clients or tables that become debt.
+#pragma once
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/ship/pgoutput.hpp"
+#include "core/ship/types.hpp"
+
+namespace vectorshard::ship {
+
+/// A change on its way to one peer. The row's values are shared between the peers it goes to.
+struct Change {
+  std::shared_ptr<const Table> table;
+  std::shared_ptr<const std::vector<std::optional<std::string>>> values;
+  Version version = 0;
+  ClientName client;
+  bool as_home = false;
+  std::vector<HolderRef> shipped_to;
+  Lsn transaction = 0;      // end of its commit record
+  int64_t commit_time = 0;  // of its transaction
+};
+
+/// A finished batch, encoded, with what its end means for the slot and for debt.
+struct SealedBatch {
+  std::string bytes;
+  size_t rows = 0;
+  std::map<Lsn, uint32_t> pieces;            // transaction → rows of it in this batch
+  std::set<ClientName> clients;              // debt if undelivered
+  std::set<std::string> reference_tables;    // debt if undelivered (rows without a client)
+  std::set<ClientName> as_home;              // those of `clients` that this peer got as their home
+  int64_t oldest_commit_time = 0;
+};
+
+class BatchBuilder {
+ public:
+  BatchBuilder(size_t max_bytes, size_t max_rows) : max_bytes_(max_bytes), max_rows_(max_rows) {}
+
+  void add(const Change &change);
+  bool empty() const { return batch_.rows.empty(); }
+  /// The batch should be sealed before more is added.
+  bool full() const { return bytes_ >= max_bytes_ || batch_.rows.size() >= max_rows_; }
+  size_t bytes() const { return bytes_; }
+  size_t rows() const { return batch_.rows.size(); }
+  int64_t oldest_commit_time() const { return sealed_.oldest_commit_time; }
+  /// Ends the batch and starts an empty one.
+  SealedBatch seal(NodeId from, int64_t incarnation, Version clock);
+
+ private:
+  uint16_t table_index(const std::shared_ptr<const Table> &table);
+  uint32_t client_index(const Change &change);
+
+  size_t max_bytes_, max_rows_;
+  Batch batch_;
+  SealedBatch sealed_;
+  size_t bytes_ = 0;
+  std::vector<std::shared_ptr<const Table>> tables_;  // of batch_.tables, by index
+  std::map<ClientName, std::vector<uint32_t>> clients_;  // a client has several entries if its route changed
+};
+
+}  // namespace vectorshard::ship
