@@ -20,7 +20,7 @@ struct Change {
   ClientName client;
   bool as_home = false;
   std::vector<HolderRef> shipped_to;
-  Lsn transaction = 0;      // end of its commit record
+  Lsn transaction = 0;      // start of its commit record
   int64_t commit_time = 0;  // of its transaction
 };
 

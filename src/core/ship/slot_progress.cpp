@@ -7,38 +7,32 @@
 
 namespace vectorshard::ship {
 
-void SlotProgress::open(Lsn end_lsn, uint64_t pieces) {
-  if (!open_.empty() && end_lsn <= open_.back().end) throw std::logic_error("transactions must be opened in order");
-  if (open_.empty()) confirmed_ = confirmable();  // what was free to confirm stays so
-  open_.push_back({end_lsn, pieces});
+void SlotProgress::open(Lsn commit_lsn, uint64_t pieces) {
+  if (!open_.empty() && commit_lsn <= open_.back().commit_lsn)
+    throw std::logic_error("transactions must be opened in order");
+  open_.push_back({commit_lsn, pieces});
 }
 
-SlotProgress::Transaction &SlotProgress::find(Lsn end_lsn) {
-  auto it = std::lower_bound(open_.begin(), open_.end(), end_lsn,
-                             [](const Transaction &t, Lsn end) { return t.end < end; });
-  if (it == open_.end() || it->end != end_lsn) throw std::logic_error("transaction is not open");
+SlotProgress::Transaction &SlotProgress::find(Lsn commit_lsn) {
+  auto it = std::lower_bound(open_.begin(), open_.end(), commit_lsn,
+                             [](const Transaction &t, Lsn lsn) { return t.commit_lsn < lsn; });
+  if (it == open_.end() || it->commit_lsn != commit_lsn) throw std::logic_error("transaction is not open");
   return *it;
 }
 
-void SlotProgress::hold(Lsn end_lsn, uint64_t pieces) { find(end_lsn).pieces += pieces; }
+void SlotProgress::hold(Lsn commit_lsn, uint64_t pieces) { find(commit_lsn).pieces += pieces; }
 
-void SlotProgress::settle(Lsn end_lsn, uint64_t pieces) {
-  Transaction &t = find(end_lsn);
+void SlotProgress::settle(Lsn commit_lsn, uint64_t pieces) {
+  Transaction &t = find(commit_lsn);
   if (t.pieces < pieces) throw std::logic_error("more pieces settled than held");
   t.pieces -= pieces;
-  advance();
-}
-
-void SlotProgress::advance() {
-  // A settled transaction behind an open one stays in the queue: its end must not be confirmed yet.
+  // A settled transaction behind an open one stays in the queue: it must not be confirmed yet.
   while (!open_.empty() && open_.front().pieces == 0) {
-    confirmed_ = std::max(confirmed_, open_.front().end);
+    confirmed_ = std::max(confirmed_, open_.front().commit_lsn);
     open_.pop_front();
   }
 }
 
-void SlotProgress::read_to(Lsn lsn) { read_to_ = std::max(read_to_, lsn); }
-
-Lsn SlotProgress::confirmable() const { return open_.empty() ? std::max(confirmed_, read_to_) : confirmed_; }
+void SlotProgress::read_to(Lsn lsn) { confirmed_ = std::max(confirmed_, lsn); }
 
 }  // namespace vectorshard::ship
