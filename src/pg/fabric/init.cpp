@@ -3,10 +3,12 @@
 #include "pg/fabric/init.hpp"
 
 #include "pg/fabric/launcher.hpp"
+#include "pg/ship/api.hpp"
 
 namespace vectorshard::fabric {
 
 void init() {
+  ship::init();
   register_launcher();
 }
 

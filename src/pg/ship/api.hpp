@@ -27,4 +27,7 @@ void add_debt(NodeId peer, std::string_view client, const std::string &table = {
 void learn_holder(std::string_view client, NodeId node, Generation generation, const std::string &state,
                   Version version);
 
+/// Registers the shared region and the commit callback that wakes the shipper. Called once, in the postmaster.
+void init();
+
 }  // namespace vectorshard::ship

@@ -1,0 +1,105 @@
+// Shared memory of the ship stage: see region.hpp. The commit callback runs at every commit of every backend: it only
+// sets a latch, and must never raise.
+#include "pg/ship/region.hpp"
+
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/ship/api.hpp"
+extern "C" {
+#include "access/xact.h"
+#include "pgstat.h"
+#include "storage/procarray.h"
+}
+
+namespace vectorshard::ship {
+
+namespace {
+
+ShipShared *region = nullptr;
+constexpr int kPollMs = 1;
+
+void init_region(void *memory) { pg_atomic_init_u64(&static_cast<ShipShared *>(memory)->debt_epoch, 0); }
+
+/// A commit that wrote something has something to ship, most likely.
+void on_transaction_end(XactEvent event, void *) {
+  if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_PREPARE) return;
+  if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) || bridge::self_node() == 0) return;
+  bridge::wake(bridge::kShipper);
+}
+
+/// Forgets the transactions that have ended. Called with the lock held exclusively.
+void prune(ShipShared *s) {
+  int kept = 0;
+  for (int i = 0; i < s->decoded_count; i++)
+    if (TransactionIdIsInProgress(s->decoded[i])) s->decoded[kept++] = s->decoded[i];
+  s->decoded_count = kept;
+}
+
+void nap() {
+  bridge::pg_call([] {
+    CHECK_FOR_INTERRUPTS();
+    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kPollMs, PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+  });
+}
+
+}  // namespace
+
+void init() {
+  bridge::register_region({"vectorshard ship", [] { return sizeof(ShipShared); }, init_region,
+                           reinterpret_cast<void **>(&region)});
+  RegisterXactCallback(on_transaction_end, nullptr);
+}
+
+ShipShared *ship_shared() { return region; }
+
+void publish_decoded(const std::vector<TransactionId> &xids) {
+  for (size_t done = 0; done < xids.size();) {
+    bridge::pg_call([&] {
+      LWLockAcquire(bridge::shared()->lock, LW_EXCLUSIVE);
+      prune(region);
+      while (done < xids.size() && region->decoded_count < kMaxDecoded)
+        region->decoded[region->decoded_count++] = xids[done++];
+      LWLockRelease(bridge::shared()->lock);
+    });
+    if (done < xids.size()) nap();
+  }
+}
+
+bool decoded_visible() {
+  return bridge::pg_call([] {
+    LWLockAcquire(bridge::shared()->lock, LW_EXCLUSIVE);
+    prune(region);
+    bool all = region->decoded_count == 0;
+    LWLockRelease(bridge::shared()->lock);
+    return all;
+  });
+}
+
+void wait_decoded_visible() {
+  bridge::require_preloaded();
+  // Only what was decoded when we were called: later ones are routed by what the caller has committed before.
+  std::vector<TransactionId> waiting(kMaxDecoded);
+  int count = bridge::pg_call([&] {
+    LWLockAcquire(bridge::shared()->lock, LW_EXCLUSIVE);
+    prune(region);
+    int n = region->decoded_count;
+    std::copy(region->decoded, region->decoded + n, waiting.begin());
+    LWLockRelease(bridge::shared()->lock);
+    return n;
+  });
+  for (int i = 0; i < count; i++)
+    while (bridge::pg_call([&] { return TransactionIdIsInProgress(waiting[i]); })) nap();
+}
+
+void publish_peers(const std::vector<PeerStatus> &peers) {
+  int n = std::min(static_cast<int>(peers.size()), kNodeMax);
+  bridge::pg_call([&] {
+    LWLockAcquire(bridge::shared()->lock, LW_EXCLUSIVE);
+    std::copy(peers.begin(), peers.begin() + n, region->peers);
+    region->peer_count = n;
+    LWLockRelease(bridge::shared()->lock);
+  });
+}
+
+}  // namespace vectorshard::ship

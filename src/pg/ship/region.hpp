@@ -1,0 +1,42 @@
+// Shared memory of the ship stage: what the shipper tells other backends. Peers for the view ship_lag, and the
+// transactions it has decoded that may not be visible yet. Never the only copy of anything.
+#pragma once
+#include "core/base/ids.hpp"
+#include "core/ship/pgoutput.hpp"
+#include "pg/bridge/postgres.hpp"
+extern "C" {
+#include "port/atomics.h"
+}
+
+namespace vectorshard::ship {
+
+struct PeerStatus {
+  int32 node;
+  bool connected;
+  uint64 queue_bytes;
+  uint64 queue_rows;
+  uint64 acknowledged_lsn;
+  int64 oldest_commit_time;  // of what the peer has not acknowledged; 0: nothing
+  char last_error[256];
+};
+
+constexpr int kMaxDecoded = 8192;
+
+struct ShipShared {
+  pg_atomic_uint64 debt_epoch;         // moves on whenever a debt is added
+  int decoded_count;                   // guarded by bridge::shared()->lock, like all below
+  TransactionId decoded[kMaxDecoded];  // decoded, perhaps not visible yet
+  int peer_count;
+  PeerStatus peers[kNodeMax];
+};
+
+ShipShared *ship_shared();
+
+/// The shipper: transactions are decoded and about to be routed. Waits while too many of them are invisible.
+void publish_decoded(const std::vector<TransactionId> &xids);
+/// True if every transaction decoded so far is visible to a new snapshot.
+bool decoded_visible();
+/// The shipper: replaces what ship_lag shows.
+void publish_peers(const std::vector<PeerStatus> &peers);
+
+}  // namespace vectorshard::ship
