@@ -4,7 +4,21 @@
 namespace vectorshard::demo {
 
 Observer::Observer(const Fabric &fabric, Fleet &fleet)
-    : fabric_(fabric), fleet_(fleet), core_(fabric.conninfo_admin(fabric.core_index())) {}
+    : fabric_(fabric), fleet_(fleet), core_(fabric.conninfo_admin(fabric.core_index())) {
+  const Rows rows = returns();
+  by_prediction_before_ = rows.number(0, 0);
+  by_access_before_ = rows.number(0, 1);
+}
+
+Rows Observer::returns() {
+  return core_.run("SELECT coalesce(sum(back_by_prediction), 0), coalesce(sum(back_by_access), 0) FROM vectorshard.tier_usage");
+}
+
+void Observer::count_returns() {
+  const Rows rows = returns();
+  outcome_.back_by_prediction = rows.number(0, 0) - by_prediction_before_;
+  outcome_.back_by_access = rows.number(0, 1) - by_access_before_;
+}
 
 void Observer::see_copy(FleetClient &client, size_t node) {
   const auto key = std::pair(client.name, node);

@@ -16,17 +16,21 @@ class Observer {
   Observer(const Fabric &fabric, Fleet &fleet);
   /// Looks once. A surplus copy is a live one on a node that neither serves its client nor is its home.
   void look();
+  /// At the end: why clients were brought back from the store since the observer was made.
+  void count_returns();
   const Outcome &outcome() const { return outcome_; }
   size_t active_clients() const { return active_; }
 
  private:
   void see_copy(FleetClient &client, size_t node);
+  Rows returns();
   const Fabric &fabric_;
   Fleet &fleet_;
   Connection core_;
   std::map<std::pair<std::string, size_t>, bool> live_before_, live_now_;
   std::map<std::string, bool> cold_before_;
   size_t active_ = 0;
+  int64_t by_prediction_before_ = 0, by_access_before_ = 0;
   Outcome outcome_;
 };
 

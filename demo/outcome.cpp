@@ -29,6 +29,8 @@ void Outcome::add(const Outcome &other) {
   needed_from_store += other.needed_from_store;
   back_in_time += other.back_in_time;
   sent_to_store += other.sent_to_store;
+  back_by_prediction += other.back_by_prediction;
+  back_by_access += other.back_by_access;
   surplus_sum += other.surplus_sum;
   idle_copies_sum += other.idle_copies_sum;
   samples += other.samples;

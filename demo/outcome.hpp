@@ -37,6 +37,7 @@ struct Outcome {
   int64_t wrong_reads = 0;     // a profile missing or doubled, a tile doubled
   int64_t needed_from_store = 0, back_in_time = 0;  // clients sent to the store and needed again
   int64_t sent_to_store = 0;
+  int64_t back_by_prediction = 0, back_by_access = 0;  // why the fabric brought clients back
   double surplus_sum = 0, idle_copies_sum = 0;  // per active client, summed over samples
   int64_t samples = 0;
 

@@ -142,6 +142,7 @@ Outcome replay(const Fabric &fabric, const Plan &plan, Fleet &fleet, const Repla
   for (const auto &failure : failures)
     if (failure) std::rethrow_exception(failure);
   progress.finish();
+  observer.count_returns();
   Outcome outcome = observer.outcome();
   for (const auto &runner : runners) outcome.add(runner->take_outcome());
   return outcome;

@@ -47,8 +47,10 @@ void describe(std::vector<std::string> &out, const char *title, const Outcome &o
   out.push_back("  writes: " + latencies(o.write_ms) +
                 text(", tried again %lld, from a stale copy %lld, row not there yet %lld", (long long)o.retries,
                      (long long)o.stale_writes, (long long)o.missed_writes));
-  out.push_back(text("  sent to the store %lld, needed again %lld, of these brought back before %lld",
-                     (long long)o.sent_to_store, (long long)o.needed_from_store, (long long)o.back_in_time));
+  out.push_back(text("  clients sent to the store %lld, needed again %lld, of these brought back before they were needed %lld",
+                     (long long)o.sent_to_store, (long long)o.needed_from_store, (long long)o.back_in_time) +
+                text(" (brought back by prediction %lld, by access %lld)", (long long)o.back_by_prediction,
+                     (long long)o.back_by_access));
   out.push_back(text("  reports %lld; the replay ran late by p50 %.0f, p99 %.0f ms", (long long)o.reports,
                      quantile(o.lag_ms, 0.5), quantile(o.lag_ms, 0.99)));
   if (o.wrong_reads) out.push_back(text("  READS WITH MISSING OR DOUBLED ROWS: %lld", (long long)o.wrong_reads));
