@@ -95,7 +95,7 @@ BackgroundWorkerHandle *start(const Known &known, Oid database) {
   memset(&worker, 0, sizeof worker);
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
   worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  worker.bgw_restart_time = 1;
+  worker.bgw_restart_time = BGW_NEVER_RESTART;  // the launcher restarts it: a slot that stopped is free
   worker.bgw_main_arg = ObjectIdGetDatum(database);
   strlcpy(worker.bgw_library_name, "vectorshard", sizeof worker.bgw_library_name);
   strlcpy(worker.bgw_function_name, known.entry, sizeof worker.bgw_function_name);
@@ -127,7 +127,6 @@ void run_worker(const WorkerSpec &spec) {
 }
 
 void start_workers(Oid database) {
-  // A slot that is not stopped runs, or will be started again by the postmaster after a failure.
   static BackgroundWorkerHandle *slot[kWorkerCount];
   for (const Known &known : kKnown) {
     BackgroundWorkerHandle *&handle = slot[known.which];
