@@ -122,7 +122,15 @@ REVOKE ALL ON FUNCTION vectorshard.parse_address(text) FROM PUBLIC;
 -- What every member has: publication, reaction to new nodes, server fabric. Called after the first rows are in.
 CREATE OR REPLACE FUNCTION vectorshard.set_up_member() RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  slot name;
 BEGIN
+  -- Left over from an extension that was dropped: its changes are those of another node.
+  IF EXISTS (SELECT FROM pg_publication WHERE pubname = 'vectorshard') THEN DROP PUBLICATION vectorshard; END IF;
+  FOR slot IN SELECT s.slot_name FROM pg_replication_slots s
+               WHERE s.slot_name = 'vectorshard_' || (SELECT oid FROM pg_database WHERE datname = current_database()) LOOP
+    PERFORM pg_drop_replication_slot(slot);
+  END LOOP;
   CREATE PUBLICATION vectorshard FOR TABLE ONLY vectorshard.node, ONLY vectorshard.shard_table, ONLY vectorshard.client,
     ONLY vectorshard.wish, ONLY vectorshard.holder, ONLY vectorshard.policy, ONLY vectorshard.store,
     ONLY vectorshard.segment, ONLY vectorshard.tombstone, ONLY vectorshard.motion WITH (publish = 'insert, update');

@@ -11,10 +11,6 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep time);
 
-# Ports must listen on TCP, also where the framework would use sockets alone.
-$PostgreSQL::Test::Cluster::use_tcp = 1;
-$PostgreSQL::Test::Cluster::test_pghost = '127.0.0.1';
-
 my @servers;
 
 # new(core => name, edges => [names], config => text, auth => 'trust' or 'scram', connect => 0 to make no fabric)
@@ -40,7 +36,6 @@ max_wal_senders = 10
 max_replication_slots = 10
 max_worker_processes = 32
 listen_addresses = '127.0.0.1'
-unix_socket_directories = ''
 $self->{config}
 CONF
 	$n->start;

@@ -119,7 +119,7 @@ Result<std::optional<BootRecord>> read_boot_record() {
   std::istringstream in(std::string(buffer, static_cast<size_t>(n)));
   std::string magic, end;
   BootRecord r;
-  in >> magic >> r.database >> r.node >> r.uuid >> r.incarnation >> end;
+  in >> magic >> r.database >> r.extension >> r.node >> r.uuid >> r.incarnation >> end;
   if (!in || magic != kMagic || end != "end" || r.node < 0 || r.node > kNodeMax)
     return Error{Errc::corrupt, std::string("file \"") + kFile + "\" is not a boot record", "",
                  "Restore it from a backup of this data directory, or remove it and join the fabric anew."};
@@ -129,7 +129,8 @@ Result<std::optional<BootRecord>> read_boot_record() {
 Result<void> write_boot_record(const BootRecord &r) {
   if (mkdir(kDirectory, S_IRWXU) != 0 && errno != EEXIST) return io_error("create", kDirectory);
   std::ostringstream out;
-  out << kMagic << '\n' << r.database << '\n' << r.node << '\n' << r.uuid << '\n' << r.incarnation << "\nend\n";
+  out << kMagic << '\n' << r.database << '\n' << r.extension << '\n' << r.node << '\n' << r.uuid << '\n'
+      << r.incarnation << "\nend\n";
   std::string text = out.str();
   {
     File f(open(kTemporary, O_WRONLY | O_CREAT | O_TRUNC, S_IRUSR | S_IWUSR));

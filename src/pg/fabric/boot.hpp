@@ -13,6 +13,7 @@ namespace vectorshard::fabric {
 
 struct BootRecord {
   uint32_t database = 0;    // Oid
+  uint32_t extension = 0;   // Oid: an extension made anew in that database is another node
   NodeId node = kNoNode;    // 0: a uuid was chosen, the node is not (yet) a member
   std::string uuid;         // what a node number is bound to at the registrar
   int64_t incarnation = 0;  // a version; grows when the node comes back from the past

@@ -6,6 +6,7 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/fabric/boot.hpp"
 extern "C" {
+#include "commands/extension.h"
 #include "utils/builtins.h"
 #include "utils/uuid.h"
 }
@@ -14,10 +15,18 @@ using namespace vectorshard;
 
 namespace {
 
+Oid extension_oid() {
+  return bridge::pg_call([] { return get_extension_oid("vectorshard", false); });
+}
+
 /// The boot record of this database if there is one; raises if another living database of this server has it.
 std::optional<fabric::BootRecord> own_record() {
   auto record = bridge::value_or_raise(fabric::read_boot_record());
-  if (!record || record->database == MyDatabaseId) return record;
+  if (!record) return std::nullopt;
+  if (record->database == MyDatabaseId) {
+    if (record->extension == extension_oid()) return record;
+    return std::nullopt;
+  }
   bridge::Spi spi;
   auto other = spi.query("SELECT datname FROM pg_database WHERE oid = $1", {bridge::p_oid(record->database)});
   if (other.empty()) return std::nullopt;
@@ -32,6 +41,7 @@ std::string durable_uuid() {
   bridge::Spi spi;
   fabric::BootRecord fresh;
   fresh.database = MyDatabaseId;
+  fresh.extension = extension_oid();
   fresh.uuid = spi.query("SELECT gen_random_uuid()").at(0, 0);
   bridge::value_or_raise(fabric::write_boot_record(fresh));
   return fresh.uuid;
@@ -57,6 +67,7 @@ VECTORSHARD_FUNCTION(vectorshard_adopt_identity) {
     bridge::require_preloaded();
     fabric::BootRecord record;
     record.database = MyDatabaseId;
+    record.extension = extension_oid();
     record.node = PG_GETARG_INT32(0);
     record.incarnation = PG_GETARG_INT64(1);
     record.uuid = durable_uuid();

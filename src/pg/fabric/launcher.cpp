@@ -29,20 +29,24 @@ struct LauncherState {
 LauncherState *state = nullptr;
 
 size_t region_size() { return sizeof(LauncherState); }
-void region_init(void *) {}
+
+/// Runs in the postmaster, before any backend: after a start, or a crash restart, which empties shared memory, the file
+/// tells who we are. A query must never run in between and take this database for a plain one.
+void load_identity(void *) {
+  char problem[256] = "";
+  try {
+    auto record = read_boot_record();
+    if (!record.ok())
+      strlcpy(problem, record.error().message.c_str(), sizeof problem);
+    else if (record.value() && record.value()->node != kNoNode)
+      adopt(*record.value());
+  } catch (const std::exception &e) {
+    strlcpy(problem, e.what(), sizeof problem);
+  }
+  if (problem[0]) ereport(WARNING, (errmsg("vectorshard does not know which node this is: %s", problem)));
+}
 
 void forget_latch(int, Datum) { state->latch = nullptr; }
-
-/// After a start (or a crash restart, which empties shared memory) the file tells who we are.
-void load_identity() {
-  auto record = read_boot_record();
-  if (!record.ok()) {
-    const char *message = record.error().message.c_str();
-    ereport(WARNING, (errmsg("vectorshard workers do not start: %s", message)));
-    return;
-  }
-  if (record.value() && record.value()->node != kNoNode) adopt(*record.value());
-}
 
 void round() {
   bridge::Shared *shared = bridge::shared();
@@ -67,7 +71,7 @@ void loop() {
 }  // namespace
 
 void register_launcher() {
-  bridge::register_region({"vectorshard launcher", region_size, region_init, reinterpret_cast<void **>(&state)});
+  bridge::register_region({"vectorshard launcher", region_size, load_identity, reinterpret_cast<void **>(&state)});
   BackgroundWorker worker;
   memset(&worker, 0, sizeof worker);
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -97,6 +101,5 @@ extern "C" __attribute__((visibility("default"))) void vectorshard_launcher_main
   BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);  // no database: to be seen in pg_stat_activity
   before_shmem_exit(fabric::forget_latch, 0);
   fabric::state->latch = MyLatch;
-  bridge::entry([] { fabric::load_identity(); });
   fabric::loop();
 }
