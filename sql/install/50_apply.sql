@@ -91,7 +91,7 @@ REVOKE ALL ON FUNCTION vectorshard.apply(bytea) FROM PUBLIC;
 -- Runs as the owner of the table that is merged into, whoever that is; an error at any other time.
 CREATE FUNCTION vectorshard.batch_rows() RETURNS SETOF record
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'vectorshard_batch_rows';
-COMMENT ON FUNCTION vectorshard.batch_rows() IS 'internal: the rows that vectorshard.apply() is merging';
+COMMENT ON FUNCTION vectorshard.batch_rows() IS 'the rows that vectorshard.apply() is merging; an error at any other time';
 
 CREATE FUNCTION vectorshard.retry_conflicts() RETURNS int
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_retry_conflicts';

@@ -52,6 +52,8 @@ constexpr const char *kTablesQuery = R"(
       ON s.table_name = (quote_ident(n.nspname) || '.' || quote_ident(c.relname)) COLLATE "C"
    WHERE c.relkind = 'r'
      AND (EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'zz_vectorshard_before')
+            -- Half enrolled, or enrolled after this snapshot: not ours to judge (it must not pass for a reference table).
+            AND (s.table_name IS NOT NULL OR n.nspname = 'vectorshard')
           OR (n.nspname = 'vectorshard' AND c.relname = 'tombstone'))
    ORDER BY 4 DESC, 3)";
 
