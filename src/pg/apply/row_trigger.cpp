@@ -2,6 +2,7 @@
 // (docs/architecture.md, "Row version, triggers, fence"). It must never change what the user wrote but _version, and
 // never run for what apply writes (the triggers do not fire in role replica).
 #include "pg/apply/api.hpp"
+#include "pg/apply/at_commit.hpp"
 #include "pg/apply/fence.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/apply/tombstone.hpp"
@@ -41,16 +42,23 @@ void start_watch() {
   watch.transaction = MyProc->lxid;
 }
 
+/// The table of the trigger. In the transaction that enrols it the cache may be from the moment before: looks twice.
 const EnrolledTable &table_of(const TriggerData *t) {
+  Oid relid = RelationGetRelid(t->tg_relation);
   const EnrolledTable *table;
   {
     UserScope owner(extension_owner(), false);
-    table = bridge::enrolled_table(RelationGetRelid(t->tg_relation));
+    table = bridge::enrolled_table(relid);
+    if (!table) {
+      catalog_changed();
+      table = bridge::enrolled_table(relid);
+    }
   }
   if (!table || table->version_attnum == 0 || table->key.empty())
     bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                           std::string("table \"") + RelationGetRelationName(t->tg_relation) + "\" is not enrolled", {},
-                           "Enrol it with vectorshard.create_vector_shard_table() or create_reference_table().");
+                           std::string("table \"") + RelationGetRelationName(t->tg_relation) + "\" is not enrolled",
+                           "Its triggers are there, but this transaction does not see its entry in shard_table.",
+                           "Retry the transaction, or enrol it with vectorshard.create_vector_shard_table().");
   return *table;
 }
 
