@@ -82,7 +82,7 @@ SELECT * FROM batch.now;
 SELECT * FROM batch.apply(:'b');
 -- What lost is told.
 SELECT kind, table_name, client, key, reason, winner_node, loser_node, resolved IS NOT NULL AS resolved
-  FROM vectorshard.conflicts ORDER BY conflict;
+  FROM vectorshard.conflicts WHERE table_name = 'public.item' ORDER BY conflict;
 -- Tombstones remove, once, and what is older stays away.
 SELECT * FROM batch.apply(batch.dead(0, 9, 'car1', 4, :base + 4096));
 SELECT * FROM batch.apply(batch.dead(0, 9, 'car1', 4, :base + 4096));
@@ -103,10 +103,10 @@ SELECT * FROM batch.apply(batch.items(0, 9, 'car1', batch.item('car1', 10, 'bad'
 SELECT * FROM batch.apply(batch.items(0, 9, 'car1', batch.item('car1', 20, 'future', :base + (1::bigint << 40))));
 SELECT * FROM batch.apply(batch.items(0, 9, 'car1', batch.item('car1', 21, 'ancient', 4096 + 9)));
 SELECT kind, key, regexp_replace(reason, ' \(Fail.*', '') AS reason, resolved IS NOT NULL AS resolved
-  FROM vectorshard.conflicts WHERE kind <> 'beaten' AND key NOT LIKE 'version%' ORDER BY conflict;
+  FROM vectorshard.conflicts WHERE table_name = 'public.item' AND kind <> 'beaten' AND key NOT LIKE 'version%' ORDER BY conflict;
 ALTER TABLE item DROP CONSTRAINT polite;
 SELECT vectorshard.retry_conflicts();
-SELECT kind, count(*), count(resolved) AS resolved FROM vectorshard.conflicts GROUP BY kind ORDER BY kind;
+SELECT kind, count(*), count(resolved) AS resolved FROM vectorshard.conflicts WHERE table_name = 'public.item' GROUP BY kind ORDER BY kind;
 SELECT * FROM batch.now;
 
 -- Merging runs with the rights of the table's owner.
