@@ -23,29 +23,35 @@ REVOKE ALL ON FUNCTION vectorshard.bump_catalog_epoch() FROM PUBLIC;
 -- A version by the wall clock alone: for the rows that are written before this node has an identity and a clock.
 CREATE OR REPLACE FUNCTION vectorshard.first_version(node int) RETURNS bigint
   LANGUAGE sql VOLATILE PARALLEL SAFE
-  RETURN ((extract(epoch FROM clock_timestamp()) * 1000)::bigint - 1577836800000) << 22 | node;
+  BEGIN ATOMIC
+  SELECT ((extract(epoch FROM clock_timestamp()) * 1000)::bigint - 1577836800000) << 22 | node;
+  END;
 COMMENT ON FUNCTION vectorshard.first_version(int) IS 'internal: a version before the clock of a new node runs';
 REVOKE ALL ON FUNCTION vectorshard.first_version(int) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.next_id() RETURNS bigint
-  LANGUAGE sql VOLATILE PARALLEL UNSAFE AS 'SELECT vectorshard.next_version()';
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_next_version';
 COMMENT ON FUNCTION vectorshard.next_id() IS 'a number that no other call on any node gives: for keys, instead of sequences';
 
 -- Why a place is not one on Earth, or null. PostGIS may lie in any schema: these bodies are bound now.
 CREATE OR REPLACE FUNCTION vectorshard.bad_location(location geometry) RETURNS text
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  RETURN CASE
+  BEGIN ATOMIC
+  SELECT CASE
     WHEN location IS NULL THEN 'It is null.'
     WHEN GeometryType(location) <> 'POINT' OR ST_IsEmpty(location) THEN pg_catalog.format('It is a %s, not a point.', GeometryType(location))
     WHEN ST_SRID(location) <> 4326 THEN pg_catalog.format('Its SRID is %s, not 4326.', ST_SRID(location))
     WHEN NOT (ST_X(location) BETWEEN -180 AND 180 AND ST_Y(location) BETWEEN -90 AND 90)
       THEN pg_catalog.format('Longitude %s, latitude %s are not on Earth.', ST_X(location), ST_Y(location))
   END;
+  END;
+COMMENT ON FUNCTION vectorshard.bad_location(geometry) IS 'internal: why a place is not one on Earth, or null';
 REVOKE ALL ON FUNCTION vectorshard.bad_location(geometry) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.bad_coverage(coverage geometry) RETURNS text
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  RETURN CASE
+  BEGIN ATOMIC
+  SELECT CASE
     WHEN coverage IS NULL THEN NULL
     WHEN GeometryType(coverage) NOT IN ('POLYGON', 'MULTIPOLYGON') OR ST_IsEmpty(coverage)
       THEN pg_catalog.format('It is a %s, not an area.', GeometryType(coverage))
@@ -54,6 +60,8 @@ CREATE OR REPLACE FUNCTION vectorshard.bad_coverage(coverage geometry) RETURNS t
     WHEN ST_XMin(coverage) < -180 OR ST_XMax(coverage) > 180 OR ST_YMin(coverage) < -90 OR ST_YMax(coverage) > 90
       THEN 'It reaches beyond longitude 180 or latitude 90.'
   END;
+  END;
+COMMENT ON FUNCTION vectorshard.bad_coverage(geometry) IS 'internal: why an area is not one on Earth, or null';
 REVOKE ALL ON FUNCTION vectorshard.bad_coverage(geometry) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.check_new_member(node_name text, location_problem text, coverage_problem text)
@@ -93,6 +101,7 @@ BEGIN
       HINT = 'Give a polygon or multipolygon with SRID 4326, or leave it out: the area nearest to the node.';
   END IF;
 END $$;
+COMMENT ON FUNCTION vectorshard.check_new_member(text, text, text) IS 'internal: refuses to make this database a node when something is missing';
 REVOKE ALL ON FUNCTION vectorshard.check_new_member(text, text, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.parse_address(address text, OUT host text, OUT port int, OUT dbname text)
@@ -117,6 +126,7 @@ BEGIN
     CASE part[1] WHEN 'host' THEN host := part[2]; WHEN 'port' THEN port := part[2]::int; ELSE dbname := part[2]; END CASE;
   END LOOP;
 END $$;
+COMMENT ON FUNCTION vectorshard.parse_address(text) IS 'internal: host, port and dbname under which other nodes reach this one';
 REVOKE ALL ON FUNCTION vectorshard.parse_address(text) FROM PUBLIC;
 
 -- What every member has: publication, reaction to new nodes, server fabric. Called after the first rows are in.
@@ -143,6 +153,7 @@ BEGIN
     COMMENT ON SERVER fabric IS 'vectorshard: its user mapping is how this node logs in at the others';
   END IF;
 END $$;
+COMMENT ON FUNCTION vectorshard.set_up_member() IS 'internal: publication, reaction to new nodes, server fabric';
 REVOKE ALL ON FUNCTION vectorshard.set_up_member() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.create_fabric(node_name text, location geometry, address text DEFAULT NULL,
@@ -182,15 +193,16 @@ BEGIN
     DELETE FROM vectorshard.wish WHERE node = NEW.node OR planner = NEW.node;
     DELETE FROM vectorshard.holder WHERE node = NEW.node;
   ELSIF TG_OP = 'INSERT' THEN
-    INSERT INTO vectorshard.peer_debt (peer, client, table_name)
+    INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name)
       SELECT NEW.node, '', 'vectorshard.' || t
         FROM unnest(ARRAY['node', 'shard_table', 'client', 'wish', 'holder', 'policy', 'store', 'segment']) t
       UNION ALL
       SELECT NEW.node, '', s.table_name FROM vectorshard.shard_table s WHERE s.kind = 'reference' AND s.state = 'enrolled'
-      ON CONFLICT (peer, client, table_name) DO NOTHING;
+      ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error;
   END IF;
   RETURN NULL;
 END $$;
+COMMENT ON FUNCTION vectorshard.node_changed() IS 'internal: what a node does when it hears of a new or removed node';
 REVOKE ALL ON FUNCTION vectorshard.node_changed() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.remove_node(node_name text) RETURNS void
@@ -238,6 +250,7 @@ BEGIN
       HINT = 'Call vectorshard.create_fabric() or vectorshard.join_fabric() first, in a transaction of its own.';
   END IF;
 END $$;
+COMMENT ON FUNCTION vectorshard.require_member() IS 'internal: raises if this database is not a node';
 REVOKE ALL ON FUNCTION vectorshard.require_member() FROM PUBLIC;
 
 CREATE OR REPLACE VIEW vectorshard.nodes AS

@@ -6,12 +6,14 @@ CREATE OR REPLACE FUNCTION vectorshard.name_of(p_table regclass) RETURNS text
   LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
   SELECT format('%I.%I', CASE WHEN n.nspname LIKE 'pg\_temp\_%' THEN 'pg_temp' ELSE n.nspname END, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = p_table
 $$;
+COMMENT ON FUNCTION vectorshard.name_of(regclass) IS 'internal: the name of a table in the fabric';
 REVOKE ALL ON FUNCTION vectorshard.name_of(regclass) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.is_attached(p_table regclass) RETURNS boolean
   LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
   SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = p_table AND tgname = 'zz_vectorshard_before')
 $$;
+COMMENT ON FUNCTION vectorshard.is_attached(regclass) IS 'internal: whether a table is enrolled on this node';
 REVOKE ALL ON FUNCTION vectorshard.is_attached(regclass) FROM PUBLIC;
 
 -- One place for the form of every refusal.
@@ -21,6 +23,7 @@ BEGIN
   RAISE EXCEPTION 'table % cannot be enrolled', vectorshard.name_of(p_table) USING
     ERRCODE = p_state, DETAIL = p_detail, HINT = p_hint;
 END $$;
+COMMENT ON FUNCTION vectorshard.refuse(regclass, text, text, text) IS 'internal: the form of every refusal of a table';
 REVOKE ALL ON FUNCTION vectorshard.refuse(regclass, text, text, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.check_relation(p_table regclass) RETURNS void
@@ -62,6 +65,7 @@ BEGIN
     ELSE NULL;
   END CASE;
 END $$;
+COMMENT ON FUNCTION vectorshard.check_relation(regclass) IS 'internal: refuses relations of the wrong kind';
 REVOKE ALL ON FUNCTION vectorshard.check_relation(regclass) FROM PUBLIC;
 
 -- The reason why a key column's text does not tell its value apart the same way everywhere, or null.
@@ -77,6 +81,7 @@ CREATE OR REPLACE FUNCTION vectorshard.unstable_key_reason(p_type oid, p_typmod 
     ELSE format('is of type %s', format_type(t.oid, p_typmod)) END
   FROM pg_type t WHERE t.oid = p_type
 $$;
+COMMENT ON FUNCTION vectorshard.unstable_key_reason(oid, int, oid) IS 'internal: why the text of a key value may differ between nodes, or null';
 REVOKE ALL ON FUNCTION vectorshard.unstable_key_reason(oid, int, oid) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.check_key(p_table regclass, p_client name) RETURNS void
@@ -123,6 +128,7 @@ BEGIN
       'Drop them: rows written at two nodes could break them when they meet.');
   END IF;
 END $$;
+COMMENT ON FUNCTION vectorshard.check_key(regclass, name) IS 'internal: refuses tables whose keys cannot be merged';
 REVOKE ALL ON FUNCTION vectorshard.check_key(regclass, name) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.check_foreign_keys(p_table regclass, p_client name) RETURNS void
@@ -154,6 +160,7 @@ BEGIN
     END IF;
   END LOOP;
 END $$;
+COMMENT ON FUNCTION vectorshard.check_foreign_keys(regclass, name) IS 'internal: refuses foreign keys that leave the client';
 REVOKE ALL ON FUNCTION vectorshard.check_foreign_keys(regclass, name) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.warn_of_sequences(p_table regclass) RETURNS void
@@ -169,6 +176,7 @@ BEGIN
       HINT = 'Use DEFAULT vectorshard.next_id() instead.';
   END LOOP;
 END $$;
+COMMENT ON FUNCTION vectorshard.warn_of_sequences(regclass) IS 'internal: warns of columns that count for each node alone';
 REVOKE ALL ON FUNCTION vectorshard.warn_of_sequences(regclass) FROM PUBLIC;
 
 -- The foreign child that stands for the rows which are not in this heap. It goes with its table (pg_depend 'a'), and
@@ -191,6 +199,7 @@ BEGIN
     WHERE classid = 'pg_class'::regclass AND objid = child::regclass AND objsubid = 0
       AND refclassid = 'pg_class'::regclass AND refobjid = p_table AND refobjsubid = 0 AND deptype = 'n';
 END $$;
+COMMENT ON FUNCTION vectorshard.attach_elsewhere(regclass) IS 'internal: makes the foreign child of a vector-shard table';
 REVOKE ALL ON FUNCTION vectorshard.attach_elsewhere(regclass) FROM PUBLIC;
 
 -- Makes a table part of the fabric on this node. Rows that are there get one version, all the same: a version orders
@@ -208,6 +217,7 @@ BEGIN
   IF p_kind = 'vector_shard' THEN PERFORM vectorshard.attach_elsewhere(p_table); END IF;
   PERFORM vectorshard.bump_catalog_epoch();
 END $$;
+COMMENT ON FUNCTION vectorshard.attach_table(regclass, text) IS 'internal: version column, triggers, publication, foreign child';
 REVOKE ALL ON FUNCTION vectorshard.attach_table(regclass, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.detach_table(p_table regclass) RETURNS void
@@ -225,6 +235,7 @@ BEGIN
   DELETE FROM vectorshard.peer_debt WHERE client = '' AND table_name = vectorshard.name_of(p_table);
   PERFORM vectorshard.bump_catalog_epoch();
 END $$;
+COMMENT ON FUNCTION vectorshard.detach_table(regclass) IS 'internal: undoes attach_table';
 REVOKE ALL ON FUNCTION vectorshard.detach_table(regclass) FROM PUBLIC;
 
 -- Rows that were there before: their clients are born here, the node becomes their home, and whoever else holds them
@@ -257,13 +268,14 @@ BEGIN
                 SELECT f, here, 1, stamp FROM unnest(found) f ON CONFLICT (client) DO NOTHING RETURNING client),
        there AS (INSERT INTO vectorshard.resident (client, generation) SELECT client, stamp FROM born RETURNING client)
   INSERT INTO vectorshard.holder (client, node, generation, state, _version) SELECT client, here, stamp, 'live', stamp FROM there;
-  INSERT INTO vectorshard.peer_debt (peer, client, table_name)
+  INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name)
     SELECT DISTINCT p, f, '' FROM unnest(found) f
       CROSS JOIN LATERAL (SELECT h.node FROM vectorshard.holder h WHERE h.client = f AND h.state <> 'gone'
                           UNION SELECT c.home FROM vectorshard.client c WHERE c.client = f) AS t(p)
      WHERE p <> here
-    ON CONFLICT (peer, client, table_name) DO NOTHING;
+    ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error;
 END $$;
+COMMENT ON FUNCTION vectorshard.adopt_clients(regclass, name) IS 'internal: the clients of rows that a table had before it was enrolled';
 REVOKE ALL ON FUNCTION vectorshard.adopt_clients(regclass, name) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.enrol(p_table regclass, p_kind text, p_client name) RETURNS void
@@ -289,10 +301,11 @@ BEGIN
   IF p_kind = 'vector_shard' THEN
     PERFORM vectorshard.adopt_clients(p_table, p_client);
   ELSE
-    INSERT INTO vectorshard.peer_debt (peer, client, table_name)
+    INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name)
       SELECT n.node, '', vectorshard.name_of(p_table) FROM vectorshard.node n
        WHERE n.state = 'active' AND n.node <> vectorshard.self_node()
-      ON CONFLICT (peer, client, table_name) DO NOTHING;
+      ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error;
   END IF;
 END $$;
+COMMENT ON FUNCTION vectorshard.enrol(regclass, text, name) IS 'internal: checks a table and makes it part of the fabric';
 REVOKE ALL ON FUNCTION vectorshard.enrol(regclass, text, name) FROM PUBLIC;

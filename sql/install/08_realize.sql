@@ -31,7 +31,7 @@ CREATE OR REPLACE FUNCTION vectorshard.table_definition(p_table regclass) RETURN
            pg_get_userbyid(c.relowner), n.nspname, c.relname, pg_get_userbyid(c.relowner)))
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = p_table
 $$;
-COMMENT ON FUNCTION vectorshard.table_definition(regclass) IS 'SQL that makes an enrolled table on another node';
+COMMENT ON FUNCTION vectorshard.table_definition(regclass) IS 'internal: SQL that makes an enrolled table on another node';
 REVOKE ALL ON FUNCTION vectorshard.table_definition(regclass) FROM PUBLIC;
 
 -- A table of that name is here already: it is taken if it is empty and has the same definition.
@@ -54,6 +54,7 @@ BEGIN
       'Drop it: it is empty, and will be made anew.');
   END IF;
 END $$;
+COMMENT ON FUNCTION vectorshard.adopt_table(regclass, text) IS 'internal: takes an empty table of the same definition for an enrolled one';
 REVOKE ALL ON FUNCTION vectorshard.adopt_table(regclass, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.realize_table(s vectorshard.shard_table) RETURNS boolean
@@ -77,6 +78,7 @@ BEGIN
   PERFORM vectorshard.attach_table(t, s.kind);
   RETURN true;
 END $$;
+COMMENT ON FUNCTION vectorshard.realize_table(vectorshard.shard_table) IS 'internal: makes or detaches one table as shard_table says';
 REVOKE ALL ON FUNCTION vectorshard.realize_table(vectorshard.shard_table) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.realize_tables() RETURNS int
@@ -137,6 +139,7 @@ BEGIN
   PERFORM vectorshard.detach_table(p_table);
   UPDATE vectorshard.shard_table SET state = 'undistributed', _version = vectorshard.next_version() WHERE table_name = s.table_name;
 END $$;
+COMMENT ON FUNCTION vectorshard.undistribute(regclass) IS 'internal: takes a table out of the fabric';
 REVOKE ALL ON FUNCTION vectorshard.undistribute(regclass) FROM PUBLIC;
 
 -- DROP TABLE takes a table out of the fabric; otherwise it would be made again from its definition.
@@ -148,6 +151,7 @@ BEGIN
     WHERE state = 'enrolled' AND table_name IN (SELECT object_identity FROM pg_event_trigger_dropped_objects() WHERE object_type = 'table');
   IF FOUND THEN PERFORM vectorshard.bump_catalog_epoch(); END IF;
 END $$;
+COMMENT ON FUNCTION vectorshard.table_dropped() IS 'internal: a dropped table leaves the fabric';
 REVOKE ALL ON FUNCTION vectorshard.table_dropped() FROM PUBLIC;
 CREATE EVENT TRIGGER vectorshard_table_dropped ON sql_drop WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED')
   EXECUTE FUNCTION vectorshard.table_dropped();

@@ -46,6 +46,7 @@ BEGIN
       (SELECT pg_get_userbyid(srvowner) FROM pg_foreign_server WHERE srvname = 'fabric'), options);
   END IF;
 END $$;
+COMMENT ON FUNCTION vectorshard.copy_user_mapping(text) IS 'internal: the mapping that let this node in becomes that of server fabric';
 REVOKE ALL ON FUNCTION vectorshard.copy_user_mapping(text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.register_node(name text, kind text, uuid uuid, host text, port int, dbname text,
@@ -98,4 +99,5 @@ BEGIN
   SELECT * INTO n FROM vectorshard.node WHERE node = n.node;
   RETURN n::text;
 END $$;
+COMMENT ON FUNCTION vectorshard.register_here(text, text, uuid, text, int, text, text, text, bigint) IS 'internal: the registrar gives a node its number';
 REVOKE ALL ON FUNCTION vectorshard.register_here(text, text, uuid, text, int, text, text, text, bigint) FROM PUBLIC;
