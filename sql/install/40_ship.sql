@@ -1,1 +1,64 @@
--- 40_ship
+-- Ship: greeting between nodes, debts that a home takes over, the view ship_lag.
+
+CREATE FUNCTION vectorshard.hello(from_node int, my_uuid uuid, from_incarnation bigint,
+                                  OUT node int, OUT uuid uuid, OUT wall_ms bigint)
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+DECLARE
+  sender vectorshard.node;
+BEGIN
+  node := vectorshard.self_node();
+  IF node = 0 THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = 'this database is not a member of a fabric',
+      HINT = 'Call vectorshard.create_fabric() or vectorshard.join_fabric() first.';
+  END IF;
+  SELECT n.* INTO sender FROM vectorshard.node n WHERE n.node = from_node;
+  IF sender.state = 'removed' THEN
+    RAISE insufficient_privilege USING MESSAGE = format('node "%s" was removed from the fabric', sender.name),
+      DETAIL = format('It is node %s.', from_node), HINT = 'Let it join anew.';
+  END IF;
+  IF from_incarnation < sender.incarnation THEN
+    RAISE insufficient_privilege USING MESSAGE = format('node "%s" is in an earlier life', sender.name),
+      DETAIL = format('Its incarnation is %s; the fabric knows %s.', from_incarnation, sender.incarnation),
+      HINT = 'It was restored from a backup or cloned. Remove it and let it join anew.';
+  END IF;
+  uuid := vectorshard.boot_uuid();
+  wall_ms := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.hello(int, uuid, bigint) IS
+  'internal: a shipper greets a peer: who answers, and what its clock says';
+REVOKE ALL ON FUNCTION vectorshard.hello(int, uuid, bigint) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.take_over_debt(client text, peer int) RETURNS void
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_take_over_debt';
+COMMENT ON FUNCTION vectorshard.take_over_debt(text, int) IS
+  'internal: a node that let a client go hands the home what a peer still lacks of it';
+REVOKE ALL ON FUNCTION vectorshard.take_over_debt(text, int) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.ship_peers(OUT node int, OUT connected boolean, OUT queue_rows bigint, OUT queue_bytes bigint,
+                                       OUT oldest_commit timestamptz, OUT last_error text) RETURNS SETOF record
+  LANGUAGE c VOLATILE PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'vectorshard_ship_peers';
+COMMENT ON FUNCTION vectorshard.ship_peers() IS 'internal: what the shipper knows of each peer';
+REVOKE ALL ON FUNCTION vectorshard.ship_peers() FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.ship_position(decoded boolean) RETURNS pg_lsn
+  LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_ship_position';
+COMMENT ON FUNCTION vectorshard.ship_position(boolean) IS
+  'internal: up to where WAL is decoded (true), or shipped or in debt (false); null: the shipper has not run yet';
+REVOKE ALL ON FUNCTION vectorshard.ship_position(boolean) FROM PUBLIC;
+
+CREATE VIEW vectorshard.ship_lag AS
+  SELECT n.name AS node, coalesce(p.connected, false) AS connected,
+         coalesce(p.queue_rows, 0) AS queue_rows, coalesce(p.queue_bytes, 0) AS queue_bytes,
+         coalesce(extract(epoch FROM clock_timestamp() - p.oldest_commit) * 1000, 0)::bigint AS lag_ms,
+         coalesce(d.debts, 0) AS debts, d.oldest_debt, coalesce(p.last_error, d.debt_error) AS last_error,
+         vectorshard.ship_position(true) AS decoded_lsn, vectorshard.ship_position(false) AS confirmed_lsn
+    FROM vectorshard.node n
+    LEFT JOIN vectorshard.ship_peers() p ON p.node = n.node
+    LEFT JOIN (SELECT peer, count(*) AS debts, min(since) AS oldest_debt, max(last_error) AS debt_error
+                 FROM vectorshard.peer_debt GROUP BY peer) d ON d.peer = n.node
+   WHERE n.state = 'active' AND n.node <> vectorshard.self_node();
+COMMENT ON VIEW vectorshard.ship_lag IS
+  'what each peer still lacks of this node''s changes: queued, or in debt (clients and tables that will be synced)';
+GRANT EXECUTE ON FUNCTION vectorshard.ship_peers(), vectorshard.ship_position(boolean) TO pg_monitor;

@@ -133,18 +133,8 @@ TimestampTz deadline_in(int timeout_ms) {
   return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms > 0 ? timeout_ms : guc::link_timeout_ms);
 }
 
-Error connection_error(PGconn *conn, const Options &o) {
-  std::string text = one_line(PQerrorMessage(conn));
-  bool denied = text.find("authentication") != std::string::npos || text.find("no pg_hba.conf") != std::string::npos ||
-                text.find("no password supplied") != std::string::npos || text.find("role \"") != std::string::npos;
-  return Error{denied ? Errc::denied : Errc::unreachable,
-               denied ? "node refused the connection" : "could not connect to node",
-               text + " (" + public_address(o) + ")",
-               denied ? "Check the user mapping of server \"fabric\", or of the node's own server, and pg_hba.conf there."
-                      : "Check that the node runs and that its address in vectorshard.nodes is right."};
-}
-
-Result<PGconn *> connect_with(const Options &given, const std::string &application_name, int timeout_ms = 0) {
+/// A connection that has begun; it must be polled, or finished.
+PGconn *begin_with(const Options &given, const std::string &application_name) {
   Options o = given;
   o["application_name"] = application_name;
   o["client_encoding"] = GetDatabaseEncodingName();
@@ -159,28 +149,7 @@ Result<PGconn *> connect_with(const Options &given, const std::string &applicati
   values.push_back(nullptr);
   PGconn *conn = PQconnectStartParams(keys.data(), values.data(), 0);
   if (!conn) throw std::bad_alloc();
-  TimestampTz deadline = deadline_in(timeout_ms);
-  PostgresPollingStatusType state = PQstatus(conn) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
-  try {
-    while (state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
-      if (!wait_socket(conn, state == PGRES_POLLING_WRITING, deadline)) break;
-      state = PQconnectPoll(conn);
-    }
-  } catch (...) {
-    PQfinish(conn);
-    throw;
-  }
-  if (state == PGRES_POLLING_OK) {
-    PQsetnonblocking(conn, 1);
-    return conn;
-  }
-  Error e = state == PGRES_POLLING_FAILED
-                ? connection_error(conn, o)
-                : Error{Errc::unreachable, "node does not answer",
-                        "No connection within " + std::to_string(timeout_ms > 0 ? timeout_ms : guc::link_timeout_ms) + " ms (" + public_address(o) + ").",
-                        "Check the node, or raise vectorshard.link_timeout_ms."};
-  PQfinish(conn);
-  return e;
+  return conn;
 }
 
 Error remote_error(const PGresult *r) {
@@ -193,20 +162,60 @@ Error remote_error(const PGresult *r) {
 
 }  // namespace
 
-Result<std::unique_ptr<Link>> Link::connect(NodeId node, const std::string &application_name, int timeout_ms) {
+PostgresPollingStatusType Link::poll() {
+  auto state = PQstatus(conn_) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PQconnectPoll(conn_);
+  if (state == PGRES_POLLING_OK) PQsetnonblocking(conn_, 1);
+  return state;
+}
+
+Error Link::connection_failure() const {
+  std::string text = one_line(PQerrorMessage(conn_));
+  bool denied = text.find("authentication") != std::string::npos || text.find("no pg_hba.conf") != std::string::npos ||
+                text.find("no password supplied") != std::string::npos || text.find("role \"") != std::string::npos;
+  return Error{denied ? Errc::denied : Errc::unreachable,
+               denied ? "node refused the connection" : "could not connect to node", text + " (" + address_ + ")",
+               denied ? "Check the user mapping of server \"fabric\", or of the node's own server, and pg_hba.conf there."
+                      : "Check that the node runs and that its address in vectorshard.nodes is right."};
+}
+
+Result<void> Link::finish_connecting(int timeout_ms) {
+  if (timeout_ms <= 0) timeout_ms = guc::link_timeout_ms;
+  TimestampTz deadline = deadline_in(timeout_ms);
+  auto state = PQstatus(conn_) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+  while (state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
+    if (!wait_socket(conn_, state == PGRES_POLLING_WRITING, deadline))
+      return Error{Errc::unreachable, "node does not answer",
+                   "No connection within " + std::to_string(timeout_ms) + " ms (" + address_ + ").",
+                   "Check the node, or raise vectorshard.link_timeout_ms."};
+    state = poll();
+  }
+  if (state == PGRES_POLLING_FAILED) return connection_failure();
+  return {};
+}
+
+Result<std::unique_ptr<Link>> Link::begin(NodeId node, const std::string &application_name) {
   auto options = options_of_node(node);
   if (!options.ok()) return options.error();
-  auto conn = connect_with(options.value(), application_name, timeout_ms);
-  if (!conn.ok()) return conn.error();
-  return std::unique_ptr<Link>(new Link(conn.value()));
+  return std::unique_ptr<Link>(
+      new Link(begin_with(options.value(), application_name), public_address(options.value())));
+}
+
+Result<std::unique_ptr<Link>> Link::connect(NodeId node, const std::string &application_name, int timeout_ms) {
+  auto link = begin(node, application_name);
+  if (!link.ok()) return link.error();
+  auto done = link.value()->finish_connecting(timeout_ms);
+  if (!done.ok()) return done.error();
+  return link;
 }
 
 Result<std::unique_ptr<Link>> Link::connect_server(const std::string &server, const std::string &application_name) {
   auto options = options_of_server(server);
   if (!options.ok()) return options.error();
-  auto conn = connect_with(options.value(), application_name);
-  if (!conn.ok()) return conn.error();
-  return std::unique_ptr<Link>(new Link(conn.value()));
+  std::unique_ptr<Link> link(
+      new Link(begin_with(options.value(), application_name), public_address(options.value())));
+  auto done = link->finish_connecting(0);
+  if (!done.ok()) return done.error();
+  return link;
 }
 
 Link::~Link() { PQfinish(conn_); }

@@ -32,6 +32,12 @@ class Link {
   static Result<std::unique_ptr<Link>> connect(NodeId node, const std::string &application_name, int timeout_ms = 0);
   /// Connects to the server object `server` (for join_fabric, before node numbers are known).
   static Result<std::unique_ptr<Link>> connect_server(const std::string &server, const std::string &application_name);
+  /// Starts to connect to `node` and returns at once (needs an open transaction); poll() carries on until it gives
+  /// PGRES_POLLING_OK or PGRES_POLLING_FAILED, and connection_failure() then says why it failed.
+  static Result<std::unique_ptr<Link>> begin(NodeId node, const std::string &application_name);
+  /// Carries a begun connection on when its socket is ready as the last answer asked; never waits.
+  PostgresPollingStatusType poll();
+  Error connection_failure() const;
   ~Link();
   Link(const Link &) = delete;
   Link &operator=(const Link &) = delete;
@@ -46,8 +52,11 @@ class Link {
   PGconn *conn() { return conn_; }
 
  private:
-  explicit Link(PGconn *conn) : conn_(conn) {}
+  Link(PGconn *conn, std::string address) : conn_(conn), address_(std::move(address)) {}
+  /// Waits until a begun connection stands, at most `timeout_ms`.
+  Result<void> finish_connecting(int timeout_ms);
   PGconn *conn_ = nullptr;
+  std::string address_;  // without secrets
   std::string sqlstate_;
 };
 

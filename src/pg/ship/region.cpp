@@ -102,4 +102,17 @@ void publish_peers(const std::vector<PeerStatus> &peers) {
   });
 }
 
+std::vector<PeerStatus> read_peer_status() {
+  std::vector<PeerStatus> out(kNodeMax);
+  int n = bridge::pg_call([&] {
+    LWLockAcquire(bridge::shared()->lock, LW_SHARED);
+    std::copy(region->peers, region->peers + region->peer_count, out.begin());
+    int count = region->peer_count;
+    LWLockRelease(bridge::shared()->lock);
+    return count;
+  });
+  out.resize(static_cast<size_t>(n));
+  return out;
+}
+
 }  // namespace vectorshard::ship

@@ -15,7 +15,6 @@ struct PeerStatus {
   bool connected;
   uint64 queue_bytes;
   uint64 queue_rows;
-  uint64 acknowledged_lsn;
   int64 oldest_commit_time;  // of what the peer has not acknowledged; 0: nothing
   char last_error[256];
 };
@@ -36,6 +35,7 @@ ShipShared *ship_shared();
 void publish_decoded(const std::vector<TransactionId> &xids);
 /// True if every transaction decoded so far is visible to a new snapshot.
 bool decoded_visible();
+std::vector<PeerStatus> read_peer_status();
 /// The shipper: replaces what ship_lag shows.
 void publish_peers(const std::vector<PeerStatus> &peers);
 

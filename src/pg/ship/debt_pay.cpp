@@ -1,0 +1,192 @@
+// Paying debts: see debt_pay.hpp.
+#include "pg/ship/debt_pay.hpp"
+
+#include "pg/apply/api.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/bridge/tables.hpp"
+#include "pg/ship/api.hpp"
+#include "pg/ship/debt_table.hpp"
+#include "pg/ship/scopes.hpp"
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace vectorshard::ship {
+
+namespace {
+
+constexpr int kScanRows = 64;
+constexpr int64 kFirstWaitUs = 200000, kMostWaitUs = 30000000;
+
+constexpr const char *kAssign = R"(
+  WITH found AS (
+    SELECT d.client, d.table_name, c.home FROM vectorshard.peer_debt d JOIN vectorshard.client c ON c.client = d.client
+     WHERE d.peer = 0 AND d.client <> ''
+  ), gone AS (
+    DELETE FROM vectorshard.peer_debt d USING found f
+     WHERE d.peer = 0 AND d.client = f.client AND d.table_name = f.table_name
+  )
+  INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name)
+  SELECT f.home, f.client, f.table_name FROM found f WHERE f.home <> $1
+  ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error)";
+constexpr const char *kAny = "SELECT EXISTS (SELECT FROM vectorshard.peer_debt)";
+// The fabric's own tables first: they say what the rows of the others are.
+constexpr const char *kDue = R"(
+  SELECT client, table_name, xmin::text FROM vectorshard.peer_debt
+   WHERE peer = $1 ORDER BY client <> '', table_name NOT LIKE 'vectorshard.%', since LIMIT $2)";
+constexpr const char *kClear =
+    "DELETE FROM vectorshard.peer_debt WHERE peer = $1 AND client = $2 AND table_name = $3 AND xmin::text = $4";
+constexpr const char *kFailed = R"(
+  UPDATE vectorshard.peer_debt SET tries = tries + 1, last_error = $4
+   WHERE peer = $1 AND client = $2 AND table_name = $3)";
+constexpr const char *kStanding = R"(
+  SELECT coalesce((SELECT home FROM vectorshard.client WHERE client = $1), 0),
+         EXISTS (SELECT FROM vectorshard.holder WHERE client = $1 AND node = $2 AND state IN ('copying', 'live')),
+         EXISTS (SELECT FROM vectorshard.node WHERE node = $2 AND state = 'active'))";
+
+const char *words(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::copying: return "the peer is just copying the client, or letting it go";
+    case RefusalReason::gone: return "the peer does not hold the client";
+    case RefusalReason::schema: return "the columns of the table differ";
+    case RefusalReason::cold: return "the client lies in a store at its home";
+    case RefusalReason::no_table: return "the peer does not have the table";
+  }
+  return "refused";
+}
+
+}  // namespace
+
+bool DebtPayer::assign_homes() {
+  bridge::WorkerTransaction tx;
+  bool any;
+  {
+    bridge::Spi spi;
+    spi.execute(kAssign, {bridge::p_int4(bridge::self_node())});
+    any = spi.query_kept(kAny).boolean(0, 0);
+  }
+  tx.commit();
+  return any;
+}
+
+std::vector<DueDebt> DebtPayer::due(NodeId peer) const {
+  std::vector<DueDebt> out;
+  bridge::Spi spi;
+  int64 now = GetCurrentTimestamp();
+  bridge::Rows rows =
+      spi.query_kept(kDue, {bridge::p_int4(peer), bridge::p_int4(kScanRows + static_cast<int>(waits_.size()))});
+  for (size_t i = 0; i < rows.size(); i++) {
+    DueDebt d{rows.at(i, 0), rows.at(i, 1), rows.at(i, 2)};
+    auto wait = waits_.find({peer, {d.client, d.table}});
+    if (wait == waits_.end() || wait->second.until_us <= now) out.push_back(std::move(d));
+  }
+  return out;
+}
+
+void DebtPayer::clear(NodeId peer, const DueDebt &d) {
+  bridge::Spi spi;
+  spi.execute(kClear, {bridge::p_int4(peer), bridge::p_text(d.client), bridge::p_text(d.table), bridge::p_text(d.seen)});
+}
+
+void DebtPayer::put_off(NodeId peer, const DueDebt &d, const std::string &why) {
+  Wait &wait = waits_[{peer, {d.client, d.table}}];
+  wait.until_us = GetCurrentTimestamp() + std::min(kMostWaitUs, kFirstWaitUs << std::min(wait.tries, 8));
+  wait.tries++;
+  bridge::Spi spi;
+  spi.execute(kFailed, {bridge::p_int4(peer), bridge::p_text(d.client), bridge::p_text(d.table), bridge::p_text(why)});
+}
+
+/// This node let the client go before the peer had everything: its home has it, and now owes it.
+bool DebtPayer::hand_to_home(NodeId peer, const std::string &client) {
+  bridge::Rows standing;
+  {
+    bridge::Spi spi;
+    standing = spi.query_kept(kStanding, {bridge::p_text(client), bridge::p_int4(peer)});
+  }
+  auto home = static_cast<NodeId>(standing.int8(0, 0));
+  // At the home itself a client that is not resident is cold, and then nobody else holds it.
+  bool needed = standing.boolean(0, 1) && standing.boolean(0, 2) && peer != home && home != bridge::self_node();
+  if (!needed) return true;
+  if (home == kNoNode) return false;
+  auto link = bridge::session_link(home);
+  if (!link.ok()) return false;
+  auto answer = link.value()->query("SELECT vectorshard.take_over_debt($1, $2::int)",
+                                    {{client, false}, {std::to_string(peer), false}});
+  return answer.ok();
+}
+
+void DebtPayer::read_reference(Shipment &s) {
+  const std::string &table = s.pays->table;
+  s.batch.bytes = encode(export_reference_table(table));
+  s.batch.reference_tables.insert(table);
+}
+
+/// The payment, or nothing: there is nothing to pay (the debt is gone then) or it cannot be read now (put off).
+std::optional<Shipment> DebtPayer::read(NodeId peer, const DueDebt &debt) {
+  Shipment s;
+  s.pays = debt;
+  FreshSnapshot fresh;
+  if (debt.client.empty()) {
+    if (!bridge::enrolled_table_by_name(debt.table)) {
+      clear(peer, debt);
+      return {};
+    }
+    read_reference(s);
+    return s;
+  }
+  if (!apply::residency_under(GetActiveSnapshot(), debt.client).resident) {
+    if (hand_to_home(peer, debt.client))
+      clear(peer, debt);
+    else
+      put_off(peer, debt, "the client has left this node, and its home does not answer");
+    return {};
+  }
+  bridge::Rows standing;
+  {
+    bridge::Spi spi;
+    standing = spi.query_kept(kStanding, {bridge::p_text(debt.client), bridge::p_int4(peer)}, true);
+  }
+  Batch batch = export_client(debt.client, BatchKind::sync);
+  batch.clients[0].as_home = standing.int8(0, 0) == peer;
+  if (batch.clients[0].as_home) s.batch.as_home.insert(debt.client);
+  s.batch.rows = batch.rows.size();
+  s.batch.bytes = encode(batch);
+  s.batch.clients.insert(debt.client);
+  return s;
+}
+
+void DebtPayer::pay(Peer &peer) {
+  std::vector<DueDebt> debts;
+  {
+    bridge::WorkerTransaction tx;
+    debts = due(peer.node());
+    tx.commit();
+  }
+  if (debts.empty()) return;
+  wait_decoded_visible();  // what was routed past the peer must be in what we read
+  for (const DueDebt &d : debts) {
+    if (!peer.has_room()) break;
+    if (peer.paying(d.client, d.table)) continue;
+    bridge::WorkerTransaction tx;
+    auto shipment = read(peer.node(), d);
+    tx.commit();
+    if (shipment) peer.push(std::move(*shipment));
+  }
+}
+
+void DebtPayer::settle(NodeId peer, const Delivered &payment) {
+  const DueDebt &d = *payment.shipment.pays;
+  if (!payment.reply) return put_off(peer, d, payment.error);
+  for (const Refusal &r : payment.reply->refusals) {
+    if (r.reason == RefusalReason::gone && payment.shipment.batch.as_home.empty()) {
+      learn_holder(d.client, peer, r.generation, "gone", 0);
+      continue;
+    }
+    return put_off(peer, d, std::string(words(r.reason)) + (r.table.empty() ? "" : ": " + r.table));
+  }
+  waits_.erase({peer, {d.client, d.table}});
+  clear(peer, d);
+}
+
+}  // namespace vectorshard::ship

@@ -1,0 +1,38 @@
+// Paying debts: the full state of a client (or a reference table) for a peer that lacks changes of it. It reads only what
+// is resident here in the very snapshot it reads; a client that has left this node is its home's to pay.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "pg/ship/peer.hpp"
+
+namespace vectorshard::ship {
+
+class DebtPayer {
+ public:
+  /// Gives debts a peer where the home was not known when they were made. True if there are debts at all.
+  bool assign_homes();
+  /// Reads the oldest debts of a ready peer that are due, as shipments, as long as the peer has room. Each transaction of
+  /// its own. Outside a transaction.
+  void pay(Peer &peer);
+  /// What became of a payment, in the current transaction: the debt is deleted, or kept with the reason and tried later.
+  void settle(NodeId peer, const Delivered &payment);
+
+ private:
+  struct Wait {
+    int64 until_us = 0;
+    int tries = 0;
+  };
+  using Key = std::pair<NodeId, std::pair<std::string, std::string>>;
+  std::vector<DueDebt> due(NodeId peer) const;
+  std::optional<Shipment> read(NodeId peer, const DueDebt &debt);
+  void read_reference(Shipment &s);
+  bool hand_to_home(NodeId peer, const std::string &client);
+  void put_off(NodeId peer, const DueDebt &debt, const std::string &why);
+  static void clear(NodeId peer, const DueDebt &debt);
+
+  std::map<Key, Wait> waits_;
+};
+
+}  // namespace vectorshard::ship

@@ -1,0 +1,113 @@
+// Messages to changes: see decode.hpp. A table that is not enrolled now was undistributed since: its changes end here.
+#include "pg/ship/decode.hpp"
+
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/bridge/tables.hpp"
+#include "pg/ship/values.hpp"
+extern "C" {
+#include "utils/builtins.h"
+}
+
+namespace vectorshard::ship {
+
+namespace {
+
+constexpr const char *kTombstones = "vectorshard.tombstone";
+
+Version version_of(const std::string &bytes) {
+  Version v = 0;
+  for (unsigned char c : bytes) v = v << 8 | c;
+  return v;
+}
+
+std::string type_text(Oid type, int32 typmod) {
+  char *s = bridge::pg_call([&] { return format_type_with_typemod(type, typmod); });
+  std::string out = s;
+  pfree(s);
+  return out;
+}
+
+}  // namespace
+
+void Decoder::take_relation(const RelationMessage &message) {
+  bridge::Spi pinned;  // its search path decides how types are written, as for the cache of enrolled tables
+  Relation r;
+  const bridge::EnrolledTable *known = bridge::enrolled_table(message.id);
+  if (!known) {
+    relations_[message.id] = std::move(r);
+    return;
+  }
+  std::string client_column = known->name == kTombstones ? "client" : known->client_column;
+  auto table = std::make_shared<Table>();
+  table->name = known->name;
+  bool versioned = false;
+  for (const RelationColumn &c : message.columns) {
+    size_t i = table->columns.size();
+    if (c.name == "_version") {
+      table->version_column = static_cast<uint16_t>(i);
+      r.version_column = i;
+      versioned = true;
+    }
+    if (c.name == client_column) r.client_column = i;
+    r.types.push_back(c.type);
+    table->columns.push_back({std::string(c.name), type_text(c.type, c.typmod)});
+  }
+  if (versioned && (client_column.empty() || r.client_column)) r.table = std::move(table);
+  relations_[message.id] = std::move(r);
+}
+
+void Decoder::take_row(const RowMessage &message, Decoded &out) {
+  auto it = relations_.find(message.relation);
+  if (it == relations_.end())
+    bridge::raise({Errc::corrupt, "a decoded row names a relation that was not described", "", ""});
+  const Relation &r = it->second;
+  if (!r.table) return;
+  if (message.values.size() != r.types.size())
+    bridge::raise({Errc::corrupt, "a decoded row does not have the columns of its table", "Table " + r.table->name + ".", ""});
+  DecodedChange change;
+  change.table = r.table;
+  change.values = std::make_shared<Values>();
+  change.relid = message.relation;
+  change.transaction = begin_.commit_lsn;
+  change.commit_time = begin_.commit_time;
+  for (size_t i = 0; i < message.values.size(); i++) {
+    const TupleValue &v = message.values[i];
+    if (v.kind == TupleValue::unchanged_toast) change.missing.push_back(i);
+    bool value = v.kind == TupleValue::text || v.kind == TupleValue::binary;
+    change.values->push_back(value ? std::optional<std::string>(v.bytes) : std::nullopt);
+  }
+  const auto &version = (*change.values)[r.version_column];
+  if (!version) return;  // a row from before the table was enrolled: enrolling stamps it again
+  change.version = version_of(*version);
+  if (r.client_column) {
+    const auto &client = (*change.values)[*r.client_column];
+    if (client) change.client = text_of_value(r.types[*r.client_column], *client);
+    if (change.client.empty() && r.table->name != kTombstones) return;  // no client: refused by the trigger
+  }
+  out.changes.push_back(std::move(change));
+}
+
+std::vector<TransactionId> begun_transactions(const std::deque<std::string> &messages) {
+  std::vector<TransactionId> out;
+  for (const std::string &m : messages) {
+    if (m.empty() || m[0] != 'B') continue;
+    Message message = bridge::value_or_raise(decode_message(m));
+    if (auto *b = std::get_if<BeginMessage>(&message)) out.push_back(b->xid);
+  }
+  return out;
+}
+
+void Decoder::take(std::string_view bytes, Decoded &out) {
+  Message message = bridge::value_or_raise(decode_message(bytes));
+  if (auto *b = std::get_if<BeginMessage>(&message)) {
+    begin_ = *b;
+    out.transactions.push_back(b->commit_lsn);
+  } else if (auto *relation = std::get_if<RelationMessage>(&message)) {
+    take_relation(*relation);
+  } else if (auto *row = std::get_if<RowMessage>(&message)) {
+    take_row(*row, out);
+  }
+}
+
+}  // namespace vectorshard::ship

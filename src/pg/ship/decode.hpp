@@ -1,0 +1,62 @@
+// Messages of the slot as changes: which table, which client, which version, which values. Needs an open transaction for
+// the catalogs; looks at no user table but to fill an unchanged TOAST value.
+#pragma once
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/ship/pgoutput.hpp"
+#include "core/ship/types.hpp"
+#include "pg/bridge/postgres.hpp"
+
+namespace vectorshard::ship {
+
+using Values = std::vector<std::optional<std::string>>;
+
+/// One changed row, before it is known where it goes.
+struct DecodedChange {
+  std::shared_ptr<const Table> table;
+  std::shared_ptr<Values> values;
+  std::vector<size_t> missing;  // values that were not decoded (unchanged TOAST)
+  Oid relid = InvalidOid;
+  Version version = 0;
+  ClientName client;  // empty: every node holds the row
+  Lsn transaction = 0;
+  int64_t commit_time = 0;
+};
+
+/// What a run of messages holds. Transactions without rows for us are left out of `changes`.
+struct Decoded {
+  std::vector<DecodedChange> changes;
+  std::vector<Lsn> transactions;  // starts of their commit records, ascending
+};
+
+/// The transactions whose begin is among the messages.
+std::vector<TransactionId> begun_transactions(const std::deque<std::string> &messages);
+
+class Decoder {
+ public:
+  /// Adds what one message says. Raises Errc::corrupt for bytes it does not understand.
+  void take(std::string_view message, Decoded &out);
+ private:
+  struct Relation {
+    std::shared_ptr<const Table> table;  // null: not enrolled (any more)
+    std::vector<Oid> types;
+    size_t version_column = 0;
+    std::optional<size_t> client_column;
+  };
+  void take_relation(const RelationMessage &message);
+  void take_row(const RowMessage &message, Decoded &out);
+
+  std::unordered_map<uint32_t, Relation> relations_;
+  BeginMessage begin_;
+};
+
+/// The current local row with the key of `change`, under a fresh snapshot; false if there is none. Replaces values and
+/// version: a change goes out as the newest state of its row.
+bool fill_from_row(DecodedChange &change);
+
+}  // namespace vectorshard::ship

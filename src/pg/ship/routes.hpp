@@ -1,0 +1,27 @@
+// What the router needs to know, read from the tables of the fabric under a fresh snapshot. Reading later than the change
+// committed is safe (docs/architecture.md, "Routing"); reading earlier would not be.
+#pragma once
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/ship/router.hpp"
+
+namespace vectorshard::ship {
+
+/// A node as the shipper must find it when it connects.
+struct PeerRow {
+  NodeId node = kNoNode;
+  std::string name;
+  std::string uuid;
+  int64_t incarnation = 0;
+};
+
+/// The active nodes but this one, ascending. Needs an open transaction.
+std::vector<PeerRow> read_peers();
+
+/// Homes and holders of the clients, as this node knows them. Needs an open transaction.
+std::map<ClientName, ClientRoute> read_routes(const std::set<ClientName> &clients);
+
+}  // namespace vectorshard::ship

@@ -1,0 +1,91 @@
+// The current state of a row by its primary key: for changes whose unchanged TOAST values were not decoded. Reads the
+// local heap only, under a fresh snapshot, after the change itself is visible.
+#include "pg/bridge/as_superuser.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/bridge/tables.hpp"
+#include "pg/ship/decode.hpp"
+#include "pg/ship/values.hpp"
+extern "C" {
+#include "utils/builtins.h"
+}
+
+namespace vectorshard::ship {
+
+namespace {
+
+struct Key {
+  std::string condition;
+  std::vector<Oid> types;
+  std::vector<Datum> values;
+};
+
+/// The key's columns and their values in `change`; empty if the table changed its shape since.
+Key key_of(const bridge::EnrolledTable &table, const DecodedChange &change) {
+  Key key;
+  for (AttrNumber attnum : table.key) {
+    auto column = std::find_if(table.columns.begin(), table.columns.end(), [&](auto &c) { return c.attnum == attnum; });
+    if (column == table.columns.end()) return {};
+    const std::string &name = column->name;
+    auto sent = std::find_if(change.table->columns.begin(), change.table->columns.end(),
+                             [&](const Column &c) { return c.name == name; });
+    if (sent == change.table->columns.end()) return {};
+    const auto &value = (*change.values)[static_cast<size_t>(sent - change.table->columns.begin())];
+    if (!value) return {};
+    key.types.push_back(column->type);
+    key.values.push_back(receive_value(column->type, column->typmod, *value));
+    const char *quoted = bridge::pg_call([&] { return quote_identifier(name.c_str()); });
+    key.condition += (key.condition.empty() ? "" : " AND ") + std::string(quoted) + " = $" + std::to_string(key.types.size());
+  }
+  return key;
+}
+
+/// The row's values in send format, or nothing.
+std::optional<Values> read_row(const std::string &sql, Key &key, const std::vector<Oid> &types) {
+  bridge::Spi spi;
+  auto n = static_cast<int>(key.types.size());
+  bool found = bridge::pg_call([&] {
+    int rc = SPI_execute_with_args(sql.c_str(), n, key.types.data(), key.values.data(), nullptr, false, 1);
+    if (rc != SPI_OK_SELECT) elog(ERROR, "SPI failed: %s", SPI_result_code_string(rc));
+    return SPI_processed > 0;
+  });
+  if (!found) return {};
+  Values out;
+  for (size_t i = 0; i < types.size(); i++) {
+    bool null = false;
+    Datum d = bridge::pg_call([&] {
+      return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, static_cast<int>(i) + 1, &null);
+    });
+    out.push_back(null ? std::nullopt : std::optional<std::string>(send_value(types[i], d)));
+  }
+  return out;
+}
+
+}  // namespace
+
+bool fill_from_row(DecodedChange &change) {
+  const bridge::EnrolledTable *known = bridge::enrolled_table(change.relid);
+  if (!known) return false;
+  bridge::EnrolledTable table = *known;  // reading may refresh the cache
+  bridge::AsSuperuser rights;
+  Key key = key_of(table, change);
+  if (key.types.empty()) return false;
+  std::string sql = "SELECT ";
+  std::vector<Oid> types;
+  for (const bridge::EnrolledColumn &c : table.columns) {
+    const char *quoted = bridge::pg_call([&] { return quote_identifier(c.name.c_str()); });
+    sql += (types.empty() ? "" : ", ") + std::string(quoted);
+    types.push_back(c.type);
+  }
+  sql += " FROM ONLY " + table.name + " WHERE " + key.condition;
+  auto row = read_row(sql, key, types);
+  if (!row) return false;
+  change.table = std::make_shared<Table>(describe(table));
+  change.values = std::make_shared<Values>(std::move(*row));
+  change.missing.clear();
+  Version version = 0;
+  for (unsigned char c : *(*change.values)[change.table->version_column]) version = version << 8 | c;
+  change.version = version;
+  return true;
+}
+
+}  // namespace vectorshard::ship

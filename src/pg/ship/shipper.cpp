@@ -1,0 +1,301 @@
+// The shipper worker's round: see shipper.hpp.
+#include "pg/ship/shipper.hpp"
+
+#include "pg/apply/api.hpp"
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/ship/api.hpp"
+#include "pg/ship/region.hpp"
+#include "pg/ship/routes.hpp"
+#include "pg/ship/scopes.hpp"
+extern "C" {
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+}
+
+namespace vectorshard::ship {
+
+namespace {
+
+constexpr size_t kReadBytes = 4 << 20;
+// Debts are looked at again this often while there are some; otherwise when somebody adds one here, and now and then for
+// those that came by plain SQL.
+constexpr int64 kDebtsUs = 200000, kNoDebtsUs = 1000000, kPublishUs = 100000;
+constexpr long kIdleMs = 500;
+
+size_t queue_limit_bytes() { return static_cast<size_t>(bridge::guc::peer_queue_mb) << 20; }
+
+/// A debt that says "everything", so that a crash between making the slot and writing all debts leaves no gap.
+void mark_everything() {
+  bridge::WorkerTransaction tx;
+  add_debt(kNoNode, "", kEverything);
+  tx.commit();
+}
+
+bool everything_is_marked() {
+  bridge::WorkerTransaction tx;
+  bool marked;
+  {
+    bridge::Spi spi;
+    marked = !spi.query("SELECT 1 FROM vectorshard.peer_debt WHERE peer = 0 AND client = '' AND table_name = $1",
+                        {bridge::p_text(kEverything)})
+                  .empty();
+  }
+  tx.commit();
+  return marked;
+}
+
+void owe_all_that_is_marked() {
+  if (!everything_is_marked()) return;
+  bridge::WorkerTransaction tx;
+  owe_everything();
+  tx.commit();
+}
+
+}  // namespace
+
+void Shipper::start() {
+  slot_.open(mark_everything);
+  owe_all_that_is_marked();
+  progress_ = SlotProgress(slot_.confirmed());
+}
+
+/// Nodes came or went: peers that are new are connected to, those removed are forgotten with what waited for them.
+void Shipper::follow_nodes() {
+  uint64 epoch = pg_atomic_read_u64(&bridge::shared()->catalog_epoch);
+  if (epoch == catalog_epoch_) return;
+  std::vector<PeerRow> rows;
+  {
+    bridge::WorkerTransaction tx;
+    rows = read_peers();
+    tx.commit();
+  }
+  std::vector<NodeId> active;
+  for (PeerRow &row : rows) {
+    active.push_back(row.node);
+    if (!peers_.contains(row.node)) peers_.emplace(row.node, std::make_unique<Peer>(std::move(row)));
+  }
+  router_ = Router(bridge::self_node(), active);
+  for (auto it = peers_.begin(); it != peers_.end();) {
+    if (router_.active(it->first)) {
+      ++it;
+      continue;
+    }
+    for (Shipment &s : it->second->take_queue()) settle_all(s.batch);
+    it = peers_.erase(it);
+  }
+  catalog_epoch_ = epoch;
+  next_debts_us_ = 0;
+}
+
+void Shipper::settle_all(const SealedBatch &batch) {
+  for (auto &[transaction, rows] : batch.pieces) progress_.settle(transaction, rows);
+}
+
+void Shipper::read() {
+  if (!slot_.more()) return;
+  slot_.read(kReadBytes);
+  std::deque<std::string> messages = std::move(slot_.messages());
+  slot_.messages().clear();
+  Decoded decoded;
+  if (!messages.empty()) {
+    busy_ = true;
+    // Known as decoded before anybody reads the holders: whoever announces itself later waits for these.
+    publish_decoded(begun_transactions(messages));
+    wait_decoded_visible();
+    bridge::WorkerTransaction tx;
+    for (const std::string &m : messages) decoder_.take(m, decoded);
+    for (Lsn transaction : decoded.transactions) progress_.open(transaction);
+    route(decoded);
+    tx.commit();
+    for (Lsn transaction : decoded.transactions) progress_.settle(transaction);
+  }
+  pg_atomic_write_u64(&bridge::shared()->decoded_lsn, slot_.read_to());
+  progress_.read_to(slot_.read_to());
+}
+
+void Shipper::route(Decoded &decoded) {
+  std::set<ClientName> clients;
+  for (const DecodedChange &c : decoded.changes)
+    if (!c.client.empty()) clients.insert(c.client);
+  std::map<ClientName, ClientRoute> routes;
+  {
+    FreshSnapshot fresh;
+    routes = read_routes(clients);
+  }
+  std::vector<Debt> debts;
+  for (DecodedChange &change : decoded.changes) {
+    if (!change.missing.empty() && !fill_from_row(change)) continue;  // deleted, or gone to the home since
+    if (change.client.empty())
+      send(change, router_.targets_of_all(), debts);
+    else
+      send(change, router_.targets(routes[change.client]), debts);
+  }
+  add_debts(debts);
+}
+
+void Shipper::send(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts) {
+  for (const Target &target : targets) {
+    if (target.peer == kNoNode) {
+      debts.push_back({kNoNode, change.client, "", ""});
+      continue;
+    }
+    Change piece{change.table, change.values, change.version, change.client, target.as_home, target.shipped_to,
+                 change.transaction, change.commit_time};
+    progress_.hold(change.transaction);
+    peers_.at(target.peer)->add(piece);
+  }
+}
+
+/// What an answer means, in the current transaction; the batch is settled once that has committed.
+void Shipper::take(Peer &peer, Delivered &delivered, std::vector<Debt> &debts) {
+  if (delivered.shipment.pays) return payer_.settle(peer.node(), delivered);
+  const SealedBatch &batch = delivered.shipment.batch;
+  if (!delivered.reply) {
+    for (const ClientName &c : batch.clients) debts.push_back({peer.node(), c, "", delivered.error});
+    for (const std::string &t : batch.reference_tables) debts.push_back({peer.node(), "", t, delivered.error});
+  } else {
+    apply::observe(delivered.reply->clock);
+    for (const Refusal &r : delivered.reply->refusals) {
+      if (r.reason != RefusalReason::gone)
+        debts.push_back({peer.node(), r.client, r.table, ""});
+      else if (batch.as_home.contains(r.client))
+        debts.push_back({kNoNode, r.client, "", ""});
+      else
+        learn_holder(r.client, peer.node(), r.generation, "gone", 0);
+    }
+  }
+  settled_.push_back(std::move(delivered.shipment.batch));
+}
+
+void Shipper::pump() {
+  std::map<NodeId, std::vector<Delivered>> delivered;
+  for (auto &[node, peer] : peers_) {
+    if (peer->wants_connection()) {
+      bridge::WorkerTransaction tx;
+      peer->begin();
+      tx.commit();
+    }
+    bool was_ready = peer->ready();
+    std::vector<Delivered> out;
+    peer->pump(out);
+    if (!was_ready && peer->ready()) next_debts_us_ = 0;
+    if (!out.empty()) delivered.emplace(node, std::move(out));
+  }
+  if (delivered.empty()) return;
+  busy_ = true;
+  bool plain = true;  // nothing but taken batches: no transaction needed
+  for (auto &[node, list] : delivered)
+    for (const Delivered &d : list) plain = plain && d.reply && d.reply->refusals.empty() && !d.shipment.pays;
+  std::vector<Debt> debts;
+  if (plain) {
+    for (auto &[node, list] : delivered)
+      for (Delivered &d : list) take(*peers_.at(node), d, debts);
+  } else {
+    bridge::WorkerTransaction tx;
+    for (auto &[node, list] : delivered)
+      for (Delivered &d : list) take(*peers_.at(node), d, debts);
+    add_debts(debts);
+    tx.commit();
+    next_debts_us_ = 0;
+  }
+  for (const SealedBatch &batch : settled_) settle_all(batch);
+  settled_.clear();
+}
+
+/// A peer that holds back too much, in memory or in WAL, is owed the clients concerned instead.
+void Shipper::relieve() {
+  Lsn oldest = progress_.oldest_open();
+  bool too_far = oldest != 0 && slot_.read_to() - oldest > queue_limit_bytes();
+  for (auto &[node, peer] : peers_) {
+    size_t bytes = peer->queued_bytes();
+    if (bytes <= queue_limit_bytes() && !(too_far && bytes > 0 && !peer->ready())) continue;
+    std::vector<Shipment> undelivered = peer->take_queue();
+    std::vector<Debt> debts;
+    for (const Shipment &s : undelivered) {
+      for (const ClientName &c : s.batch.clients) debts.push_back({node, c, "", ""});
+      for (const std::string &t : s.batch.reference_tables) debts.push_back({node, "", t, ""});
+    }
+    {
+      bridge::WorkerTransaction tx;
+      add_debts(debts);
+      tx.commit();
+    }
+    for (const Shipment &s : undelivered) settle_all(s.batch);
+  }
+}
+
+void Shipper::pay() {
+  uint64 epoch = pg_atomic_read_u64(&ship_shared()->debt_epoch);
+  int64 now = GetCurrentTimestamp();
+  if (epoch == debt_epoch_ && now < next_debts_us_) return;
+  debt_epoch_ = epoch;
+  debts_ = payer_.assign_homes();
+  next_debts_us_ = now + (debts_ ? kDebtsUs : kNoDebtsUs);
+  if (!debts_) return;
+  for (auto &[node, peer] : peers_)
+    if (peer->has_room()) payer_.pay(*peer);
+}
+
+void Shipper::confirm() {
+  slot_.confirm(progress_.confirmable());
+  pg_atomic_write_u64(&bridge::shared()->confirmed_lsn, progress_.confirmable());
+}
+
+/// This node's clock is at fault if more peers find it ahead than not: then nothing is stamped until it is right again.
+void Shipper::judge_clock() {
+  int ahead = 0, near = 0;
+  for (auto &[node, peer] : peers_)
+    if (auto ms = peer->ahead_ms()) (*ms > bridge::guc::max_clock_skew_ms ? ahead : near)++;
+  uint32 refused = ahead > near ? 1 : 0;
+  if (refused != pg_atomic_exchange_u32(&bridge::shared()->clock_refused, refused))
+    ereport(LOG, (refused ? errmsg("vectorshard shipper: this node's clock is ahead of its peers'; nothing is stamped")
+                          : errmsg("vectorshard shipper: this node's clock agrees with its peers' again")));
+}
+
+void Shipper::publish() {
+  int64 now = GetCurrentTimestamp();
+  if (now < next_publish_us_) return;
+  next_publish_us_ = now + kPublishUs;
+  std::vector<PeerStatus> status;
+  for (auto &[node, peer] : peers_) status.push_back(peer->status());
+  publish_peers(status);
+  judge_clock();
+}
+
+void Shipper::wait(long timeout_ms) {
+  bridge::pg_call([&] {
+    WaitEventSet *set = CreateWaitEventSet(CurrentMemoryContext, static_cast<int>(peers_.size()) + 2);
+    AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
+    AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
+    for (auto &[node, peer] : peers_) {
+      int events = 0;
+      int socket = peer->socket(&events);
+      if (socket >= 0) AddWaitEventToSet(set, static_cast<uint32>(events), socket, nullptr, nullptr);
+    }
+    WaitEvent event;
+    WaitEventSetWait(set, timeout_ms, &event, 1, PG_WAIT_EXTENSION);
+    FreeWaitEventSet(set);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+  });
+}
+
+void Shipper::round() {
+  busy_ = false;
+  follow_nodes();
+  read();
+  pump();
+  relieve();
+  pay();
+  confirm();
+  publish();
+  if (busy_ || slot_.more()) return;
+  bool waiting = false;  // somebody is to be connected to, or watched for a time-out
+  for (auto &[node, peer] : peers_) waiting = waiting || !peer->ready() || peer->queued_bytes() > 0;
+  wait(waiting || debts_ ? static_cast<long>(kPublishUs / 1000) : kIdleMs);
+}
+
+}  // namespace vectorshard::ship

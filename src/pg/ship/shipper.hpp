@@ -1,0 +1,57 @@
+// The shipper worker: decodes WAL once, routes each change to the nodes that hold its client, pays debts. One object for
+// as long as all goes well; after any error it is made anew and starts again where the slot was confirmed, which only
+// repeats what receivers decide by version.
+#pragma once
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "core/ship/router.hpp"
+#include "core/ship/slot_progress.hpp"
+#include "pg/ship/debt_pay.hpp"
+#include "pg/ship/debt_table.hpp"
+#include "pg/ship/decode.hpp"
+#include "pg/ship/peer.hpp"
+#include "pg/ship/slot.hpp"
+
+namespace vectorshard::ship {
+
+class Shipper {
+ public:
+  Shipper() : router_(kNoNode, {}), progress_(0) {}
+  /// Opens the slot; owes everything if it had to be made.
+  void start();
+  /// One round, with its waiting.
+  void round();
+
+ private:
+  void follow_nodes();
+  void read();
+  void route(Decoded &decoded);
+  void send(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts);
+  void pump();
+  void take(Peer &peer, Delivered &delivered, std::vector<Debt> &debts);
+  void relieve();
+  void settle_all(const SealedBatch &batch);
+  void pay();
+  void confirm();
+  void publish();
+  void judge_clock();
+  void wait(long timeout_ms);
+
+  Slot slot_;
+  Decoder decoder_;
+  Router router_;
+  SlotProgress progress_;
+  DebtPayer payer_;
+  std::map<NodeId, std::unique_ptr<Peer>> peers_;
+  std::vector<SealedBatch> settled_;  // settled once the current transaction has committed
+  uint64 catalog_epoch_ = ~uint64{0};  // nothing followed yet
+  uint64 debt_epoch_ = 0;
+  bool debts_ = false;     // there are some, as of the last look
+  bool busy_ = false;      // something moved: look again at once
+  int64 next_debts_us_ = 0;
+  int64 next_publish_us_ = 0;
+};
+
+}  // namespace vectorshard::ship
