@@ -167,10 +167,12 @@ CREATE TABLE vectorshard.cold_client (
   client   text COLLATE "C" NOT NULL,
   segment  text COLLATE "C" NOT NULL,
   since    timestamptz NOT NULL DEFAULT now(),
+  rows     bigint NOT NULL,
+  digest   text NOT NULL,
   PRIMARY KEY (client, segment)
 );
 CREATE INDEX cold_client_segment ON vectorshard.cold_client (segment);
-COMMENT ON TABLE vectorshard.cold_client IS 'clients of this home whose rows lie in segments';
+COMMENT ON TABLE vectorshard.cold_client IS 'clients of this home whose rows lie in segments: how many rows, and their digest';
 
 CREATE TABLE vectorshard.motion (
   client      text COLLATE "C" PRIMARY KEY,

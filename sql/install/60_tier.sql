@@ -1,1 +1,254 @@
--- 60_tier
+-- Tier: stores, policies, moves of clients between heap and store, and the views that show them. Moves of partitions:
+-- second half. The work is done by the tiering worker (src/pg/tier/worker.cpp), which a new row in tier_move wakes.
+
+CREATE TABLE vectorshard.tier_policy (
+  table_name text COLLATE "C" PRIMARY KEY,
+  move_after interval,
+  store      text NOT NULL
+);
+COMMENT ON TABLE vectorshard.tier_policy IS
+  'what goes to which store by itself on this node: clients (table_name empty) or partitions of a table';
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.tier_policy', '');
+
+CREATE FUNCTION vectorshard.probe_store(name text, url text) RETURNS void
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_probe_store';
+COMMENT ON FUNCTION vectorshard.probe_store(text, text) IS
+  'internal: raises unless an object can be written to, read from and removed from the store at this URL now';
+
+CREATE FUNCTION vectorshard.bring_back(client text) RETURNS boolean
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_bring_back';
+COMMENT ON FUNCTION vectorshard.bring_back(text) IS
+  'internal: brings a cold client of this home back into the heap; false if it is not cold';
+
+CREATE FUNCTION vectorshard.wake_tiering() RETURNS trigger
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'vectorshard_wake_tiering';
+COMMENT ON FUNCTION vectorshard.wake_tiering() IS 'internal: wakes the tiering worker when the transaction commits';
+
+CREATE TRIGGER wake_tiering AFTER INSERT ON vectorshard.tier_move
+  FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.wake_tiering();
+CREATE INDEX tier_move_unfinished ON vectorshard.tier_move (move) WHERE state NOT IN ('done', 'failed');
+
+CREATE FUNCTION vectorshard.add_store(name text, url text) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  there text;
+BEGIN
+  PERFORM vectorshard.require_member();
+  IF name IS NULL OR url IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = 'name and url of a store must not be null',
+      HINT = 'For example: vectorshard.add_store(''cold'', ''file:///srv/cold'').';
+  END IF;
+  IF name !~ '^[A-Za-z0-9_-]{1,63}$' THEN
+    RAISE invalid_parameter_value USING MESSAGE = format('"%s" is no name for a store', name),
+      HINT = 'Use 1 to 63 letters, digits, "_" and "-".';
+  END IF;
+  SELECT s.url INTO there FROM vectorshard.store s WHERE s.store = name;
+  IF there IS DISTINCT FROM url AND there IS NOT NULL THEN
+    RAISE duplicate_object USING MESSAGE = format('store "%s" exists with another URL', name),
+      DETAIL = format('Its URL is %s.', there), HINT = 'Choose another name, or drop the store first.';
+  END IF;
+  PERFORM vectorshard.probe_store(name, url);
+  IF there IS NULL THEN
+    INSERT INTO vectorshard.store (store, url, _version) VALUES (name, url, 0);
+  END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.add_store(text, text) IS
+  'names an object store, after an object could be written, read and removed there; so far file:///directory';
+REVOKE ALL ON FUNCTION vectorshard.add_store(text, text) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.require_store(name text) RETURNS text
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  names text[];
+BEGIN
+  SELECT array_agg(s.store ORDER BY s.store) INTO names FROM vectorshard.store s;
+  IF name = ANY (names) THEN
+    RETURN name;
+  ELSIF names IS NULL THEN
+    RAISE undefined_object USING MESSAGE = 'there is no store', HINT = 'Add one with vectorshard.add_store(name, url).';
+  ELSIF name IS NOT NULL THEN
+    RAISE undefined_object USING MESSAGE = format('store "%s" does not exist', name),
+      DETAIL = format('Stores: %s.', array_to_string(names, ', ')), HINT = 'Add it with vectorshard.add_store(name, url).';
+  ELSIF cardinality(names) > 1 THEN
+    RAISE ambiguous_parameter USING MESSAGE = 'which store is meant?',
+      DETAIL = format('Stores: %s.', array_to_string(names, ', ')), HINT = 'Name one of them.';
+  END IF;
+  RETURN names[1];
+END $$;
+COMMENT ON FUNCTION vectorshard.require_store(text) IS 'internal: the store of that name; null: the only one';
+
+CREATE FUNCTION vectorshard.drop_store(name text) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  live bigint;
+  moves bigint;
+BEGIN
+  PERFORM vectorshard.require_member();
+  IF name IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = 'name of a store must not be null', HINT = 'Give a name from vectorshard.store.';
+  END IF;
+  PERFORM vectorshard.require_store(name);
+  PERFORM vectorshard.retire_segments();
+  SELECT count(*) INTO live FROM vectorshard.segment s WHERE s.store = name AND s.state = 'live';
+  SELECT count(*) INTO moves FROM vectorshard.tier_move m WHERE m.store = name AND m.state NOT IN ('done', 'failed');
+  IF live > 0 OR moves > 0 THEN
+    RAISE object_in_use USING MESSAGE = format('store "%s" is in use', name),
+      DETAIL = format('Segments: %s, unfinished moves: %s.', live, moves),
+      HINT = 'Bring its rows back with vectorshard.move_to_hot() and wait for the moves to end.';
+  END IF;
+  IF EXISTS (SELECT FROM vectorshard.tier_policy p WHERE p.store = name) THEN
+    RAISE object_in_use USING MESSAGE = format('store "%s" is in use', name), DETAIL = 'A policy moves rows to it.',
+      HINT = 'Call vectorshard.remove_tier_policy() first.';
+  END IF;
+  DELETE FROM vectorshard.segment s WHERE s.store = name;
+  DELETE FROM vectorshard.store s WHERE s.store = name;
+END $$;
+COMMENT ON FUNCTION vectorshard.drop_store(text) IS
+  'forgets a store that holds no rows; objects that are no longer needed stay in it';
+REVOKE ALL ON FUNCTION vectorshard.drop_store(text) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.add_tier_policy(partitioned_table regclass, move_after interval, store text) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+  PERFORM vectorshard.require_member();
+  IF move_after <= interval '0' OR (partitioned_table IS NOT NULL AND move_after IS NULL) THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'move_after must be a positive interval',
+      DETAIL = format('Given: %s.', coalesce(move_after::text, 'null')), HINT = 'For example: interval ''90 days''.';
+  END IF;
+  IF partitioned_table IS NOT NULL THEN PERFORM vectorshard.partition_time_type(partitioned_table); END IF;
+  INSERT INTO vectorshard.tier_policy (table_name, move_after, store)
+  VALUES (coalesce(vectorshard.name_of(partitioned_table), ''), move_after, vectorshard.require_store(store))
+  ON CONFLICT (table_name) DO UPDATE SET move_after = excluded.move_after, store = excluded.store;
+END $$;
+COMMENT ON FUNCTION vectorshard.add_tier_policy(regclass, interval, text) IS
+  'moves to a store by itself: with a table, its range partitions that ended move_after ago; with null, clients of this home idle for move_after of the clients'' clock (null: client_idle_s)';
+REVOKE ALL ON FUNCTION vectorshard.add_tier_policy(regclass, interval, text) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.remove_tier_policy(partitioned_table regclass) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  DELETE FROM vectorshard.tier_policy p WHERE p.table_name = coalesce(vectorshard.name_of(partitioned_table), '');
+  IF NOT FOUND THEN
+    RAISE undefined_object USING MESSAGE = 'there is no such policy',
+      DETAIL = coalesce(format('Table: %s.', partitioned_table), 'For clients.'), HINT = 'Look at vectorshard.tier_policy.';
+  END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.remove_tier_policy(regclass) IS 'ends a policy; null: that of clients. What is in the store stays there';
+REVOKE ALL ON FUNCTION vectorshard.remove_tier_policy(regclass) FROM PUBLIC;
+
+-- Home and residency of a client, for moves of it; raises if this node is not its home.
+CREATE FUNCTION vectorshard.require_own_client(client text) RETURNS void
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  home int;
+BEGIN
+  PERFORM vectorshard.require_member();
+  SELECT c.home INTO home FROM vectorshard.client c WHERE c.client = client;
+  IF home IS NULL THEN
+    RAISE undefined_object USING MESSAGE = format('client "%s" is not known', coalesce(client, 'null')),
+      DETAIL = 'A client is known once a row of it was inserted on some node.',
+      HINT = CASE WHEN to_regclass(client) IS NOT NULL THEN format('To move a partition, write %L::regclass.', client)
+                  ELSE 'Insert a row of the client first.' END;
+  END IF;
+  IF home <> vectorshard.self_node() THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('this node is not the home of client "%s"', client),
+      DETAIL = format('Its home is node %s (%s).', home, (SELECT n.name FROM vectorshard.node n WHERE n.node = home)),
+      HINT = 'Call the function there.';
+  END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.require_own_client(text) IS 'internal: raises unless this node is the home of the client';
+
+CREATE FUNCTION vectorshard.move_to_cold(client text, store text DEFAULT NULL) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  target text := vectorshard.require_store(coalesce(store, (SELECT p.store FROM vectorshard.tier_policy p WHERE p.table_name = '')));
+  others text;
+  move bigint;
+BEGIN
+  PERFORM vectorshard.require_own_client(client);
+  IF EXISTS (SELECT FROM vectorshard.cold_client k WHERE k.client = client) THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('client "%s" is in a store already', client),
+      HINT = 'Nothing is to be done; vectorshard.move_to_hot() brings it back.';
+  END IF;
+  SELECT string_agg(n.name, ', ' ORDER BY n.name) INTO others
+    FROM vectorshard.holder h JOIN vectorshard.node n ON n.node = h.node
+   WHERE h.client = client AND h.state <> 'gone' AND h.node <> vectorshard.self_node() AND n.state = 'active';
+  IF others IS NOT NULL THEN
+    RAISE object_in_use USING MESSAGE = format('client "%s" is in use on other nodes', client),
+      DETAIL = format('Nodes that hold it: %s.', others), HINT = 'Call vectorshard.evict() there first.';
+  END IF;
+  SELECT string_agg(format('node %s until %s (%s)', w.node, w.until, w.reason), ', ' ORDER BY w.node) INTO others
+    FROM vectorshard.wish w WHERE w.client = client AND w.until > now();
+  IF others IS NOT NULL THEN
+    RAISE object_in_use USING MESSAGE = format('client "%s" is wished, it would be brought back at once', client),
+      DETAIL = format('Wishes: %s.', others), HINT = 'Wait until the wishes end; vectorshard.place() ends a pin.';
+  END IF;
+  INSERT INTO vectorshard.tier_move (kind, direction, subject, store, state, detail)
+  VALUES ('client', 'cold', client, target, 'planned', jsonb_build_object('clients', ARRAY[client])) RETURNING tier_move.move INTO move;
+  RETURN move;
+END $$;
+COMMENT ON FUNCTION vectorshard.move_to_cold(text, text) IS
+  'moves a client of this home to a store once the transaction has committed; returns the number of the move in tier_moves';
+REVOKE ALL ON FUNCTION vectorshard.move_to_cold(text, text) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.move_to_hot(client text) RETURNS boolean
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  PERFORM vectorshard.require_own_client(client);
+  RETURN vectorshard.bring_back(client);
+END $$;
+COMMENT ON FUNCTION vectorshard.move_to_hot(text) IS
+  'brings a client of this home back from its store, within the transaction; false if it is not in a store';
+REVOKE ALL ON FUNCTION vectorshard.move_to_hot(text) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.retire_segments() RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  UPDATE vectorshard.segment s SET state = 'dead'
+   WHERE s.home = vectorshard.self_node() AND s.kind = 'client' AND s.state = 'live'
+     AND NOT EXISTS (SELECT FROM vectorshard.cold_client k WHERE k.segment = s.segment);
+  DELETE FROM vectorshard.tier_move m
+   WHERE m.state IN ('done', 'failed') AND m.changed_at < now() - interval '7 days';
+END $$;
+COMMENT ON FUNCTION vectorshard.retire_segments() IS
+  'internal: marks segments of which no client is left as dead, and forgets moves that ended a week ago';
+
+CREATE VIEW vectorshard.tier_moves AS
+  SELECT m.move, m.kind, m.direction, m.subject, m.store, m.state, m.rows, m.bytes, m.detail ->> 'by' AS brought_back_by,
+         coalesce((m.detail ->> 'attempts')::int, 0) AS errors, m.error, m.started_at, m.changed_at
+    FROM vectorshard.tier_move m;
+COMMENT ON VIEW vectorshard.tier_moves IS 'moves between heap and store on this node: unfinished ones, and ended ones for a week';
+
+CREATE VIEW vectorshard.tier_usage AS
+  SELECT 'hot' AS tier, NULL::text AS store, t.table_name,
+         CASE WHEN t.kind = 'vector_shard' THEN (SELECT count(*) FROM vectorshard.resident) END AS clients,
+         greatest(c.reltuples, 0)::bigint AS rows, pg_catalog.pg_table_size(c.oid) AS bytes, NULL::bigint AS segments,
+         NULL::bigint AS back_by_prediction, NULL::bigint AS back_by_access
+    FROM vectorshard.shard_table t JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.table_name)
+   WHERE t.state = 'enrolled'
+  UNION ALL
+  SELECT 'cold', s.store, s.table_name, sum(k.clients)::bigint, sum(CASE s.kind WHEN 'client' THEN coalesce(k.rows, 0) ELSE s.rows END)::bigint, sum(s.bytes)::bigint,
+         count(*), NULL, NULL
+    FROM vectorshard.segment s
+    LEFT JOIN LATERAL (SELECT count(*) AS clients, sum(c.rows) AS rows FROM vectorshard.cold_client c
+                        WHERE c.segment = s.segment AND s.kind = 'client') k ON s.kind = 'client'
+   WHERE s.home = vectorshard.self_node() AND s.state = 'live'
+   GROUP BY s.store, s.table_name
+  UNION ALL
+  SELECT 'cold', st.store, NULL,
+         (SELECT count(DISTINCT c.client) FROM vectorshard.cold_client c JOIN vectorshard.segment s ON s.segment = c.segment
+           WHERE s.store = st.store),
+         NULL, NULL, NULL,
+         (SELECT count(*) FROM vectorshard.tier_move m WHERE m.store = st.store AND m.kind = 'client' AND m.direction = 'hot'
+            AND m.detail ->> 'by' = 'prediction'),
+         (SELECT count(*) FROM vectorshard.tier_move m WHERE m.store = st.store AND m.kind = 'client' AND m.direction = 'hot'
+            AND m.detail ->> 'by' <> 'prediction')
+    FROM vectorshard.store st;
+COMMENT ON VIEW vectorshard.tier_usage IS
+  'what this node holds in the heap and in stores, by table; the row without a table counts the clients of a store and why clients came back from it';

@@ -38,6 +38,11 @@ struct Cell {
   std::string_view bytes;
 };
 
+/// The name of a client from a cell (not null) of its column: text, integer, or a type kept as output text.
+inline std::string client_name(CellKind kind, const Cell &cell) {
+  return is_string(kind) ? std::string(cell.bytes) : std::to_string(cell.number);
+}
+
 struct ManifestColumn {
   std::string name;
   std::string type;  // format_type() with modifiers

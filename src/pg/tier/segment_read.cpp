@@ -77,7 +77,7 @@ const std::vector<Cell> *SegmentReader::next() {
     idx_t row = row_++;
     for (size_t i = 0; i < columns_.size(); i++)
       cells_[i] = field_of_[i] >= 0 ? duck::get_cell(vectors_[i], row, columns_[i].kind) : Cell{};
-    if (client_at_ < 0 || clients_.find(cells_[client_at_].bytes) != clients_.end()) return &cells_;
+    if (client_at_ < 0 || clients_.contains(client_name(columns_[client_at_].kind, cells_[client_at_]))) return &cells_;
   }
 }
 

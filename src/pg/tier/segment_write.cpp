@@ -118,7 +118,7 @@ void Writer::count_row() {
   RowDigest row = hasher_.end();
   out_.content.add(row);
   if (client_at_ < 0) return;
-  std::string_view client = cells_[client_at_].bytes;
+  std::string client = client_name(out_.columns[client_at_].kind, cells_[client_at_]);
   if (out_.clients.empty() || out_.clients.back().first != client) out_.clients.emplace_back(client, RowDigest{});
   out_.clients.back().second.add(row);
 }

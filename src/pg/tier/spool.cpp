@@ -38,6 +38,22 @@ int pid_of(const std::string &name) {
   return atoi(name.c_str() + before + 1);
 }
 
+constexpr time_t kCopyKeptS = 3600;
+
+/// Copies of objects of stores on other file systems are a cache. Links (with a second name in the store) cost nothing.
+void purge_copies() {
+  std::string directory = spool_directory() + "/read";
+  DIR *dir = opendir(directory.c_str());
+  if (!dir) return;
+  while (dirent *entry = readdir(dir)) {
+    struct stat info;
+    std::string path = directory + "/" + entry->d_name;
+    if (lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink > 1) continue;
+    if (time(nullptr) - info.st_ctime > kCopyKeptS) remove_file(path);
+  }
+  closedir(dir);
+}
+
 }  // namespace
 
 std::string spool_directory() { return std::string(DataDir) + "/vectorshard/spool"; }
@@ -62,6 +78,7 @@ void purge_spool() {
       remove_file(spool_directory() + "/" + entry->d_name);
   }
   closedir(dir);
+  purge_copies();
 }
 
 void remove_file(const std::string &path) noexcept { (void)unlink(path.c_str()); }

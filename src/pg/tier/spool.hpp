@@ -13,7 +13,7 @@ std::string spool_directory();
 void ensure_spool();
 /// A name for a new file of this process: the process id is in it.
 std::string spool_file(const std::string &what);
-/// Removes the files of processes that are gone. Called by the tiering worker at its start.
+/// Removes the files of processes that are gone, and fetched copies that are an hour old. Called by the tiering worker.
 void purge_spool();
 /// Removes a file; a missing one is fine. Does not raise.
 void remove_file(const std::string &path) noexcept;

@@ -22,11 +22,12 @@ namespace {
 
 std::string temporary_tag() { return std::to_string(MyProcPid); }
 
-/// Writes an object into a local file while it is fetched.
+/// Writes an object into a local file while it is fetched, and hashes it.
 class FileSink : public store::ByteSink {
  public:
   explicit FileSink(int handle) : handle_(handle) {}
   Result<void> write(std::string_view bytes) override {
+    sha_.add(bytes);
     while (!bytes.empty()) {
       auto n = posix_files().write(handle_, bytes);
       if (!n.ok()) return n.error();
@@ -34,12 +35,14 @@ class FileSink : public store::ByteSink {
     }
     return {};
   }
+  std::string sha256() { return sha_.hex(); }
 
  private:
   int handle_;
+  store::Sha256 sha_;
 };
 
-void fetch(store::Store &store, const std::string &key, const std::string &path) {
+void fetch(store::Store &store, const std::string &key, const std::string &sha256, const std::string &path) {
   std::string temporary = spool_file("fetch");
   SpoolFile guard(temporary);
   int handle = bridge::value_or_raise(posix_files().create(temporary));
@@ -47,14 +50,17 @@ void fetch(store::Store &store, const std::string &key, const std::string &path)
   Result<void> got = store.get(key, sink);
   posix_files().close(handle);
   bridge::value_or_raise(std::move(got));
+  if (std::string found = sink.sha256(); found != sha256)
+    bridge::raise({Errc::corrupt, "segment object \"" + key + "\" is damaged",
+                   "Its SHA-256 is " + found + ", the manifest says " + sha256 + ".",
+                   "Restore the object, or the store's directory, from its backup."});
   bridge::value_or_raise(posix_files().rename(temporary, path));
 }
 
-/// A link in the spool directory to a file of a local store; somebody else may make the same one meanwhile.
-void link_to(const std::string &target, const std::string &path) {
-  if (symlink(target.c_str(), path.c_str()) == 0 || errno == EEXIST) return;
-  std::string why = strerror(errno);
-  bridge::raise_sqlstate(ERRCODE_IO_ERROR, "could not link \"" + path + "\": " + why);
+/// A second name for a file of a store on the same file system; DuckDB would follow a symbolic link out of its sandbox.
+/// Somebody else may make the same name meanwhile.
+bool link_to(const std::string &target, const std::string &path) {
+  return link(target.c_str(), path.c_str()) == 0 || errno == EEXIST;
 }
 
 }  // namespace
@@ -103,11 +109,7 @@ std::string readable_path(store::Store &store, const std::string &key, const std
   std::string path = spool_directory() + "/read/" + sha256 + ".parquet";
   std::string local = store.local_path(key);
   if (access(path.c_str(), R_OK) == 0) return path;
-  remove_file(path);  // a link that points nowhere
-  if (local.empty())
-    fetch(store, key, path);
-  else
-    link_to(local, path);
+  if (local.empty() || !link_to(local, path)) fetch(store, key, sha256, path);
   return path;
 }
 

@@ -16,7 +16,7 @@ std::unique_ptr<store::Store> open_store(const std::string &name);
 /// Raises unless an object can be written to, read from and removed from the store now.
 void probe_store(const std::string &name, const std::string &url);
 
-/// A path in the spool directory under which the object can be read: a link to it, or a fetched copy. Raises when the
+/// A path in the spool directory under which the object can be read: a hard link to it, or a fetched copy. Raises when the
 /// object is not there or has another size.
 std::string readable_path(store::Store &store, const std::string &key, const std::string &sha256, int64_t bytes);
 

@@ -1,0 +1,98 @@
+// Finding idle clients: see idle.hpp.
+#include "pg/tier/idle.hpp"
+
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/bridge/tables.hpp"
+#include "pg/tier/client_condition.hpp"
+extern "C" {
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+}
+
+namespace vectorshard::tier {
+
+const char kMayLeave[] = R"( c.home = $1 AND r.confirmed
+     AND NOT EXISTS (SELECT FROM vectorshard.holder h WHERE h.client = r.client AND h.node <> $1 AND h.state <> 'gone'
+                        AND NOT EXISTS (SELECT FROM vectorshard.node n WHERE n.node = h.node AND n.state = 'removed'))
+     AND NOT EXISTS (SELECT FROM vectorshard.wish w WHERE w.client = r.client AND w.until > now())
+     AND NOT EXISTS (SELECT FROM vectorshard.peer_debt d WHERE d.client = r.client) )";
+
+namespace {
+
+constexpr size_t kMeasuredMax = 2000;  // clients looked at in one round
+constexpr double kRowBytes = 512;      // when nothing is known of a table
+
+/// What was measured of a client.
+struct Measured {
+  int64_t last_write_us = 0;
+  int64_t rows = 0;
+  double bytes = 0;
+};
+
+/// Average bytes of a row with its TOAST; the estimate of the last ANALYZE or VACUUM.
+double row_bytes(bridge::Spi &spi, Oid relid) {
+  bridge::Rows rows = spi.query_kept("SELECT pg_table_size(oid) / nullif(greatest(reltuples, 0), 0) FROM pg_class WHERE oid = $1",
+                                     {bridge::p_oid(relid)});
+  return rows.empty() || rows.null(0, 0) ? kRowBytes : rows.float8(0, 0);
+}
+
+void measure(bridge::Spi &spi, const bridge::EnrolledTable &table, const std::vector<std::string> &clients,
+             std::map<std::string, Measured> &out) {
+  ClientCondition condition = condition_on(table, clients);
+  if (condition.clients.empty()) return;
+  double width = row_bytes(spi, table.relid);
+  bridge::Rows rows = spi.query("SELECT " + condition.column + "::text, "
+                                "extract(epoch FROM vectorshard.version_time(max(_version))) * 1000000, count(*) FROM ONLY " +
+                                    table.name + " WHERE " + condition.sql + " GROUP BY " + condition.column,
+                                {bridge::p_text_array(condition.clients)});
+  for (size_t i = 0; i < rows.size(); i++) {
+    Measured &m = out[rows.at(i, 0)];
+    m.last_write_us = std::max(m.last_write_us, static_cast<int64_t>(rows.float8(i, 1)));
+    m.rows += rows.int8(i, 2);
+    m.bytes += width * static_cast<double>(rows.int8(i, 2));
+  }
+}
+
+int64_t unix_us_now() {
+  return GetCurrentTimestamp() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
+}  // namespace
+
+std::vector<IdleClient> IdleFinder::find(double idle_s) {
+  int64_t now_us = unix_us_now();
+  auto idle_us = static_cast<int64_t>(idle_s / bridge::guc::time_scale * 1e6);
+  std::erase_if(not_before_us_, [&](auto &entry) { return entry.second <= now_us; });
+  std::vector<IdleClient> out;
+  bridge::WorkerTransaction tx;
+  {
+    bridge::Spi spi;
+    bridge::Rows rows = spi.query_kept(
+        "SELECT r.client FROM vectorshard.resident r JOIN vectorshard.client c ON c.client = r.client "
+        "WHERE NOT r.leaving AND r.since <= now() - make_interval(secs => $2) AND" + std::string(kMayLeave),
+        {bridge::p_int4(bridge::self_node()), bridge::p_float8(idle_s / bridge::guc::time_scale)});
+    std::vector<std::string> clients;
+    for (size_t i = 0; i < rows.size() && clients.size() < kMeasuredMax; i++)
+      if (!not_before_us_.contains(rows.at(i, 0))) clients.push_back(rows.at(i, 0));
+    std::map<std::string, Measured> measured;
+    std::vector<bridge::EnrolledTable> tables;  // copies: queries may refresh the cache
+    for (const bridge::EnrolledTable *t : bridge::enrolled_tables())
+      if (!t->reference) tables.push_back(*t);
+    for (const bridge::EnrolledTable &t : tables)
+      if (!clients.empty()) measure(spi, t, clients, measured);
+    for (const std::string &client : clients) {
+      Measured m = measured[client];
+      int64_t since_us = now_us - m.last_write_us;
+      if (m.rows > 0 && since_us >= idle_us)
+        out.push_back({client, static_cast<double>(since_us) / 1e6 * bridge::guc::time_scale, static_cast<int64_t>(m.bytes)});
+      else
+        not_before_us_[client] = m.rows > 0 ? m.last_write_us + idle_us : now_us + idle_us;
+    }
+  }
+  tx.commit();
+  return out;
+}
+
+}  // namespace vectorshard::tier

@@ -1,0 +1,166 @@
+// Objects of this node in stores: see objects.hpp.
+#include "pg/tier/objects.hpp"
+
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/tier/posix_files.hpp"
+#include "pg/tier/spool.hpp"
+#include "pg/tier/stores.hpp"
+extern "C" {
+#include "access/table.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+}
+
+namespace vectorshard::tier {
+
+namespace {
+
+using bridge::p_int4;
+using bridge::p_int8;
+using bridge::p_text;
+
+struct DeadObject {
+  std::string segment, store, key, sha256;
+};
+
+std::vector<DeadObject> dead_segments(int64_t dead_s) {
+  bridge::WorkerTransaction tx;
+  std::vector<DeadObject> out;
+  {
+    bridge::Spi spi;
+    bridge::Rows rows = spi.query_kept("SELECT segment, store, object_key, sha256 FROM vectorshard.segment "
+                                       "WHERE home = $1 AND state = 'dead' "
+                                       "AND vectorshard.version_time(_version) <= now() - make_interval(secs => $2::float8)",
+                                       {p_int4(bridge::self_node()), p_int8(dead_s)});
+    for (size_t i = 0; i < rows.size(); i++)
+      out.push_back({rows.at(i, 0), rows.at(i, 1), rows.at(i, 2), rows.at(i, 3)});
+  }
+  tx.commit();
+  return out;
+}
+
+std::vector<std::string> store_names() {
+  bridge::WorkerTransaction tx;
+  std::vector<std::string> out;
+  {
+    bridge::Spi spi;
+    bridge::Rows rows = spi.query_kept("SELECT store FROM vectorshard.store ORDER BY store");
+    for (size_t i = 0; i < rows.size(); i++) out.push_back(rows.at(i, 0));
+  }
+  tx.commit();
+  return out;
+}
+
+/// True if a manifest row or an unfinished move names the object.
+bool needed(const std::string &store, const std::string &key) {
+  bridge::Spi spi;
+  return spi.query_kept("SELECT EXISTS (SELECT FROM vectorshard.segment WHERE store = $1 AND object_key = $2) "
+                        "OR EXISTS (SELECT FROM vectorshard.tier_move WHERE state NOT IN ('done', 'failed') "
+                        "           AND detail -> 'objects' ? $2)",
+                        {p_text(store), p_text(key)})
+      .boolean(0, 0);
+}
+
+int collect_orphans(const std::string &name, int64_t dead_s) {
+  int removed = 0;
+  std::string after;
+  while (true) {
+    bridge::WorkerTransaction tx;
+    std::unique_ptr<store::Store> store = open_store(name);
+    auto objects = store->list(own_folder(), after);
+    if (!objects.ok()) return removed;  // the store is away: later
+    for (const store::ObjectInfo &o : objects.value()) {
+      after = o.key;
+      if (o.age_s < dead_s || needed(name, o.key)) continue;
+      if (store->remove(o.key).ok()) removed++;
+    }
+    size_t n = objects.value().size();
+    tx.commit();
+    if (n < store::kListMax) return removed;
+  }
+}
+
+}  // namespace
+
+std::string select_list(Oid relid) {
+  return bridge::pg_call([&] {
+    StringInfoData list;
+    initStringInfo(&list);
+    Relation rel = table_open(relid, AccessShareLock);
+    TupleDesc desc = RelationGetDescr(rel);
+    for (int i = 0; i < desc->natts; i++)
+      if (!TupleDescAttr(desc, i)->attisdropped)
+        appendStringInfo(&list, "%s%s", list.len ? ", " : "", quote_identifier(NameStr(TupleDescAttr(desc, i)->attname)));
+    table_close(rel, NoLock);
+    return list.data;
+  });
+}
+
+bool write_segment(const RowSource &source, const std::string &table, const std::string &store, const std::string &name,
+                   NewSegment *out, std::string *path) {
+  ensure_spool();
+  *path = spool_file("pack");
+  remove_file(*path);
+  WrittenFile file = write_file(source, *path);
+  if (file.content.rows == 0) {
+    remove_file(*path);
+    return false;
+  }
+  out->segment.name = name;
+  out->segment.store = store;
+  out->segment.key = own_folder() + "/" + name + "-" + file.sha256.substr(0, 16) + ".parquet";
+  out->segment.table = table;
+  out->segment.sha256 = file.sha256;
+  out->segment.bytes = file.bytes;
+  out->segment.rows = file.content.rows;
+  out->segment.columns = file.columns;
+  out->content = file.content;
+  out->zones = file.zones;
+  out->clients = std::move(file.clients);
+  return true;
+}
+
+void put_segment(const NewSegment &n, const std::string &path) {
+  std::unique_ptr<store::Store> store = open_store(n.segment.store);
+  FileSource source(path);
+  bridge::value_or_raise(store->put(n.segment.key, source, {n.segment.bytes, n.segment.sha256}));
+}
+
+void verify_segment(const NewSegment &n, Oid relid) {
+  std::unique_ptr<store::Store> store = open_store(n.segment.store);
+  std::string path = readable_path(*store, n.segment.key, n.segment.sha256, n.segment.bytes);
+  RowDigest read = digest_file(path, n.segment.columns, relid);
+  if (read == n.content) return;
+  bridge::raise({Errc::corrupt, "segment object \"" + n.segment.key + "\" does not hold what was written",
+                 "Written: " + std::to_string(n.content.rows) + " rows, digest " + n.content.hex() + "; read back: " +
+                     std::to_string(read.rows) + " rows, digest " + read.hex() + ".",
+                 "Nothing was removed from the table. Check the disk or the store."});
+}
+
+void remove_object(const std::string &name, const std::string &key, const std::string &sha256) {
+  std::string url = bridge::Spi().query_kept("SELECT coalesce((SELECT url FROM vectorshard.store WHERE store = $1), '')",
+                                             {p_text(name)})
+                        .at(0, 0);
+  if (!url.empty()) (void)open_store_url(url)->remove(key).ok();
+  if (!sha256.empty()) remove_file(spool_directory() + "/read/" + sha256 + ".parquet");
+}
+
+int collect_objects(int64_t dead_s) {
+  int removed = 0;
+  for (const DeadObject &d : dead_segments(dead_s)) {
+    bridge::WorkerTransaction tx;
+    {
+      bridge::Spi spi;
+      spi.execute("DELETE FROM vectorshard.segment WHERE segment = $1 AND state = 'dead'", {p_text(d.segment)});
+    }
+    remove_object(d.store, d.key, d.sha256);
+    tx.commit();
+    removed++;
+  }
+  for (const std::string &store : store_names()) removed += collect_orphans(store, dead_s);
+  return removed;
+}
+
+}  // namespace vectorshard::tier

@@ -1,0 +1,34 @@
+// Objects of this node in stores: written from rows, stored, read back and compared, and removed when nothing needs
+// them. Nothing here changes the manifest.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "pg/tier/manifest.hpp"
+
+namespace vectorshard::tier {
+
+/// The live columns of a relation as a select list, quoted, in attnum order.
+std::string select_list(Oid relid);
+
+/// Writes what `source` gives into a file of the spool directory and describes it as segment `name` of `store`; false
+/// if there are no rows. Needs an open transaction. The caller removes the file.
+bool write_segment(const RowSource &source, const std::string &table, const std::string &store, const std::string &name,
+                   NewSegment *out, std::string *path);
+
+/// Puts the file into its store under its key. Durable when it returns. Raises.
+void put_segment(const NewSegment &segment, const std::string &path);
+
+/// Reads the stored object in full, through the conversions that queries use, and raises unless it holds exactly the
+/// rows that were written. Needs an open transaction.
+void verify_segment(const NewSegment &segment, Oid relid);
+
+/// Removes an object and the name under which it was read, as far as the store lets it: what stays is an orphan, which
+/// collect_objects() finds. Needs an open transaction.
+void remove_object(const std::string &store, const std::string &key, const std::string &sha256);
+
+/// Removes objects of segments that have been dead for `dead_s` wall-clock seconds, with their manifest rows, and objects
+/// of this node that no manifest row and no unfinished move names and that are as old. Gives how many. Own transactions.
+int collect_objects(int64_t dead_s);
+
+}  // namespace vectorshard::tier

@@ -1,0 +1,210 @@
+// The tiering worker: one round packs idle clients, brings back those that are wished, runs the moves that were asked
+// for, and tidies. A store that is away costs nothing but the moves to it: rows then stay in the heap.
+#include "pg/apply/api.hpp"
+#include "pg/bridge/export.hpp"
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/bridge/worker.hpp"
+#include "pg/tier/api.hpp"
+#include "pg/tier/idle.hpp"
+#include "pg/tier/move_row.hpp"
+#include "pg/tier/objects.hpp"
+#include "pg/tier/pack.hpp"
+#include "pg/tier/spool.hpp"
+extern "C" {
+#include "access/xact.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+}
+
+namespace vectorshard::tier {
+
+namespace {
+
+using bridge::p_int4;
+using bridge::p_text;
+
+constexpr double kTidyEveryS = 60;
+// Objects of dead segments outlive every query that may still read them, and a restore to a point a day ago.
+constexpr int64_t kDeadS = 86400;
+// After a failed pack the next attempt waits this long, doubled each time.
+constexpr double kFirstPauseS = 1;
+constexpr double kMostPauseS = 300;
+constexpr double kReturnRetryS = 10;
+
+class Tiering {
+ public:
+  long round();
+
+ private:
+  void start_up();
+  void run_requested();
+  void explain_returns();
+  void bring_back_wished();
+  void pack_idle();
+  void tidy();
+  double now_s() const { return static_cast<double>(GetCurrentTimestamp()) / 1e6; }
+
+  bool started_ = false;
+  double next_look_s_ = 0, next_tidy_s_ = 0, no_pack_before_s_ = 0, pause_s_ = 0;
+  bool more_ = false;
+  IdleFinder idle_;
+  std::map<std::string, double> return_not_before_s_;
+};
+
+void Tiering::start_up() {
+  purge_spool();
+  recover_packs();
+  // A table that somebody has locked must not hold up everybody else's moves.
+  bridge::pg_call([] { SetConfigOption("lock_timeout", "2s", PGC_SUSET, PGC_S_OVERRIDE); });
+  started_ = true;
+}
+
+/// Moves of clients that somebody asked for by move_to_cold(), or that a crash left planned.
+void Tiering::run_requested() {
+  std::vector<int64_t> moves = in_transaction([] {
+    std::vector<int64_t> out;
+    bridge::Spi spi;
+    bridge::Rows rows = spi.query_kept("SELECT move FROM vectorshard.tier_move WHERE kind = 'client' AND direction = 'cold' "
+                                       "AND state = 'planned' ORDER BY move");
+    for (size_t i = 0; i < rows.size(); i++) out.push_back(rows.int8(i, 0));
+    return out;
+  });
+  for (int64_t move : moves) run_pack(move);
+}
+
+/// Why clients came back that other nodes asked for: by then the wish, if there was one, has arrived too.
+void Tiering::explain_returns() {
+  in_transaction([] {
+    bridge::Spi spi;
+    spi.execute(R"(
+      UPDATE vectorshard.tier_move m
+         SET detail = jsonb_build_object('by', CASE WHEN EXISTS (
+               SELECT FROM vectorshard.wish w
+                WHERE w.client = m.subject AND vectorshard.version_time(w._version) <= m.started_at)
+               THEN 'prediction' ELSE 'access' END)
+       WHERE m.kind = 'client' AND m.direction = 'hot' AND m.detail ->> 'by' = 'copy'
+         AND (m.started_at < now() - interval '2 s'
+              OR EXISTS (SELECT FROM vectorshard.wish w
+                          WHERE w.client = m.subject AND vectorshard.version_time(w._version) <= m.started_at)))");
+  });
+}
+
+void Tiering::bring_back_wished() {
+  std::vector<std::string> clients = in_transaction([] {
+    std::vector<std::string> out;
+    bridge::Spi spi;
+    bridge::Rows rows = spi.query_kept(
+        "SELECT DISTINCT k.client FROM vectorshard.cold_client k "
+        "WHERE EXISTS (SELECT FROM vectorshard.wish w WHERE w.client = k.client AND w.until > now()) "
+        "   OR EXISTS (SELECT FROM vectorshard.holder h WHERE h.client = k.client AND h.node <> $1 "
+        "                 AND h.state IN ('copying', 'live'))",
+        {p_int4(bridge::self_node())});
+    for (size_t i = 0; i < rows.size(); i++) out.push_back(rows.at(i, 0));
+    return out;
+  });
+  std::erase_if(return_not_before_s_, [&](auto &entry) { return entry.second <= now_s(); });
+  for (const std::string &client : clients) {
+    if (return_not_before_s_.contains(client)) continue;
+    try {
+      in_transaction([&] { bring_back(client); });
+    } catch (const bridge::PgError &e) {
+      // The transaction was aborted as a whole by its destructor, so the error may end here.
+      return_not_before_s_[client] = now_s() + kReturnRetryS;
+      ereport(LOG, (errmsg("vectorshard tiering: client \"%s\" stays in the store: %s", client.c_str(), e.message.c_str()),
+                    e.detail.empty() ? 0 : errdetail("%s", e.detail.c_str())));
+    }
+  }
+}
+
+void Tiering::pack_idle() {
+  if (now_s() < no_pack_before_s_) return;
+  struct Policy {
+    std::string store;
+    double idle_s = 0;
+  };
+  std::optional<Policy> policy = in_transaction([]() -> std::optional<Policy> {
+    bridge::Spi spi;
+    bridge::Rows rows = spi.query_kept("SELECT store, extract(epoch FROM move_after)::float8 FROM vectorshard.tier_policy "
+                                       "WHERE table_name = ''");
+    if (rows.empty()) return std::nullopt;
+    return Policy{rows.at(0, 0), rows.null(0, 1) ? bridge::guc::client_idle_s : rows.float8(0, 1)};
+  });
+  if (!policy) return;
+  std::vector<IdleClient> idle = idle_.find(policy->idle_s);
+  for (const auto &clients : choose_packs(std::move(idle), {})) {
+    if (run_pack(plan_pack(clients, policy->store)) > 0) {
+      pause_s_ = 0;
+      continue;
+    }
+    pause_s_ = std::min(kMostPauseS, pause_s_ > 0 ? pause_s_ * 2 : kFirstPauseS);
+    no_pack_before_s_ = now_s() + pause_s_;
+    return;
+  }
+}
+
+void Tiering::tidy() {
+  if (now_s() < next_tidy_s_) return;
+  next_tidy_s_ = now_s() + kTidyEveryS;
+  in_transaction([] {
+    bridge::Spi spi;
+    spi.query("SELECT vectorshard.retire_segments()");
+  });
+  collect_objects(kDeadS);
+  purge_spool();
+}
+
+long Tiering::round() {
+  if (bridge::self_node() == kNoNode) return bridge::guc::tiering_interval_ms;
+  if (!started_) start_up();
+  run_requested();
+  explain_returns();
+  if (now_s() >= next_look_s_) {
+    next_look_s_ = now_s() + bridge::guc::tiering_interval_ms / 1000.0;
+    bring_back_wished();
+    pack_idle();
+    tidy();
+  }
+  double left_ms = (next_look_s_ - now_s()) * 1000;
+  return std::clamp(static_cast<long>(left_ms) + 1, 1L, static_cast<long>(bridge::guc::tiering_interval_ms));
+}
+
+long tiering_round() {
+  static Tiering tiering;
+  return tiering.round();
+}
+
+}  // namespace
+
+}  // namespace vectorshard::tier
+
+using namespace vectorshard;
+
+namespace {
+
+bool wake_at_commit = false;
+
+void on_commit(XactEvent event, void *) {
+  if (event == XACT_EVENT_COMMIT && wake_at_commit) bridge::wake(bridge::kTiering);
+  if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) wake_at_commit = false;
+}
+
+}  // namespace
+
+/// Statement trigger on tier_move.
+VECTORSHARD_FUNCTION(vectorshard_wake_tiering) {
+  return bridge::entry([&]() -> Datum {
+    static bool registered = false;
+    if (!registered) bridge::pg_call([] { RegisterXactCallback(on_commit, nullptr); });
+    registered = true;
+    wake_at_commit = true;
+    return PointerGetDatum(nullptr);
+  });
+}
+
+extern "C" __attribute__((visibility("default"))) void vectorshard_tiering_main(Datum) {
+  static const bridge::WorkerSpec spec{bridge::kTiering, "vectorshard tiering", "vectorshard_tiering_main",
+                                       tier::tiering_round};
+  bridge::run_worker(spec);
+}
