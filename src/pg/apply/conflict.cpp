@@ -85,7 +85,7 @@ void record_conflict(const std::string &kind, const std::string &table, const st
                      const std::string &key, Version winner, Version loser, const std::string &reason,
                      std::string_view payload) {
   UserScope owner(extension_owner(), false);
-  RoleScope role(SESSION_REPLICATION_ROLE_REPLICA);
+  bridge::RoleScope role(SESSION_REPLICATION_ROLE_REPLICA);
   bridge::Spi spi;
   spi.execute(kRecord, {bridge::p_text(kind), bridge::p_text(table), bridge::p_text(client), bridge::p_text(key),
                         version_or_null(winner), version_or_null(loser), bridge::p_text(reason),

@@ -45,7 +45,7 @@ void owe(NodeId peer, const ClientName &client) {
 bool become_resident(const ClientName &client, NodeId self) {
   if (!bridge::try_lock_client(client)) return false;
   Generation generation = stamp();
-  RoleScope role(SESSION_REPLICATION_ROLE_ORIGIN);  // the holder row is ours to ship
+  bridge::RoleScope role(SESSION_REPLICATION_ROLE_ORIGIN);  // the holder row is ours to ship
   bridge::Spi spi;
   if (spi.execute(kBecomeResident, {bridge::p_text(client), bridge::p_int8(generation)}) > 0)
     spi.execute(kBecomeHolder, {bridge::p_text(client), bridge::p_int4(self), bridge::p_int8(generation)});

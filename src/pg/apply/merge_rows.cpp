@@ -152,7 +152,7 @@ std::vector<Version> versions_here(const Group &g, const Range &range) {
   std::vector<Version> out(range.items.size(), 0);
   bridge::Spi spi;
   UserScope owner(g.table.owner, true);
-  RoleScope role(SESSION_REPLICATION_ROLE_REPLICA);
+  bridge::RoleScope role(SESSION_REPLICATION_ROLE_REPLICA);
   SourceScope scope(range.rows);
   bridge::Rows rows = spi.query_kept(versions_sql(g));
   for (size_t i = 0; i < rows.size(); i++) out[static_cast<size_t>(rows.int8(i, 0))] = rows.int8(i, 1);
@@ -179,8 +179,8 @@ uint64_t upsert(const Group &g, const Range &range) {
   bridge::Spi spi;
   std::string sql = upsert_sql(g);
   UserScope owner(g.table.owner, true);
-  RoleScope role(SESSION_REPLICATION_ROLE_REPLICA);
-  HiddenScope hidden;
+  bridge::RoleScope role(SESSION_REPLICATION_ROLE_REPLICA);
+  bridge::HiddenScope hidden;
   SourceScope scope(range.rows);
   return spi.execute(sql);
 }
@@ -224,8 +224,8 @@ uint64_t remove_ended(const bridge::EnrolledTable &table, const std::vector<std:
   bridge::Spi spi;
   std::string sql = remove_sql(table);
   UserScope owner(table.owner, true);
-  RoleScope role(SESSION_REPLICATION_ROLE_REPLICA);
-  HiddenScope hidden;
+  bridge::RoleScope role(SESSION_REPLICATION_ROLE_REPLICA);
+  bridge::HiddenScope hidden;
   return spi.execute(sql, {bridge::p_text_array(key), bridge::p_int8(deleted)});
 }
 

@@ -22,7 +22,7 @@ void remove_from(const bridge::EnrolledTable &table, std::string_view client) {
   for_each_row(table, client, "ctid",
                [&](const Datum *values) { rows.push_back(*reinterpret_cast<ItemPointer>(DatumGetPointer(values[0]))); });
   if (rows.empty()) return;
-  HiddenScope hidden;
+  bridge::HiddenScope hidden;
   bridge::pg_call([&] {
     Relation relation = table_open(table.relid, RowExclusiveLock);
     for (size_t i = 0; i < rows.size(); i++) {

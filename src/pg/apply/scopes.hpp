@@ -1,10 +1,9 @@
-// What holds only for the length of a scope while apply writes: rights of another user, the replica role, an origin
-// that our decoding drops. Destructors only assign variables, so they may run while an error unwinds.
+// What holds only for the length of a scope while apply writes: rights of another user, an early look for deadlocks; and
+// the scopes of the bridge. Destructors only assign variables, so they may run while an error unwinds.
 #pragma once
 #include "pg/bridge/postgres.hpp"
+#include "pg/bridge/scopes.hpp"
 extern "C" {
-#include "commands/trigger.h"
-#include "replication/origin.h"
 #include "storage/proc.h"
 }
 
@@ -24,31 +23,6 @@ class UserScope {
  private:
   Oid user_;
   int context_;
-};
-
-/// The replication role. Assigned past the setting's machinery, which would throw away every plan of the session;
-/// the plans made inside such a scope are never used outside one.
-class RoleScope {
- public:
-  explicit RoleScope(int role) : old_(SessionReplicationRole) { SessionReplicationRole = role; }
-  ~RoleScope() { SessionReplicationRole = old_; }
-  RoleScope(const RoleScope &) = delete;
-  RoleScope &operator=(const RoleScope &) = delete;
-
- private:
-  int old_;
-};
-
-/// Records written inside are dropped by our filter_by_origin_cb.
-class HiddenScope {
- public:
-  HiddenScope() : old_(replorigin_session_origin) { replorigin_session_origin = DoNotReplicateId; }
-  ~HiddenScope() { replorigin_session_origin = old_; }
-  HiddenScope(const HiddenScope &) = delete;
-  HiddenScope &operator=(const HiddenScope &) = delete;
-
- private:
-  RepOriginId old_;
 };
 
 /// This backend finds deadlocks early, and so is the one that loses them against users.

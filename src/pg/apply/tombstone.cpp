@@ -105,7 +105,7 @@ void bump_tombstone_epoch() { pg_atomic_fetch_add_u64(&bridge::shared()->tombsto
 VECTORSHARD_FUNCTION(vectorshard_collect_tombstones) {
   return bridge::entry([&]() -> Datum {
     TimestampTz before = GetCurrentTimestamp() - int64_t{bridge::guc::tombstone_retention_s} * USECS_PER_SEC;
-    HiddenScope hidden;
+    bridge::HiddenScope hidden;
     bridge::Spi spi;
     spi.execute(kForget, {bridge::p_timestamptz(before)});
     uint64 n = spi.execute(kCollect, {bridge::p_timestamptz(before), bridge::p_int8(tombstone_horizon())});

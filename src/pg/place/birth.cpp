@@ -5,13 +5,13 @@
 #include "pg/place/birth.hpp"
 
 #include "pg/apply/api.hpp"
+#include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/place/api.hpp"
-#include "pg/place/as_owner.hpp"
 #include "pg/place/holder_queue.hpp"
 extern "C" {
 #include "funcapi.h"
@@ -132,7 +132,7 @@ void require_resident(std::string_view client) {
   if (bridge::self_node() == kNoNode)
     bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "this database is not in a fabric", "",
                            "Call vectorshard.create_fabric() or vectorshard.join_fabric() first.");
-  AsOwner as_owner;
+  bridge::AsSuperuser rights;
   if (!find_client(client) && own_kind() == "core") {
     if (make_client_here(client)) return;
     residency = apply::residency_now(client);
@@ -162,7 +162,7 @@ VECTORSHARD_FUNCTION(vectorshard_birth_client) {
       bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "clients are born on core nodes alone",
                              "This is node " + std::to_string(bridge::self_node()) + ".",
                              "Insert rows of the client; the fabric finds a core node by itself.");
-    place::AsOwner as_owner;
+    bridge::AsSuperuser rights;
     bool born = !place::find_client(client) && place::make_client_here(client);
     auto row = place::find_client(client);
     if (!row)

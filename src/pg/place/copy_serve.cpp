@@ -3,9 +3,9 @@
 // reads.
 #include "pg/apply/api.hpp"
 #include "pg/bridge/export.hpp"
+#include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/place/as_owner.hpp"
 #include "pg/place/birth.hpp"
 #include "pg/place/holder_queue.hpp"
 #include "pg/ship/api.hpp"
@@ -33,27 +33,11 @@ Datum text_result(const char *s) {
   return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(s)); });
 }
 
-/// A fresh snapshot, active until scope end.
-class FreshSnapshot {
- public:
-  FreshSnapshot() {
-    bridge::pg_call([] { PushActiveSnapshot(GetLatestSnapshot()); });
-  }
-  ~FreshSnapshot() {
-    if (std::uncaught_exceptions() == exceptions_) PopActiveSnapshot();
-  }
-  FreshSnapshot(const FreshSnapshot &) = delete;
-  FreshSnapshot &operator=(const FreshSnapshot &) = delete;
-
- private:
-  int exceptions_ = std::uncaught_exceptions();
-};
-
 /// "live" if the rows are in this heap; "leaving", "cold" (asked back for), "absent".
 const char *local_state(std::string_view client) {
   auto residency = apply::residency_now(client);
   if (residency.resident) return residency.leaving ? "leaving" : "live";
-  FreshSnapshot fresh;
+  bridge::FreshSnapshot fresh;
   if (!tier::cold_under(GetActiveSnapshot(), client)) return "absent";
   ask({RequestKind::copy, std::string(client), false},
       TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kBringBackMs));
@@ -82,7 +66,7 @@ const char *may_evict(std::string_view client, NodeId node, int64_t epoch, std::
   const char *state = local_state(client);
   if (strcmp(state, "live") != 0) return state;
   if (!sent) {
-    FreshSnapshot fresh;
+    bridge::FreshSnapshot fresh;
     if (apply::client_digest(client) != digest) return "send";
   }
   for (NodeId peer : debts)
@@ -107,7 +91,7 @@ VECTORSHARD_FUNCTION(vectorshard_copy_export) {
   return bridge::entry([&]() -> Datum {
     std::string client = place::text_argument(fcinfo, 0);
     ship::wait_decoded_visible();
-    place::FreshSnapshot fresh;
+    bridge::FreshSnapshot fresh;
     auto residency = apply::residency_under(GetActiveSnapshot(), client);
     if (!residency.resident) PG_RETURN_NULL();
     std::string bytes = ship::encode(ship::export_client(client, ship::BatchKind::copy));

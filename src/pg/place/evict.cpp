@@ -6,9 +6,9 @@
 #include "pg/apply/api.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/gucs.hpp"
+#include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/place/as_owner.hpp"
 #include "pg/place/copy.hpp"
 #include "pg/ship/api.hpp"
 extern "C" {
@@ -124,7 +124,7 @@ bool remove_here(const Leaver &l, const Held &h) {
   auto residency = apply::residency_now(l.client);
   if (!residency.resident || residency.generation != l.generation) return false;
   {
-    LearnedWrites learned;
+    bridge::LearnedWrites learned;
     apply::remove_rows(l.client);
   }
   {

@@ -2,9 +2,9 @@
 // the store if this is its home, or have it born. Every step commits before the next; see docs/architecture.md, "Copy".
 #include "pg/apply/api.hpp"
 #include "pg/bridge/gucs.hpp"
+#include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/place/as_owner.hpp"
 #include "pg/place/birth.hpp"
 #include "pg/place/holder.hpp"
 #include "pg/tier/api.hpp"
@@ -251,7 +251,7 @@ bool Holder::birth_at(NodeId core, const Missing &m) {
   {
     bridge::Spi spi;
     {
-      LearnedWrites learned;
+      bridge::LearnedWrites learned;
       insert_client(spi, m.client, row);
     }
     if (born) insert_residency(spi, m.client);

@@ -1,9 +1,9 @@
 // What the holder worker tidies now and then. Removes only rows of this node's own copy of fabric tables that have no
 // meaning any more (wishes long over, holder rows long gone), and those removals are not shipped.
 #include "pg/bridge/gucs.hpp"
+#include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/place/as_owner.hpp"
 #include "pg/place/holder.hpp"
 
 namespace vectorshard::place {
@@ -21,7 +21,7 @@ void run(const char *what, const char *sql, const std::vector<std::string> *clie
   try {
     bridge::WorkerTransaction tx;
     {
-      std::optional<LearnedWrites> scope;
+      std::optional<bridge::LearnedWrites> scope;
       if (learned) scope.emplace();
       bridge::Spi spi;
       spi.query(sql, {p_int4(bridge::self_node()), clients ? p_text_array(*clients)

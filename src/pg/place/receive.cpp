@@ -4,9 +4,9 @@
 #include "core/ship/types.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/bridge/client_lock.hpp"
+#include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/place/as_owner.hpp"
 
 namespace vectorshard::place {
 
@@ -45,7 +45,7 @@ Received merge_in_transaction(const CopyItem &item, const ship::Batch &batch) {
             Error{Errc::conflict, "client \"" + item.client + "\" has an open write on this node", "", "Retry."}};
   bool from_home = item.source == item.home;
   {
-    LearnedWrites learned;
+    bridge::LearnedWrites learned;
     {
       bridge::Spi spi;
       spi.execute("INSERT INTO vectorshard.resident AS r (client, generation, confirmed) VALUES ($1, $2, $3) "

@@ -2,12 +2,12 @@
 #include "pg/ship/debt_pay.hpp"
 
 #include "pg/apply/api.hpp"
+#include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/tables.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/ship/debt_table.hpp"
-#include "pg/ship/scopes.hpp"
 extern "C" {
 #include "utils/timestamp.h"
 }
@@ -126,7 +126,7 @@ void DebtPayer::read_reference(Shipment &s) {
 std::optional<Shipment> DebtPayer::read(NodeId peer, const DueDebt &debt) {
   Shipment s;
   s.pays = debt;
-  FreshSnapshot fresh;
+  bridge::FreshSnapshot fresh;
   if (debt.client.empty()) {
     if (!bridge::enrolled_table_by_name(debt.table)) {
       clear(peer, debt);

@@ -1,9 +1,9 @@
 // Merging a `holder` row that a peer stated about itself, outside the stream. Generations only grow; within one, the
 // state only moves on (copying, live, cold, gone), but live and cold may alternate, which the version decides.
 #include "pg/bridge/as_superuser.hpp"
+#include "pg/bridge/scopes.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/ship/api.hpp"
-#include "pg/ship/scopes.hpp"
 
 namespace vectorshard::ship {
 
@@ -26,7 +26,7 @@ constexpr const char *kLearn = R"(
 void learn_holder(std::string_view client, NodeId node, Generation generation, const std::string &state,
                   Version version) {
   bridge::AsSuperuser rights;
-  LearnedWrites learned;
+  bridge::LearnedWrites learned;
   bridge::Spi spi;
   spi.execute(kLearn, {bridge::p_text(client), bridge::p_int4(node), bridge::p_int8(generation),
                        bridge::p_text(state), bridge::p_int8(version)});

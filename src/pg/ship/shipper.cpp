@@ -3,12 +3,12 @@
 
 #include "pg/apply/api.hpp"
 #include "pg/bridge/gucs.hpp"
+#include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/ship/region.hpp"
 #include "pg/ship/routes.hpp"
-#include "pg/ship/scopes.hpp"
 extern "C" {
 #include "pgstat.h"
 #include "storage/latch.h"
@@ -122,7 +122,7 @@ void Shipper::route(Decoded &decoded) {
     if (!c.client.empty()) clients.insert(c.client);
   std::map<ClientName, ClientRoute> routes;
   {
-    FreshSnapshot fresh;
+    bridge::FreshSnapshot fresh;
     routes = read_routes(clients);
   }
   std::vector<Debt> debts;
