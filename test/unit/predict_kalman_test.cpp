@@ -81,3 +81,22 @@ TEST(Kalman, PathRunsAheadAndParkedClientsStay) {
   path = predict::path(m, 60, 2);
   EXPECT_EQ(path.front().lon, path.back().lon);
 }
+
+TEST(Kalman, UncertaintyGrowsWithTheLookAhead) {
+  Motion m;
+  EXPECT_EQ(predict::position_sigma_m(m, 60), 0);
+  for (int i = 0; i < 30; i++) feed(m, equator(10 * i, 80 * i, 0));
+  double now = predict::position_sigma_m(m, 0), soon = predict::position_sigma_m(m, 10), later = predict::position_sigma_m(m, 60);
+  EXPECT_GT(now, 1);
+  EXPECT_LT(now, 20);
+  EXPECT_LT(now, soon);
+  EXPECT_LT(soon, later);
+}
+
+TEST(Path, NoneWithoutAPosition) {
+  Motion m;
+  feed(m, equator(0, 0, 0));
+  EXPECT_EQ(predict::path(m, 60, 3).size(), 4u);
+  telemetry::take_handover(kStart + 10, 1, m);
+  EXPECT_TRUE(predict::path(m, 60, 3).empty());
+}

@@ -119,3 +119,22 @@ TEST(Intake, NotesWhoServes) {
   EXPECT_EQ(m.serving, 2);
   EXPECT_EQ(m.serving_since_s, kNow + 20);
 }
+
+TEST(Intake, AHandoverTellsWhoServesAndForgetsThePosition) {
+  IntakeLimits limits;
+  Motion m = at(37.7, -122.4, kNow - 60);
+  EXPECT_EQ(check_time(kNow - 60, m, kNow, limits), Refusal::duplicate);
+  EXPECT_EQ(check_time(kNow - 61, m, kNow, limits), Refusal::late);
+  EXPECT_EQ(check_time(kNow, m, kNow, limits), std::nullopt);
+  take_handover(kNow, 2, m);
+  EXPECT_EQ(m.serving, 2);
+  EXPECT_EQ(m.serving_since_s, kNow);
+  EXPECT_EQ(m.reports, 0u);
+  // The next position may be anywhere, and gives no speed.
+  Report far{kNow + 10, -10, 20, {}, {}};
+  EXPECT_EQ(check_plausible(far, m, kNow + 10, limits), std::nullopt);
+  take(far, 2, m);
+  EXPECT_EQ(m.speed_mps, 0);
+  EXPECT_EQ(m.serving_since_s, kNow);
+  EXPECT_EQ(m.session_s, kNow + 10);
+}

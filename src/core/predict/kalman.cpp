@@ -124,4 +124,11 @@ Position position_after(const telemetry::Motion &m, double ahead_s) {
   return {lat, std::remainder(k.anchor_lon + x / kMetresPerDegree / cosine, 360.0)};
 }
 
+double position_sigma_m(const telemetry::Motion &m, double ahead_s) {
+  telemetry::KalmanState k = m.kalman;
+  if (k.updates == 0) return 0;
+  advance(ahead_s, k);
+  return std::sqrt(k.p_pos);
+}
+
 }  // namespace vectorshard::predict

@@ -19,4 +19,7 @@ Velocity velocity(const telemetry::Motion &motion);
 /// Where the client is `ahead_s` after its last report, if it keeps its velocity.
 Position position_after(const telemetry::Motion &motion, double ahead_s);
 
+/// Standard deviation of that position along each axis, in metres.
+double position_sigma_m(const telemetry::Motion &motion, double ahead_s);
+
 }  // namespace vectorshard::predict

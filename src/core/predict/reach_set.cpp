@@ -76,7 +76,7 @@ void cast(const Motion &m, double east, double north, double weight, double typi
 std::vector<Candidate> reach_set(const Motion &m, NodeId serving, const NodeAt &map, double horizon,
                                  const ReachSettings &s) {
   std::vector<Candidate> out;
-  if (m.at_s == 0 || horizon <= 0) return out;
+  if (m.reports == 0 || horizon <= 0) return out;
   Heading h = heading_of(m, s);
   double total = 0, typical = s.scale * h.speed * horizon;
   for (int d = 0; d < s.directions; d++) {
@@ -97,7 +97,9 @@ std::vector<Candidate> reach_set(const Motion &m, NodeId serving, const NodeAt &
 }
 
 std::vector<Position> path(const Motion &m, double horizon, int steps) {
-  std::vector<Position> out{{m.lat, m.lon}};
+  std::vector<Position> out;
+  if (m.reports == 0) return out;
+  out.push_back({m.lat, m.lon});
   bool stays = telemetry::parked(m) || std::hypot(m.kalman.vx, m.kalman.vy) < kHeadingFromMps;
   for (int i = 1; i <= steps; i++) {
     double t = horizon * i / std::max(1, steps);

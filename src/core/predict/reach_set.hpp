@@ -22,11 +22,13 @@ struct ReachSettings {
   int probes = 6;                // along a ray
 };
 
-/// Candidates within `horizon_s`, most confident first, without `serving`. Empty for a client with no report.
+/// Candidates within `horizon_s`, most confident first, without `serving`. Empty for a client
+/// whose position is not known.
 std::vector<Candidate> reach_set(const telemetry::Motion &motion, NodeId serving, const NodeAt &map, double horizon_s,
                                  const ReachSettings &settings = {});
 
-/// Predicted positions from the last report to the horizon, `steps` + 1 of them; a parked client stays.
+/// Predicted positions from the last report to the horizon, `steps` + 1 of them; a parked client stays. None
+/// if the position is not known.
 std::vector<Position> path(const telemetry::Motion &motion, double horizon_s, int steps);
 
 }  // namespace vectorshard::predict

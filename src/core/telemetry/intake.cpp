@@ -17,6 +17,13 @@ Error bad(const std::string &message, const std::string &detail, const std::stri
   return Error{Errc::invalid_argument, message, detail, hint};
 }
 
+/// The first report on `self` after another node, or after none.
+void served_by(NodeId self, double at_s, Motion &m) {
+  if (m.serving == self) return;
+  m.serving = self;
+  m.serving_since_s = at_s;
+}
+
 void derive_speed(const Report &r, double dt, double moved_m, Motion &m) {
   if (r.speed_mps) {
     m.speed_mps = *r.speed_mps;
@@ -56,13 +63,19 @@ Result<void> check_wellformed(const Report &r) {
   return {};
 }
 
-std::optional<Refusal> check_plausible(const Report &r, const Motion &m, double now_s, const IntakeLimits &limits) {
-  if (r.at_s > now_s + limits.max_ahead_s) return Refusal::future;
-  if (r.at_s < now_s - limits.max_age_s) return Refusal::late;
-  if (r.speed_mps && *r.speed_mps > limits.max_speed_mps) return Refusal::too_fast;
+std::optional<Refusal> check_time(double at_s, const Motion &m, double now_s, const IntakeLimits &limits) {
+  if (at_s > now_s + limits.max_ahead_s) return Refusal::future;
+  if (at_s < now_s - limits.max_age_s) return Refusal::late;
   if (m.at_s == 0) return std::nullopt;
-  if (r.at_s == m.at_s) return Refusal::duplicate;
-  if (r.at_s < m.at_s) return Refusal::late;
+  if (at_s == m.at_s) return Refusal::duplicate;
+  if (at_s < m.at_s) return Refusal::late;
+  return std::nullopt;
+}
+
+std::optional<Refusal> check_plausible(const Report &r, const Motion &m, double now_s, const IntakeLimits &limits) {
+  if (auto refusal = check_time(r.at_s, m, now_s, limits)) return refusal;
+  if (r.speed_mps && *r.speed_mps > limits.max_speed_mps) return Refusal::too_fast;
+  if (m.reports == 0) return std::nullopt;
   double moved = distance_m(m.lat, m.lon, r.lat, r.lon);
   if (moved - kGpsSlackM > limits.max_speed_mps * (r.at_s - m.at_s)) return Refusal::too_fast;
   return std::nullopt;
@@ -70,8 +83,8 @@ std::optional<Refusal> check_plausible(const Report &r, const Motion &m, double 
 
 void take(const Report &r, NodeId self, Motion &m) {
   double dt = m.at_s > 0 ? r.at_s - m.at_s : 0;
-  bool fresh = m.at_s == 0 || dt > std::max(kSessionGapS, 3 * m.interval_s);
-  double moved = m.at_s > 0 ? distance_m(m.lat, m.lon, r.lat, r.lon) : 0;
+  bool fresh = m.reports == 0 || dt > std::max(kSessionGapS, 3 * m.interval_s);
+  double moved = m.reports > 0 ? distance_m(m.lat, m.lon, r.lat, r.lon) : 0;
   derive_speed(r, fresh ? 0 : dt, moved, m);
   if (fresh) {
     m.session_s = r.at_s;
@@ -82,16 +95,22 @@ void take(const Report &r, NodeId self, Motion &m) {
     double w = 1 - std::exp(-dt / kPaceTimeS);
     m.pace_mps += w * (m.speed_mps - m.pace_mps);
   }
-  if (m.at_s == 0 || distance_m(m.stay.lat, m.stay.lon, r.lat, r.lon) > kStayRadiusM)
+  if (m.reports == 0 || distance_m(m.stay.lat, m.stay.lon, r.lat, r.lon) > kStayRadiusM)
     m.stay = {r.lat, r.lon, r.at_s};
-  if (m.serving != self) {
-    m.serving = self;
-    m.serving_since_s = r.at_s;
-  }
+  served_by(self, r.at_s, m);
   m.at_s = r.at_s;
   m.lat = r.lat;
   m.lon = r.lon;
   m.reports++;
+}
+
+void take_handover(double at_s, NodeId self, Motion &m) {
+  served_by(self, at_s, m);
+  m.at_s = at_s;
+  m.speed_mps = 0;
+  m.heading_deg = -1;
+  m.kalman.updates = 0;
+  m.reports = 0;
 }
 
 }  // namespace vectorshard::telemetry

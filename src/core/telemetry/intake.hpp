@@ -19,8 +19,15 @@ Result<void> check_wellformed(const Report &report);
 std::optional<Refusal> check_plausible(const Report &report, const Motion &motion, double now_s,
                                        const IntakeLimits &limits);
 
+/// As check_plausible, for a report that has a time and no position (a handover).
+std::optional<Refusal> check_time(double at_s, const Motion &motion, double now_s, const IntakeLimits &limits);
+
 /// Takes an accepted report into `motion`: position, speed and heading (derived when absent), report interval, pace,
 /// session, stay. `self` is the node that took it. Leaves motion.kalman alone.
 void take(const Report &report, NodeId self, Motion &motion);
+
+/// Takes an accepted handover to `self`: who serves, and when. The position is unknown from then on, so nothing is
+/// predicted until a report tells it.
+void take_handover(double at_s, NodeId self, Motion &motion);
 
 }  // namespace vectorshard::telemetry

@@ -70,7 +70,7 @@ struct Motion {
   StayState stay;
   NodeId serving = kNoNode;    // node that took the last report
   double serving_since_s = 0;  // first report on that node
-  uint64_t reports = 0;
+  uint64_t reports = 0;  // accepted ones since the position was last unknown; 0: no position is known
 };
 static_assert(std::is_trivially_copyable_v<Motion> && sizeof(Motion) <= 1024);
 

@@ -3,11 +3,15 @@
 #include "pg/fabric/init.hpp"
 
 #include "pg/fabric/launcher.hpp"
+#include "pg/place/api.hpp"
 #include "pg/ship/api.hpp"
+#include "pg/telemetry/api.hpp"
 
 namespace vectorshard::fabric {
 
 void init() {
+  telemetry::init();
+  place::init_navigator();
   ship::init();
   register_launcher();
 }

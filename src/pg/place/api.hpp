@@ -20,7 +20,8 @@ void require_resident(std::string_view client);
 /// measured yet. The planner's lead time.
 double copy_time_ms(NodeId node);
 
-/// Registers the holder's shared region. Called once, from the postmaster's library load.
+/// Register the shared regions of holder and navigator. Called once, from the postmaster's library load.
 void init_holder();
+void init_navigator();
 
 }  // namespace vectorshard::place

@@ -1,9 +1,11 @@
-// What other stages may ask of telemetry: to take a report (COPY and INSERT into vectorshard.telemetry go here), and
-// the motion of a client. Never aborts the caller's transaction for a report that is merely late or implausible.
+// What other stages may ask of telemetry: to take a report (COPY and INSERT into vectorshard.telemetry go here), the
+// motion of a client, and, for the navigator, whose motion changed. Never aborts the caller's transaction for a report
+// that is merely late or implausible.
 #pragma once
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.hpp"
 #include "core/telemetry/types.hpp"
@@ -27,11 +29,55 @@ struct RawReport {
 /// transaction. Raises PgError only for what PostgreSQL raises.
 Result<bool> take_report(const RawReport &report);
 
+/// As take_report, of a client whose position is not known: it is served here now, and was served by `from` before
+/// (kNoNode: not told).
+Result<bool> take_handover(std::string_view client, NodeId from, int64_t observed_at);
+
 /// Wakes the navigator for the reports taken since the last call.
 void flush_reports() noexcept;
 
 /// The motion of `client` as this node knows it (shared memory, else the table `motion`), if any.
 /// Needs an open transaction.
 std::optional<Motion> motion_of(std::string_view client);
+
+/// Clients' seconds (since 1970, times time_scale) of a timestamptz, of now, and back. All of src/core reckons in them.
+double clients_seconds(int64_t timestamptz);
+double clients_now();
+int64_t wall_time(double clients_s);
+
+/// What shared memory holds of a client.
+struct Known {
+  ClientName client;
+  Motion motion;
+  bool arrived = false;          // came here since it was last taken by the navigator
+  int64_t received_at = 0;       // timestamptz of the last accepted report here; 0: none since the start
+  int64_t checkpointed_at = 0;   // timestamptz when `motion` was last written here; 0: not since the start
+};
+std::optional<Known> known_in_memory(std::string_view client);
+
+/// For the navigator alone: clients marked since they were last taken, at most `most`; their marks are cleared.
+std::vector<Known> take_marked(size_t most);
+/// Marks a client that shared memory knows and wakes the navigator; nothing happens for others. `arrived`: again, as
+/// its arrival could not be made known. Does not throw; safe after commit.
+void mark_for_navigator(std::string_view client, bool arrived = false) noexcept;
+/// Another node serves the client now, unless a report newer than `motion_at_s` came here meanwhile.
+void served_by_other(std::string_view client, NodeId node, double motion_at_s);
+/// The client's motion was written to the table at this time.
+void note_checkpoint(std::string_view client, int64_t at);
+
+/// Since the server started.
+struct Counters {
+  uint64_t accepted = 0;
+  uint64_t refused[kRefusalCount] = {};
+  uint64_t dropped = 0;  // motion of clients that was dropped for want of room (max_clients)
+  uint64_t arrivals = 0;
+  uint64_t hits = 0;     // arrivals that found the client resident
+};
+Counters counters();
+/// Clients whose last report came here within `seconds` (clients' seconds): a scan of all of shared memory.
+size_t active_clients(double seconds);
+
+/// Registers the shared region. Called once, in the postmaster.
+void init();
 
 }  // namespace vectorshard::telemetry

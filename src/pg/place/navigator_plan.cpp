@@ -1,0 +1,195 @@
+// From tables and motion to decisions: see navigator_plan.hpp. The policy itself is core/place/planner.
+#include "pg/place/navigator_plan.hpp"
+
+#include <map>
+#include <set>
+
+#include "core/base/version.hpp"
+#include "core/predict/reach_set.hpp"
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/place/api.hpp"
+#include "pg/predict/api.hpp"
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace vectorshard::place {
+
+namespace {
+
+using bridge::p_int4;
+using bridge::p_text;
+using bridge::p_text_array;
+
+constexpr char kHomesQuery[] = "SELECT client, home FROM vectorshard.client WHERE client = ANY ($1)";
+constexpr char kWishesQuery[] = R"(
+  SELECT client, node, planner, extract(epoch FROM until)::float8, reason, _version, until > now()
+    FROM vectorshard.wish WHERE client = ANY ($1) AND (until > now() OR (planner = node AND reason = $2)))";
+constexpr char kPoliciesQuery[] = R"(
+  SELECT client, policy, kind, node, lat, lon, extract(epoch FROM valid_from)::float8,
+         extract(epoch FROM valid_to)::float8, (_version & 1023)::int
+    FROM vectorshard.policies_of($1))";
+constexpr char kHoldersQuery[] =
+    "SELECT client, node FROM vectorshard.holder WHERE client = ANY ($1) AND state IN ('copying', 'live')";
+constexpr char kFullQuery[] = R"(
+  SELECT node FROM vectorshard.holder WHERE state IN ('copying', 'live') GROUP BY node HAVING count(*) >= $1)";
+
+// Counting every node's copies reads all of `holder`: seldom, and at most 1 % of the time.
+constexpr double kCountEveryS = 10;
+constexpr double kCountShare = 100;
+
+/// Nodes that hold as many clients as a node may.
+const std::set<NodeId> &full_nodes(bridge::Spi &spi) {
+  static std::set<NodeId> full;
+  static double next_s = 0;
+  auto now_s = [] { return static_cast<double>(GetCurrentTimestamp()) / 1e6; };
+  double start = now_s();
+  if (start < next_s) return full;
+  full.clear();
+  auto rows = spi.query_kept(kFullQuery, {p_int4(bridge::guc::max_copies_per_node)});
+  for (size_t i = 0; i < rows.size(); i++) full.insert(static_cast<NodeId>(rows.int8(i, 0)));
+  next_s = start + std::max(kCountEveryS, kCountShare * (now_s() - start));
+  return full;
+}
+
+/// How long a copy takes to any node: as long as the copies from its home took to this one.
+double lead_of(NodeId home) {
+  return std::max(bridge::guc::copy_time_s, copy_time_ms(home) / 1000 * bridge::guc::time_scale);
+}
+
+double scaled(double unix_s) { return unix_s * bridge::guc::time_scale; }
+
+/// When a version was given, as a timestamptz.
+int64_t version_wall_time(Version v) {
+  return telemetry::wall_time(scaled(static_cast<double>(version_unix_ms(v)) / 1000));
+}
+
+/// A plan in the making.
+struct Draft {
+  ClientView view;
+  Version own_serves = 0, other_serves = 0;  // newest rows by which a planner says that it serves the client
+  NodeId other = kNoNode;
+};
+
+using Drafts = std::map<std::string, std::pair<Plan *, Draft>, std::less<>>;
+
+void load_wishes(bridge::Spi &spi, const bridge::Param &clients, Drafts &drafts) {
+  NodeId self = bridge::self_node();
+  auto rows = spi.query_kept(kWishesQuery, {clients, p_text(kServesReason)});
+  for (size_t i = 0; i < rows.size(); i++) {
+    auto &[plan, draft] = drafts.at(rows.at(i, 0));
+    NodeId node = static_cast<NodeId>(rows.int8(i, 1)), planner = static_cast<NodeId>(rows.int8(i, 2));
+    double until_s = scaled(rows.float8(i, 3));
+    const std::string &reason = rows.at(i, 4);
+    Version version = rows.int8(i, 5);
+    bool serves = planner == node && reason == kServesReason;
+    if (serves && planner == self) draft.own_serves = version;
+    if (serves && planner != self && version > draft.other_serves) {
+      draft.other_serves = version;
+      draft.other = planner;
+    }
+    if (!rows.boolean(i, 6)) continue;
+    if (planner == self)
+      draft.view.wishes.push_back({node, until_s});
+    else
+      plan->others.push_back({node, planner, until_s, reason});
+  }
+}
+
+void load_policies(bridge::Spi &spi, const bridge::Param &clients, const NodeMap &map, Drafts &drafts) {
+  auto rows = spi.query_kept(kPoliciesQuery, {clients});
+  for (size_t i = 0; i < rows.size(); i++) {
+    auto &draft = drafts.at(rows.at(i, 0)).second;
+    const std::string &kind = rows.at(i, 2);
+    Policy p{rows.at(i, 1), kind == "never" ? PolicyKind::never : kind == "pin" ? PolicyKind::pin : PolicyKind::hint,
+             static_cast<NodeId>(rows.int8(i, 3)), scaled(rows.float8(i, 6)), scaled(rows.float8(i, 7))};
+    // Bans bind every planner. What is asked for is wished by the node where it was asked, whoever serves the client.
+    if (p.kind != PolicyKind::never && rows.int8(i, 8) != bridge::self_node()) continue;
+    if (rows.null(i, 3) && !rows.null(i, 4)) p.node = map.node_at(rows.float8(i, 4), rows.float8(i, 5));
+    draft.view.policies.push_back(std::move(p));
+  }
+}
+
+void load(bridge::Spi &spi, const NodeMap &map, Drafts &drafts) {
+  std::vector<std::string> names;
+  for (auto &[client, draft] : drafts) names.push_back(client);
+  bridge::Param clients = p_text_array(names);
+  auto homes = spi.query_kept(kHomesQuery, {clients});
+  for (size_t i = 0; i < homes.size(); i++)
+    drafts.at(homes.at(i, 0)).first->home = static_cast<NodeId>(homes.int8(i, 1));
+  load_wishes(spi, clients, drafts);
+  load_policies(spi, clients, map, drafts);
+  auto holders = spi.query_kept(kHoldersQuery, {clients});
+  for (size_t i = 0; i < holders.size(); i++)
+    drafts.at(holders.at(i, 0)).second.view.holders.push_back(static_cast<NodeId>(holders.int8(i, 1)));
+}
+
+/// Who serves the client. Rows of planners compare by version; only a report that is newer than the other's row says
+/// that the client came back before its planner noticed.
+void decide_who_serves(Plan &plan, Draft &draft) {
+  telemetry::Known &known = plan.subject.known;
+  NodeId self = bridge::self_node();
+  if (!plan.subject.moving) {
+    plan.served_by = draft.other_serves > draft.own_serves ? draft.other : kNoNode;
+    return;
+  }
+  if (known.motion.serving != self) {
+    plan.served_by = known.motion.serving;
+    return;
+  }
+  if (draft.other_serves > draft.own_serves && !known.arrived) {
+    if (known.received_at <= version_wall_time(draft.other_serves)) {
+      plan.served_by = draft.other;
+      return;
+    }
+    known.arrived = true;  // the other planner must hear of it
+  }
+  plan.serving = true;
+}
+
+PlanSettings settings() {
+  return {bridge::guc::horizon_margin_s, bridge::guc::max_candidates,
+          bridge::guc::predictor == bridge::guc::kPredictorReachSet};
+}
+
+void decide(Plan &plan, Draft &draft, const NodeMap &map, const std::set<NodeId> &full) {
+  decide_who_serves(plan, draft);
+  if (plan.home == kNoNode) return;
+  plan.lead_s = lead_of(plan.home);
+  const telemetry::Motion &motion = plan.subject.known.motion;
+  ClientView &view = draft.view;
+  view.now_s = telemetry::clients_now();
+  view.self = bridge::self_node();
+  view.motion = plan.subject.moving ? &motion : nullptr;
+  view.serving = plan.serving;
+  view.arrived = plan.serving && plan.subject.known.arrived;
+  view.missed = plan.subject.missed;
+  PlanSettings how = settings();
+  if (plan.serving && how.predict && !telemetry::parked(motion))
+    view.candidates = predict::reach_set(motion, view.self, map, predict::horizon_s(motion, plan.lead_s));
+  std::vector<Target> targets;
+  for (const NodeSite &site : map.sites()) targets.push_back({site.node, plan.lead_s, full.contains(site.node)});
+  plan.decisions = place::plan(view, targets, how);
+  plan.candidates = std::move(view.candidates);
+}
+
+}  // namespace
+
+std::vector<Plan> make_plans(std::vector<Subject> subjects) {
+  std::vector<Plan> plans(subjects.size());
+  Drafts drafts;
+  for (size_t i = 0; i < subjects.size(); i++) {
+    plans[i].subject = std::move(subjects[i]);
+    drafts[plans[i].subject.known.client].first = &plans[i];
+  }
+  NodeMap map = predict::node_map();
+  bridge::Spi spi;
+  load(spi, map, drafts);
+  const std::set<NodeId> &full = full_nodes(spi);
+  for (auto &[client, each] : drafts) decide(*each.first, each.second, map, full);
+  return plans;
+}
+
+}  // namespace vectorshard::place

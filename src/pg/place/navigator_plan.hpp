@@ -1,0 +1,42 @@
+// From tables and motion to decisions: what the navigator worker does for many clients at a time, and
+// explain_placement() for one. Reads only.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/place/planner.hpp"
+#include "pg/telemetry/api.hpp"
+
+namespace vectorshard::place {
+
+/// A client to plan for. `known.client` is set always; `moving` tells whether its motion is known here.
+struct Subject {
+  telemetry::Known known;
+  bool moving = false;
+  bool missed = false;
+};
+
+/// A wish in force that another node wrote.
+struct OtherWish {
+  NodeId node = kNoNode;
+  NodeId planner = kNoNode;
+  double until_s = 0;
+  std::string reason;
+};
+
+struct Plan {
+  Subject subject;
+  NodeId home = kNoNode;       // kNoNode: no row of the client was inserted anywhere, there is nothing to place
+  bool serving = false;        // by this node
+  NodeId served_by = kNoNode;  // by which other node, if that is known
+  double lead_s = 0;
+  std::vector<OtherWish> others;
+  std::vector<predict::Candidate> candidates;
+  std::vector<Decision> decisions;
+};
+
+/// Plans each subject, in their order. Needs an open transaction with rights on the fabric's tables. Raises what
+/// PostgreSQL raises.
+std::vector<Plan> make_plans(std::vector<Subject> subjects);
+
+}  // namespace vectorshard::place

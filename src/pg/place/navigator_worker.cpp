@@ -1,0 +1,271 @@
+// The navigator worker. One round: the clients that reported, that queries missed, or whose policies are due, are
+// planned, and what changed of their wishes is written in one transaction; then motion is checkpointed for clients
+// whose rows are here. It writes wishes and motion and nothing else; what they lead to is the holders' affair.
+#include "pg/bridge/export.hpp"
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/bridge/worker.hpp"
+#include "pg/place/navigator_plan.hpp"
+#include "pg/place/navigator_queue.hpp"
+#include "pg/predict/api.hpp"
+extern "C" {
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+}
+
+namespace vectorshard::place {
+
+namespace {
+
+using bridge::p_float8;
+using bridge::p_int4;
+using bridge::p_text_array;
+
+constexpr size_t kClientsARound = 256;
+// Reports that come one by one are planned together: a round costs a transaction.
+constexpr double kGapS = 0.02;
+// Policies are looked at when one changes, when one is due, and this often.
+constexpr double kPolicyLookS = 60;
+constexpr long kIdleMs = 60000;
+constexpr long kNotMemberMs = 1000;
+// Motion in the table is for restarts and for the node that serves the client next.
+constexpr int64_t kCheckpointEveryUs = 30 * USECS_PER_SEC;
+constexpr int64_t kCheckpointLeavingUs = USECS_PER_SEC;
+
+constexpr char kWishStatement[] = R"(
+  INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
+  SELECT u.client, u.node::int, $1, to_timestamp(u.until::float8), u.reason, 0
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS u (client, node, until, reason)
+   ORDER BY u.client COLLATE "C", u.node::int
+  ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason)";
+
+// Only where the rows are: motion is one of them.
+constexpr char kCheckpointStatement[] = R"(
+  INSERT INTO vectorshard.motion (client, state, observed_at)
+  SELECT u.client, decode(u.state, 'hex'), to_timestamp(u.at::float8)
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS u (client, state, at)
+    JOIN vectorshard.resident r ON r.client = u.client AND NOT r.leaving
+   ORDER BY u.client COLLATE "C"
+  ON CONFLICT (client) DO UPDATE SET state = excluded.state, observed_at = excluded.observed_at
+  RETURNING client)";
+
+// Given here, in force or soon, and not wished for all of its time.
+constexpr char kDueQuery[] = R"(
+  SELECT p.client, extract(epoch FROM p.valid_from)::float8
+    FROM vectorshard.policy p
+   WHERE p.kind IN ('hint', 'pin') AND p.valid_to > now() AND (p._version & 1023) = $1
+     AND NOT EXISTS (SELECT FROM vectorshard.wish w
+                      WHERE w.client = p.client AND w.node = p.node AND w.planner = $1
+                        AND w.until >= p.valid_to - interval '1 second'))";
+
+double wall_s() { return static_cast<double>(GetCurrentTimestamp()) / 1e6; }
+
+std::string number(double v) {
+  char text[64];
+  snprintf(text, sizeof text, "%.6f", v);
+  return text;
+}
+
+std::string hex(const std::string &bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (unsigned char c : bytes) {
+    out += kDigits[c >> 4];
+    out += kDigits[c & 15];
+  }
+  return out;
+}
+
+class Navigator {
+ public:
+  long round();
+
+ private:
+  void start_up();
+  void keep_gap();
+  std::vector<Subject> subjects(bool &more);
+  void add_due(std::vector<Subject> &out);
+  std::vector<Plan> plan(std::vector<Subject> subjects);
+  void write(const std::vector<Plan> &plans);
+  void checkpoint(const std::vector<Plan> &plans);
+
+  bool started_ = false;
+  double last_round_s_ = 0;
+  double next_policy_look_s_ = 0;
+};
+
+/// A fence that waits for a copy would hold up everybody: motion of a client that leaves is dropped instead.
+void Navigator::start_up() {
+  bridge::pg_call([] { SetConfigOption("vectorshard.insert_wait_ms", "0", PGC_USERSET, PGC_S_SESSION); });
+  started_ = true;
+}
+
+void Navigator::keep_gap() {
+  double left_s = last_round_s_ + kGapS - wall_s();
+  if (left_s > 0 && left_s <= kGapS)
+    bridge::pg_call([&] {
+      WaitLatch(nullptr, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, static_cast<long>(left_s * 1000) + 1, PG_WAIT_EXTENSION);
+    });
+}
+
+/// Hints and pins that must be wished now; and when the next one must.
+void Navigator::add_due(std::vector<Subject> &out) {
+  if (!take_policies_changed() && wall_s() < next_policy_look_s_) return;
+  double now = wall_s(), next = now + kPolicyLookS;
+  bridge::WorkerTransaction tx;
+  {
+    bridge::Spi spi;
+    auto rows = spi.query_kept(kDueQuery, {p_int4(bridge::self_node())});
+    double now_s = telemetry::clients_now();
+    for (size_t i = 0; i < rows.size(); i++) {
+      // The planner takes the measured copy time into account; being early by a look costs nothing.
+      double from_s = rows.float8(i, 1) * bridge::guc::time_scale - bridge::guc::horizon_margin_s - bridge::guc::copy_time_s;
+      double wait_s = (from_s - now_s) / bridge::guc::time_scale;
+      if (wait_s > 0) {
+        next = std::min(next, now + wait_s);
+        continue;
+      }
+      Subject s;
+      s.known.client = rows.at(i, 0);
+      if (auto known = telemetry::known_in_memory(s.known.client); known && known->motion.at_s > 0)
+        s = {*known, true, false};
+      out.push_back(std::move(s));
+    }
+  }
+  tx.commit();
+  next_policy_look_s_ = next;
+}
+
+std::vector<Subject> Navigator::subjects(bool &more) {
+  std::vector<Subject> out;
+  auto marked = telemetry::take_marked(kClientsARound);
+  more = marked.size() == kClientsARound;
+  for (const auto &known : marked) out.push_back({known, known.motion.at_s > 0, false});
+  for (const std::string &client : take_missed()) {
+    Subject s;
+    s.known.client = client;
+    if (auto known = telemetry::known_in_memory(client); known && known->motion.at_s > 0) s = {*known, true, false};
+    s.missed = true;
+    out.push_back(std::move(s));
+  }
+  add_due(out);
+  // A client that comes up twice is planned once.
+  std::stable_sort(out.begin(), out.end(), [](auto &a, auto &b) { return a.known.client < b.known.client; });
+  std::vector<Subject> once;
+  for (Subject &s : out) {
+    if (once.empty() || once.back().known.client != s.known.client) {
+      once.push_back(std::move(s));
+      continue;
+    }
+    once.back().missed |= s.missed;
+  }
+  return once;
+}
+
+void Navigator::write(const std::vector<Plan> &plans) {
+  if (bridge::guc::placement_mode != bridge::guc::kPlacementOn) return;
+  std::vector<std::string> clients, nodes, untils, reasons;
+  for (const Plan &p : plans)
+    for (const Decision &d : p.decisions) {
+      if (d.verdict != Verdict::wish && d.verdict != Verdict::end) continue;
+      clients.push_back(p.subject.known.client);
+      nodes.push_back(std::to_string(d.node));
+      untils.push_back(number(d.until_s / bridge::guc::time_scale));
+      reasons.push_back(d.reason);
+    }
+  if (clients.empty()) return;
+  bridge::Spi spi;
+  count_wishes(spi.execute(kWishStatement, {p_int4(bridge::self_node()), p_text_array(clients), p_text_array(nodes),
+                                            p_text_array(untils), p_text_array(reasons)}));
+}
+
+std::vector<Plan> Navigator::plan(std::vector<Subject> subjects) {
+  std::vector<Plan> plans;
+  std::vector<std::pair<std::string, bool>> again;
+  for (const Subject &s : subjects) again.push_back({s.known.client, s.known.arrived});
+  try {
+    bridge::WorkerTransaction tx;
+    plans = make_plans(std::move(subjects));
+    write(plans);
+    tx.commit();
+  } catch (const bridge::PgError &) {
+    for (auto &[client, arrived] : again) telemetry::mark_for_navigator(client, arrived);
+    throw;
+  }
+  for (const Plan &p : plans)
+    if (p.subject.moving && !p.serving && p.served_by != kNoNode)
+      telemetry::served_by_other(p.subject.known.client, p.served_by, p.subject.known.motion.at_s);
+  return plans;
+}
+
+/// True if the client may soon be gone: its motion must be there when it arrives.
+bool leaving(const Plan &p) {
+  return std::any_of(p.decisions.begin(), p.decisions.end(), [](const Decision &d) {
+    return d.verdict == Verdict::wish && d.node != bridge::self_node();
+  });
+}
+
+void Navigator::checkpoint(const std::vector<Plan> &plans) {
+  std::vector<std::string> clients, states, times;
+  TimestampTz now = GetCurrentTimestamp();
+  for (const Plan &p : plans) {
+    if (!p.serving || p.home == kNoNode) continue;
+    const telemetry::Known &k = p.subject.known;
+    int64_t age_us = now - k.checkpointed_at;
+    if (k.checkpointed_at != 0 && age_us < (leaving(p) ? kCheckpointLeavingUs : kCheckpointEveryUs)) continue;
+    clients.push_back(k.client);
+    states.push_back(hex(telemetry::encode(k.motion)));
+    times.push_back(number(k.motion.at_s / bridge::guc::time_scale));
+  }
+  if (clients.empty()) return;
+  std::vector<std::string> written;
+  try {
+    bridge::WorkerTransaction tx;
+    {
+      bridge::Spi spi;
+      auto rows = spi.query_kept(kCheckpointStatement, {p_text_array(clients), p_text_array(states), p_text_array(times)});
+      for (size_t i = 0; i < rows.size(); i++) written.push_back(rows.at(i, 0));
+    }
+    tx.commit();
+  } catch (const bridge::PgError &e) {
+    // The transaction is aborted as a whole by its destructor, so the error may end here; the next round tries again.
+    ereport(DEBUG1, (errmsg("vectorshard navigator: motion is not checkpointed: %s", e.message.c_str())));
+    return;
+  }
+  for (const std::string &client : written) telemetry::note_checkpoint(client, now);
+}
+
+long Navigator::round() {
+  if (bridge::self_node() == kNoNode) return kNotMemberMs;
+  if (!started_) start_up();
+  keep_gap();
+  bool more = false;
+  auto todo = subjects(more);
+  if (!todo.empty()) {
+    auto plans = plan(std::move(todo));
+    checkpoint(plans);
+  }
+  last_round_s_ = wall_s();
+  if (more) return 0;
+  return std::clamp(static_cast<long>((next_policy_look_s_ - wall_s()) * 1000) + 1, 1L, kIdleMs);
+}
+
+long navigator_round() {
+  static Navigator navigator;
+  return navigator.round();
+}
+
+}  // namespace
+
+}  // namespace vectorshard::place
+
+using namespace vectorshard;
+
+extern "C" __attribute__((visibility("default"))) void vectorshard_navigator_main(Datum) {
+  static const bridge::WorkerSpec spec{bridge::kNavigator, "vectorshard navigator", "vectorshard_navigator_main",
+                                       place::navigator_round};
+  bridge::run_worker(spec);
+}

@@ -1,0 +1,69 @@
+// The map of node areas from the table `node`: read when the catalog epoch moved, kept otherwise.
+#include "pg/bridge/as_superuser.hpp"
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/predict/api.hpp"
+
+namespace vectorshard::predict {
+
+namespace {
+
+struct Cache {
+  place::NodeMap map;
+  uint64 epoch = 0;
+  bool valid = false;
+};
+
+/// "lat lon,lat lon,…"
+place::Ring ring_of(const std::string &text) {
+  place::Ring ring;
+  const char *at = text.c_str();
+  for (char *end = nullptr; *at; at = *end == ',' ? end + 1 : end) {
+    double lat = std::strtod(at, &end);
+    if (end == at) break;
+    double lon = std::strtod(end, &end);
+    ring.push_back({lat, lon});
+  }
+  return ring;
+}
+
+std::vector<place::NodeSite> read_sites() {
+  bridge::AsSuperuser rights;
+  bridge::Spi spi;
+  auto rows = spi.query_kept("SELECT node, name, core, lat, lon, ring FROM vectorshard.node_sites() ORDER BY node");
+  std::vector<place::NodeSite> sites;
+  for (size_t i = 0; i < rows.size(); i++) {
+    NodeId node = static_cast<NodeId>(rows.int8(i, 0));
+    if (sites.empty() || sites.back().node != node)
+      sites.push_back({node, rows.at(i, 1), rows.boolean(i, 2), rows.float8(i, 3), rows.float8(i, 4), {}});
+    if (!rows.null(i, 5)) sites.back().coverage.push_back(ring_of(rows.at(i, 5)));
+  }
+  return sites;
+}
+
+}  // namespace
+
+const place::NodeMap &node_map() {
+  static Cache cache;
+  bridge::require_preloaded();
+  uint64 epoch = pg_atomic_read_u64(&bridge::shared()->catalog_epoch);
+  if (!cache.valid || cache.epoch != epoch) {
+    cache.map = place::NodeMap(read_sites());
+    cache.epoch = epoch;
+    // What was read in a transaction that founds or joins a fabric may be rolled back.
+    cache.valid = bridge::self_node() != kNoNode;
+  }
+  return cache.map;
+}
+
+std::string node_name(const place::NodeMap &map, NodeId node) {
+  const place::NodeSite *site = map.site(node);
+  return site ? site->name : "node " + std::to_string(node);
+}
+
+double horizon_s(const telemetry::Motion &motion, double lead_s) {
+  return lead_s + look_ahead_s(motion, bridge::guc::horizon_margin_s);
+}
+
+}  // namespace vectorshard::predict

@@ -1,0 +1,296 @@
+// Slots, buckets, order of use and the navigator's list: see motions.hpp. Nothing here reads a clock or a table.
+#include "pg/telemetry/motions.hpp"
+
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/shmem.hpp"
+extern "C" {
+#include "common/hashfn.h"
+#include "port/atomics.h"
+#include "storage/shmem.h"
+}
+
+namespace vectorshard::telemetry {
+
+namespace {
+
+// Enough partitions that backends rarely meet; each large enough that the hash fills them evenly.
+constexpr int kPartitionsMost = 32;
+constexpr int kSlotsPerPartitionLeast = 256;
+
+struct Partition {
+  LWLock lock;
+  int32_t used;
+  int32_t oldest, newest;
+  int32_t marked_first, marked_last;
+};
+
+struct Region {
+  int partitions;
+  int slots;    // per partition
+  int buckets;  // per partition, a power of two
+  pg_atomic_uint64 counters[kCounterCount];
+};
+
+Region *region = nullptr;
+
+struct Shape {
+  int partitions, slots, buckets;
+};
+
+Shape shape() {
+  int clients = bridge::guc::max_clients;
+  int partitions = std::clamp(clients / kSlotsPerPartitionLeast, 1, kPartitionsMost);
+  int slots = (clients + partitions - 1) / partitions;
+  if (partitions > 1) slots += slots / 8;  // the hash does not fill all alike
+  int buckets = 1;
+  while (buckets < slots) buckets *= 2;
+  return {partitions, slots, buckets};
+}
+
+size_t part_size(const Shape &s) {
+  return MAXALIGN(sizeof(Partition)) + MAXALIGN(sizeof(int32_t) * static_cast<size_t>(s.buckets)) +
+         MAXALIGN(sizeof(Slot)) * static_cast<size_t>(s.slots);
+}
+
+size_t region_size() {
+  Shape s = shape();
+  return MAXALIGN(sizeof(Region)) + part_size(s) * static_cast<size_t>(s.partitions);
+}
+
+Partition *partition_at(int i) {
+  Shape s{region->partitions, region->slots, region->buckets};
+  return reinterpret_cast<Partition *>(reinterpret_cast<char *>(region) + MAXALIGN(sizeof(Region)) +
+                                       part_size(s) * static_cast<size_t>(i));
+}
+
+int32_t *buckets_of(Partition *p) {
+  return reinterpret_cast<int32_t *>(reinterpret_cast<char *>(p) + MAXALIGN(sizeof(Partition)));
+}
+
+Slot *slot_at(Partition *p, int32_t i) {
+  if (i < 0) return nullptr;
+  char *first = reinterpret_cast<char *>(buckets_of(p)) + MAXALIGN(sizeof(int32_t) * static_cast<size_t>(region->buckets));
+  return reinterpret_cast<Slot *>(first + MAXALIGN(sizeof(Slot)) * static_cast<size_t>(i));
+}
+
+void init_region(void *memory) {
+  auto *r = static_cast<Region *>(memory);
+  Shape s = shape();
+  r->partitions = s.partitions;
+  r->slots = s.slots;
+  r->buckets = s.buckets;
+  for (auto &c : r->counters) pg_atomic_init_u64(&c, 0);
+  region = r;
+  int tranche = LWLockNewTrancheId();
+  for (int i = 0; i < s.partitions; i++) {
+    Partition *p = partition_at(i);
+    LWLockInitialize(&p->lock, tranche);
+    p->oldest = p->newest = p->marked_first = p->marked_last = -1;
+    std::fill_n(buckets_of(p), s.buckets, -1);
+  }
+}
+
+uint32 hash_of(std::string_view client) {
+  return hash_bytes(reinterpret_cast<const unsigned char *>(client.data()), static_cast<int>(client.size()));
+}
+
+int32_t *bucket_of(Partition *p, uint32 hash) {
+  return &buckets_of(p)[hash / static_cast<uint32>(region->partitions) & static_cast<uint32>(region->buckets - 1)];
+}
+
+int32_t find(Partition *p, uint32 hash, std::string_view client) {
+  int32_t i = *bucket_of(p, hash);
+  while (i >= 0 && slot_at(p, i)->name() != client) i = slot_at(p, i)->next_in_bucket;
+  return i;
+}
+
+void take_out_of_order(Partition *p, int32_t i) {
+  Slot *s = slot_at(p, i);
+  (s->older >= 0 ? slot_at(p, s->older)->newer : p->oldest) = s->newer;
+  (s->newer >= 0 ? slot_at(p, s->newer)->older : p->newest) = s->older;
+}
+
+void put_newest(Partition *p, int32_t i) {
+  Slot *s = slot_at(p, i);
+  s->older = p->newest;
+  s->newer = -1;
+  (p->newest >= 0 ? slot_at(p, p->newest)->newer : p->oldest) = i;
+  p->newest = i;
+}
+
+void take_out_of_bucket(Partition *p, int32_t i) {
+  int32_t *link = bucket_of(p, hash_of(slot_at(p, i)->name()));
+  while (*link != i) link = &slot_at(p, *link)->next_in_bucket;
+  *link = slot_at(p, i)->next_in_bucket;
+}
+
+void take_out_of_marked(Partition *p, int32_t i) {
+  int32_t before = -1, at = p->marked_first;
+  while (at != i) {
+    before = at;
+    at = slot_at(p, at)->next_marked;
+  }
+  int32_t after = slot_at(p, i)->next_marked;
+  (before >= 0 ? slot_at(p, before)->next_marked : p->marked_first) = after;
+  if (p->marked_last == i) p->marked_last = before;
+}
+
+/// A free slot, or the one least recently used.
+int32_t make(Partition *p, uint32 hash, std::string_view client) {
+  int32_t i;
+  if (p->used < region->slots) {
+    i = p->used++;
+  } else {
+    i = p->oldest;
+    take_out_of_order(p, i);
+    take_out_of_bucket(p, i);
+    if (slot_at(p, i)->marked) take_out_of_marked(p, i);
+    count(kDropped);
+  }
+  Slot *s = slot_at(p, i);
+  *s = Slot{};
+  s->client_bytes = static_cast<uint8_t>(client.size());
+  memcpy(s->client, client.data(), client.size());
+  int32_t *bucket = bucket_of(p, hash);
+  s->next_in_bucket = *bucket;
+  *bucket = i;
+  put_newest(p, i);
+  return i;
+}
+
+int32_t index_of(Partition *p, const Slot *s) {
+  return static_cast<int32_t>((reinterpret_cast<const char *>(s) - reinterpret_cast<const char *>(slot_at(p, 0))) /
+                              static_cast<ptrdiff_t>(MAXALIGN(sizeof(Slot))));
+}
+
+Known known(const Slot &s) {
+  return {ClientName(s.name()), s.motion, s.arrived, s.received_at, s.checkpointed_at};
+}
+
+/// The lock of a partition, until scope end.
+class Locked {
+ public:
+  Locked(Partition *p, LWLockMode mode) : lock_(&p->lock) { LWLockAcquire(lock_, mode); }
+  ~Locked() { LWLockRelease(lock_); }
+  Locked(const Locked &) = delete;
+  Locked &operator=(const Locked &) = delete;
+
+ private:
+  LWLock *lock_;
+};
+
+}  // namespace
+
+void count(Counter counter) { pg_atomic_fetch_add_u64(&region->counters[counter], 1); }
+
+HeldSlot::HeldSlot(std::string_view client, Want want) {
+  if (!region || client.empty() || client.size() > kMaxClientBytes) return;
+  uint32 hash = hash_of(client);
+  Partition *p = partition_at(static_cast<int>(hash % static_cast<uint32>(region->partitions)));
+  lock_ = &p->lock;
+  partition_ = p;
+  LWLockAcquire(lock_, want == kRead ? LW_SHARED : LW_EXCLUSIVE);
+  int32_t i = find(p, hash, client);
+  if (want == kMake) {
+    if (i < 0) {
+      i = make(p, hash, client);
+    } else if (p->newest != i) {
+      take_out_of_order(p, i);
+      put_newest(p, i);
+    }
+  }
+  slot_ = slot_at(p, i);
+}
+
+HeldSlot::~HeldSlot() {
+  if (lock_) LWLockRelease(lock_);
+}
+
+void HeldSlot::mark() {
+  if (slot_->marked) return;
+  auto *p = static_cast<Partition *>(partition_);
+  int32_t i = index_of(p, slot_);
+  slot_->marked = true;
+  slot_->next_marked = -1;
+  (p->marked_last >= 0 ? slot_at(p, p->marked_last)->next_marked : p->marked_first) = i;
+  p->marked_last = i;
+}
+
+std::vector<Known> take_marked(size_t most) {
+  std::vector<Known> out;
+  out.reserve(most);
+  static int begin = 0;  // no partition waits for the others for ever
+  for (int n = 0; region && n < region->partitions && out.size() < most; n++) {
+    Partition *p = partition_at((begin + n) % region->partitions);
+    Locked locked(p, LW_EXCLUSIVE);
+    while (p->marked_first >= 0 && out.size() < most) {
+      Slot *s = slot_at(p, p->marked_first);
+      out.push_back(known(*s));
+      p->marked_first = s->next_marked;
+      if (p->marked_first < 0) p->marked_last = -1;
+      s->marked = s->arrived = false;
+    }
+  }
+  if (region) begin = (begin + 1) % region->partitions;
+  return out;
+}
+
+std::optional<Known> known_in_memory(std::string_view client) {
+  HeldSlot slot(client, HeldSlot::kRead);
+  if (!slot) return std::nullopt;
+  return known(*slot);
+}
+
+void mark_for_navigator(std::string_view client, bool arrived) noexcept {
+  {
+    HeldSlot slot(client, HeldSlot::kChange);
+    if (!slot) return;
+    slot->arrived |= arrived;
+    slot.mark();
+  }
+  bridge::wake(bridge::kNavigator);
+}
+
+void served_by_other(std::string_view client, NodeId node, double motion_at_s) {
+  HeldSlot slot(client, HeldSlot::kChange);
+  if (slot && slot->motion.at_s == motion_at_s) slot->motion.serving = node;
+}
+
+void note_checkpoint(std::string_view client, int64_t at) {
+  HeldSlot slot(client, HeldSlot::kChange);
+  if (slot) slot->checkpointed_at = at;
+}
+
+Counters counters() {
+  Counters out;
+  if (!region) return out;
+  auto read = [&](int i) { return pg_atomic_read_u64(&region->counters[i]); };
+  out.accepted = read(kAccepted);
+  for (int i = 0; i < kRefusalCount; i++) out.refused[i] = read(kRefusedFirst + i);
+  out.dropped = read(kDropped);
+  out.arrivals = read(kArrivals);
+  out.hits = read(kHits);
+  return out;
+}
+
+size_t active_clients(double seconds) {
+  size_t active = 0;
+  double since = clients_now() - seconds;
+  int self = bridge::self_node();
+  for (int n = 0; region && n < region->partitions; n++) {
+    Partition *p = partition_at(n);
+    Locked locked(p, LW_SHARED);
+    for (int32_t i = 0; i < p->used; i++) {
+      const Motion &m = slot_at(p, i)->motion;
+      active += m.serving == self && m.at_s >= since;
+    }
+  }
+  return active;
+}
+
+void init() {
+  bridge::register_region({"vectorshard telemetry", region_size, init_region, reinterpret_cast<void **>(&region)});
+}
+
+}  // namespace vectorshard::telemetry
