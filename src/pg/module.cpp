@@ -4,6 +4,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/fabric/init.hpp"
 #include "pg/place/api.hpp"
+#include "pg/read/api.hpp"
 
 extern "C" {
 #include "fmgr.h"
@@ -22,4 +23,5 @@ void _PG_init(void) {
   place::init_holder();
   bridge::install_shmem_hooks();
   fabric::init();
+  read::init();
 }

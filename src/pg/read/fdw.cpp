@@ -36,7 +36,7 @@ bool analyze(Relation, AcquireSampleRowsFunc *function, BlockNumber *pages) {
 }
 
 // A worker looks residency up under the leader's snapshot and asks other nodes on links of its own. What it must not
-// do is miss the leader's open remote transactions: see the executor hook in remote_transaction.cpp.
+// do is miss the leader's open remote transactions: see the executor hook in api.hpp.
 bool parallel_safe(PlannerInfo *, RelOptInfo *, RangeTblEntry *) { return true; }
 
 // All conditions are rechecked by the scan itself.
@@ -59,15 +59,14 @@ VECTORSHARD_FUNCTION(vectorshard_fdw_handler) {
   f->PlanForeignModify = Guard<plan_modify>::call;
   f->BeginForeignModify = Guard<begin_modify>::call;
   f->ExecForeignInsert = Guard<exec_insert>::call;
-  f->ExecForeignBatchInsert = Guard<exec_batch_insert>::call;
-  f->GetForeignModifyBatchSize = batch_size;
   f->ExecForeignUpdate = Guard<exec_update>::call;
   f->ExecForeignDelete = Guard<exec_delete>::call;
   f->EndForeignModify = Guard<end_modify>::call;
   f->BeginForeignInsert = Guard<begin_insert>::call;
   f->EndForeignInsert = Guard<end_insert>::call;
   f->ExecForeignTruncate = Guard<truncate>::call;
-  f->IsForeignRelUpdatable = updatable;
+  f->IsForeignRelUpdatable = Guard<updatable>::call;
+  f->ExplainForeignScan = Guard<explain_scan>::call;
   f->AnalyzeForeignTable = analyze;
   PG_RETURN_POINTER(f);
 }

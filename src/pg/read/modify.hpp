@@ -14,9 +14,6 @@ void add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *target,
 List *plan_modify(PlannerInfo *root, ModifyTable *plan, Index result_relation, int subplan);
 void begin_modify(ModifyTableState *state, ResultRelInfo *rel, List *fdw_private, int subplan, int eflags);
 TupleTableSlot *exec_insert(EState *estate, ResultRelInfo *rel, TupleTableSlot *slot, TupleTableSlot *plan_slot);
-TupleTableSlot **exec_batch_insert(EState *estate, ResultRelInfo *rel, TupleTableSlot **slots,
-                                   TupleTableSlot **plan_slots, int *count);
-int batch_size(ResultRelInfo *rel);
 TupleTableSlot *exec_update(EState *estate, ResultRelInfo *rel, TupleTableSlot *slot, TupleTableSlot *plan_slot);
 TupleTableSlot *exec_delete(EState *estate, ResultRelInfo *rel, TupleTableSlot *slot, TupleTableSlot *plan_slot);
 void end_modify(EState *estate, ResultRelInfo *rel);

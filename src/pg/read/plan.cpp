@@ -108,7 +108,8 @@ bool may_leave(RelOptInfo *rel, RestrictInfo *rinfo) {
   return rinfo->leakproof || rinfo->security_level <= rel->baserestrict_min_security;
 }
 
-List *needed_columns(RelOptInfo *rel, List *clauses, Oid table) {
+/// The columns that the query uses, and always that of the client: it tells which rows are here already.
+List *needed_columns(RelOptInfo *rel, List *clauses, Oid table, AttrNumber client) {
   Bitmapset *used = nullptr;
   pull_varattnos(reinterpret_cast<Node *>(rel->reltarget->exprs), rel->relid, &used);
   ListCell *lc;
@@ -117,7 +118,7 @@ List *needed_columns(RelOptInfo *rel, List *clauses, Oid table) {
   bool whole = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
   List *out = NIL;
   for (AttrNumber a = 1; a <= rel->max_attr; a++) {
-    if (!whole && !bms_is_member(a - FirstLowInvalidHeapAttributeNumber, used)) continue;
+    if (!whole && a != client && !bms_is_member(a - FirstLowInvalidHeapAttributeNumber, used)) continue;
     if (get_attname(table, a, true)) out = lappend_int(out, a);
   }
   return out;
@@ -129,7 +130,9 @@ void plan_locking(PlannerInfo *root, RelOptInfo *rel, ScanPlan *plan) {
   plan->changes = bms_is_member(static_cast<int>(rel->relid), root->all_result_relids) &&
                   (command == CMD_UPDATE || command == CMD_DELETE);
   PlanRowMark *mark = get_plan_rowmark(root->rowMarks, rel->relid);
-  if (mark) plan->lock_strength = static_cast<int>(mark->strength);
+  if (!mark) return;
+  plan->lock_strength = static_cast<int>(mark->strength);
+  plan->wait_policy = static_cast<int>(mark->waitPolicy);
 }
 
 /// Sorts the conditions of an elsewhere scan into what names clients, what is sent, and their expressions.
@@ -222,7 +225,7 @@ ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath
   plan.role = known->role;
   plan.parent = known->parent;
   plan.client_attnum = known->client.attnum;
-  plan.columns = needed_columns(rel, clauses, table);
+  plan.columns = needed_columns(rel, clauses, table, known->client.attnum);
   plan_locking(root, rel, &plan);
   List *expressions = NIL;
   if (plan.role == Role::elsewhere) expressions = plan_conditions(root, rel, clauses, &plan);

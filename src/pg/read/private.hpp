@@ -7,8 +7,8 @@
 
 namespace vectorshard::read {
 
-// Parameter numbers in remote SQL: $1 names clients or the home, $2 lists clients to leave out, then conditions.
-constexpr int kFirstConditionParam = 3;
+// In the conditions, $1 stands for what names clients or the home; their own parameters follow.
+constexpr int kFirstConditionParam = 2;
 
 /// The plan of one scan. Plain data: lists and numbers.
 struct ScanPlan {
@@ -16,6 +16,7 @@ struct ScanPlan {
   Naming naming = Naming::none;  // if not none, fdw_exprs begins with the naming expression
   bool changes = false;          // the scan feeds an UPDATE or DELETE of this table
   int lock_strength = 0;         // LockClauseStrength of a row mark, 0 none
+  int wait_policy = 0;           // LockWaitPolicy of the row mark
   Oid parent = InvalidOid;       // the vector-shard table
   AttrNumber client_attnum = 0;  // of the child
   List *columns = NIL;           // attribute numbers of the child that are needed (IntList)

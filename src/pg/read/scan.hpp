@@ -1,4 +1,4 @@
-// Executor callbacks of a scan of vectorshard_fdw.
+// Executor callbacks of a scan of vectorshard_fdw, and what EXPLAIN says of it.
 #pragma once
 #include "pg/bridge/postgres.hpp"
 extern "C" {
@@ -12,5 +12,6 @@ void begin_scan(ForeignScanState *node, int eflags);
 TupleTableSlot *iterate_scan(ForeignScanState *node);
 void rescan(ForeignScanState *node);
 void end_scan(ForeignScanState *node);
+void explain_scan(ForeignScanState *node, ExplainState *es);
 
 }  // namespace vectorshard::read

@@ -1,0 +1,105 @@
+// Statements for other nodes: see statements.hpp.
+#include "core/read/statements.hpp"
+
+namespace vectorshard::read {
+
+namespace {
+
+std::string join(const std::vector<std::string> &items, const char *between) {
+  std::string out;
+  for (const auto &i : items) out += (out.empty() ? "" : between) + i;
+  return out;
+}
+
+std::string column_list(const std::vector<std::string> &columns) {
+  std::vector<std::string> quoted;
+  for (const auto &c : columns) quoted.push_back(quote_name(c));
+  return join(quoted, ", ");
+}
+
+// No casts: a literal without one takes the column's type on whatever node it runs.
+std::string assignment(const ColumnValue &c) {
+  return quote_name(c.column) + " = " + (c.value ? quote_value(*c.value) : "NULL");
+}
+
+std::string key_condition(const std::vector<ColumnValue> &key) {
+  std::vector<std::string> parts;
+  for (const auto &k : key) parts.push_back(assignment(k));
+  return join(parts, " AND ");
+}
+
+std::string returning_clause(const std::vector<std::string> &columns) {
+  return columns.empty() ? "" : " RETURNING " + column_list(columns);
+}
+
+}  // namespace
+
+std::string quote_name(std::string_view name) {
+  std::string out = "\"";
+  for (char c : name) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + '"';
+}
+
+std::string quote_value(std::string_view value) {
+  std::string out = value.find('\\') == std::string_view::npos ? "'" : "E'";
+  for (char c : value) {
+    if (c == '\'' || c == '\\') out += c;
+    out += c;
+  }
+  return out + '\'';
+}
+
+std::string array_text(const std::vector<std::string> &items) {
+  std::string out = "{";
+  for (const auto &item : items) {
+    out += out.size() > 1 ? ",\"" : "\"";
+    for (char c : item) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    out += '"';
+  }
+  return out + "}";
+}
+
+std::string select_statement(const SelectSpec &spec) {
+  std::string column = "t." + quote_name(spec.client_column);
+  std::string client_text = "(" + column + ")::text COLLATE \"C\"";
+  std::vector<std::string> where;
+  const std::string &given = spec.parameter;
+  if (spec.clients) {
+    if (spec.clients->size() == 1)
+      where.push_back(column + " = " + (given.empty() ? quote_value(spec.clients->front()) : given));
+    else
+      where.push_back(column + " = ANY (" + (given.empty() ? quote_value(array_text(*spec.clients)) : given) + ")");
+  } else {
+    where.push_back("EXISTS (SELECT FROM vectorshard.client h WHERE h.client = " + client_text +
+                    " AND h.home = " + (given.empty() ? std::to_string(spec.home) : given) + ")");
+    if (!spec.leave_out.empty())
+      where.push_back(client_text + " <> ALL (" + quote_value(array_text(spec.leave_out)) + "::text[])");
+  }
+  for (const auto &c : spec.conditions) where.push_back("(" + c + ")");
+  std::vector<std::string> columns;
+  for (const auto &c : spec.columns) columns.push_back("t." + quote_name(c));
+  return "SELECT " + join(columns, ", ") + " FROM " + spec.table + " t WHERE " + join(where, " AND ") +
+         (spec.locking.empty() ? "" : " FOR " + spec.locking);
+}
+
+std::string update_statement(const std::string &table, bool only, const std::vector<ColumnValue> &set,
+                             const std::vector<ColumnValue> &key, const std::vector<std::string> &returning) {
+  std::vector<std::string> parts;
+  for (const auto &c : set) parts.push_back(assignment(c));
+  return std::string("UPDATE ") + (only ? "ONLY " : "") + table + " SET " + join(parts, ", ") + " WHERE " +
+         key_condition(key) + returning_clause(returning);
+}
+
+std::string delete_statement(const std::string &table, bool only, const std::vector<ColumnValue> &key,
+                             const std::vector<std::string> &returning) {
+  return std::string("DELETE FROM ") + (only ? "ONLY " : "") + table + " WHERE " + key_condition(key) +
+         returning_clause(returning);
+}
+
+}  // namespace vectorshard::read

@@ -1,0 +1,10 @@
+// What other stages may ask of read: nothing but to be started.
+#pragma once
+
+namespace vectorshard::read {
+
+/// Installs an executor hook that keeps plans from running in parallel while this transaction has changed rows at
+/// other nodes: workers have sessions of their own there and would not see the changes. Called once, at library load.
+void init();
+
+}  // namespace vectorshard::read

@@ -1,0 +1,43 @@
+// A query at another node, read in batches through a cursor there. At most two batches are in memory.
+#pragma once
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "pg/read/session.hpp"
+
+namespace vectorshard::read {
+
+class Cursor : public Waiter {
+ public:
+  /// Sends the query and does not wait for its rows. `ahead`: fetch the next batch while this one is read. Errors as
+  /// Session::send.
+  static Result<std::unique_ptr<Cursor>> open(Session &session, const std::string &select, bool ahead);
+  ~Cursor() override;
+
+  /// Moves to the next row; false at the end. Error unreachable: the node was lost.
+  Result<bool> next();
+  /// The column's text in the present row, null if it is null. Valid until the next call of next().
+  const char *value(int column) const;
+  const Session &session() const { return session_; }
+  bool any_row() const { return any_row_; }
+
+  void collect() override;
+
+ private:
+  Cursor(Session &session, int number, bool ahead) : session_(session), number_(number), ahead_(ahead) {}
+  Result<void> fetch();
+  Result<void> take();
+
+  Session &session_;
+  int number_;
+  bool ahead_;
+  bool under_way_ = false;  // a FETCH was sent and not yet received
+  bool last_batch_ = false;
+  bool any_row_ = false;
+  std::deque<bridge::PgResult> batches_;  // the front one is being read
+  int row_ = -1;
+  std::optional<Error> error_;  // found while collecting for somebody else
+};
+
+}  // namespace vectorshard::read

@@ -1,0 +1,251 @@
+// Scans of rows that are elsewhere: see elsewhere.hpp.
+#include "pg/read/elsewhere.hpp"
+
+#include "pg/apply/api.hpp"
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/place/api.hpp"
+#include "pg/read/held.hpp"
+#include "pg/read/remote_conditions.hpp"
+#include "pg/read/whereabouts.hpp"
+extern "C" {
+#include "access/tupconvert.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+}
+
+namespace vectorshard::read {
+
+namespace {
+
+// Residency of so many clients is kept while rows of all clients are read.
+constexpr size_t kMaxCached = 100000;
+
+ForeignScan *plan_of(ForeignScanState *node) { return castNode(ForeignScan, node->ss.ps.plan); }
+
+bool is_text(Oid type) { return type == TEXTOID || type == VARCHAROID; }
+
+[[noreturn]] void refuse_telemetry() {
+  bridge::raise_sqlstate(ERRCODE_FEATURE_NOT_SUPPORTED, "vectorshard.telemetry can only be written",
+                         "Reports become the motion of their clients; they are not kept.",
+                         "Use vectorshard.predict() for where a client is going.");
+}
+
+/// The elements of an array as texts, without nulls and duplicates.
+std::vector<std::string> names_in(Datum array, Oid array_type) {
+  Oid type = bridge::pg_call([&] { return getBaseType(get_base_element_type(array_type)); });
+  Datum *values;
+  bool *nulls;
+  int n;
+  bridge::pg_call([&] {
+    int16 length;
+    bool by_value;
+    char align;
+    get_typlenbyvalalign(type, &length, &by_value, &align);
+    deconstruct_array(DatumGetArrayTypeP(array), type, length, by_value, align, &values, &nulls, &n);
+  });
+  std::set<std::string> names;
+  for (int i = 0; i < n; i++)
+    if (!nulls[i]) names.insert(text_of(type, values[i]));
+  return {names.begin(), names.end()};
+}
+
+}  // namespace
+
+ElsewhereScan::ElsewhereScan(ForeignScanState *node)
+    : node_(node),
+      estate_(node->ss.ps.state),
+      plan_(from_private(plan_of(node)->fdw_private)),
+      table_(RelationGetRelid(node->ss.ss_currentRelation)) {}
+
+ElsewhereScan::~ElsewhereScan() = default;
+
+bool ElsewhereScan::resident(std::string_view client) const {
+  return apply::residency_under(estate_->es_snapshot, client).resident;
+}
+
+bool ElsewhereScan::resident_cached(const std::string &client) {
+  if (auto it = resident_.find(client); it != resident_.end()) return it->second;
+  if (resident_.size() >= kMaxCached) resident_.clear();
+  return resident_[client] = resident(client);
+}
+
+void ElsewhereScan::rewind() {
+  end_cold();
+  cursors_.clear();
+  started_ = false;
+}
+
+bool ElsewhereScan::next(TupleTableSlot *slot) {
+  if (!started_) start();
+  return (cold_ && next_cold(slot)) || (!cursors_.empty() && next_remote(slot));
+}
+
+void ElsewhereScan::start() {
+  started_ = true;
+  if (plan_.role == Role::telemetry) refuse_telemetry();
+  if (plan_.role == Role::partition) {
+    cold_ = tier::scan_partition(table_, estate_->es_snapshot);
+    return;
+  }
+  if (bridge::guc::read_scope == bridge::guc::kReadLocal || bridge::self_node() == kNoNode) return;
+  if (plan_.naming == Naming::none)
+    start_all();
+  else
+    start_named();
+}
+
+void ElsewhereScan::start_named() {
+  if (!naming_) {
+    Expr *expression = static_cast<Expr *>(linitial(plan_of(node_)->fdw_exprs));
+    bridge::pg_call([&] {
+      MemoryContext old = MemoryContextSwitchTo(estate_->es_query_cxt);
+      naming_ = ExecInitExpr(expression, &node_->ss.ps);
+      naming_type_ = getBaseType(exprType(reinterpret_cast<Node *>(expression)));
+      MemoryContextSwitchTo(old);
+    });
+  }
+  bool null;
+  Datum value = bridge::pg_call([&] { return ExecEvalExpr(naming_, node_->ss.ps.ps_ExprContext, &null); });
+  if (null) return;
+  std::vector<std::string> clients;
+  if (plan_.naming == Naming::any) {
+    for (auto &name : names_in(value, naming_type_))
+      if (!resident(name)) clients.push_back(std::move(name));
+  } else {
+    std::string name = text_of(naming_type_, value);
+    if (!resident(name)) clients.push_back(std::move(name));
+  }
+  if (clients.empty()) return;
+
+  bool for_peer = bridge::guc::read_scope == bridge::guc::kReadHome;
+  Whereabouts where = find_clients(clients, estate_->es_snapshot);
+  if (!where.cold.empty()) {
+    // UPDATE and DELETE bring back only the clients of rows that they hit (modify.cpp).
+    if (plan_.lock_strength > 0 && !plan_.changes)
+      for (const auto &c : where.cold) bring_back_here(c);
+    cold_ = tier::scan_cold_clients(plan_.parent, &where.cold, estate_->es_snapshot);
+  }
+  for (auto &[home, names] : where.homes) {
+    if (locks())
+      for (const auto &c : names) hold_elsewhere(c);
+    SelectSpec spec = select_spec();
+    spec.clients = names;
+    ask(home, spec);
+  }
+  if (!for_peer)
+    for (const auto &c : clients) place::note_missed_access(c);
+}
+
+void ElsewhereScan::start_all() {
+  cold_ = tier::scan_cold_clients(plan_.parent, nullptr, estate_->es_snapshot);
+  if (bridge::guc::read_scope == bridge::guc::kReadHome) return;
+  auto homes = other_homes();
+  if (homes.empty()) return;
+  auto here = residents_by_home(estate_->es_snapshot);
+  SelectSpec spec = select_spec();
+  for (const HomeNode &home : homes) {
+    spec.home = home.node;
+    spec.leave_out = std::move(here[home.node]);
+    ask(home.node, spec);
+  }
+}
+
+SelectSpec ElsewhereScan::select_spec() {
+  prepare_remote();
+  List *expressions = plan_of(node_)->fdw_exprs;
+  if (plan_.naming != Naming::none) expressions = bridge::pg_call([&] { return list_copy_tail(expressions, 1); });
+  return spec_of(plan_, table_, expressions, node_);
+}
+
+void ElsewhereScan::prepare_remote() {
+  if (input_) return;
+  ListCell *lc;
+  foreach (lc, plan_.columns) {
+    if (lfirst_int(lc) == plan_.client_attnum) client_at_ = static_cast<int>(columns_.size());
+    columns_.push_back(static_cast<AttrNumber>(lfirst_int(lc)));
+  }
+  MemoryContext old = MemoryContextSwitchTo(estate_->es_query_cxt);
+  input_.emplace(RelationGetDescr(node_->ss.ss_currentRelation), columns_);
+  MemoryContextSwitchTo(old);
+}
+
+void ElsewhereScan::ask(NodeId node, const SelectSpec &spec) {
+  Session &session = session_at(node);
+  nodes_asked_.insert(session.name());
+  auto cursor = Cursor::open(session, select_statement(spec), !locks());
+  if (cursor.ok())
+    cursors_.push_back(std::move(cursor).value());
+  else
+    report_unreachable(node, cursor.error());
+}
+
+bool ElsewhereScan::next_remote(TupleTableSlot *slot) {
+  while (!cursors_.empty()) {
+    Cursor &cursor = *cursors_.front();
+    auto row = cursor.next();
+    if (!row.ok()) {
+      // Half an answer is never given out as a whole one.
+      if (cursor.any_row()) raise_unreachable(cursor.session(), row.error());
+      report_unreachable(cursor.session().node(), row.error());
+    }
+    if (!row.ok() || !row.value()) {
+      cursors_.pop_front();
+      continue;
+    }
+    if (plan_.naming == Naming::none) {
+      std::string client = cursor.value(client_at_);
+      if (resident_cached(client)) continue;
+      if (locks()) hold_elsewhere(client);
+    }
+    input_->store(slot, [&](int i) { return cursor.value(i); });
+    return true;
+  }
+  return false;
+}
+
+bool ElsewhereScan::next_cold(TupleTableSlot *slot) {
+  if (!cold_slot_) {
+    bridge::pg_call([&] {
+      TupleDesc ours = RelationGetDescr(node_->ss.ss_currentRelation);
+      Relation source = table_open(OidIsValid(plan_.parent) ? plan_.parent : table_, AccessShareLock);
+      MemoryContext old = MemoryContextSwitchTo(estate_->es_query_cxt);
+      cold_slot_ = ExecInitExtraTupleSlot(estate_, CreateTupleDescCopy(RelationGetDescr(source)), &TTSOpsVirtual);
+      cold_map_ = build_attrmap_by_name_if_req(cold_slot_->tts_tupleDescriptor, ours);
+      MemoryContextSwitchTo(old);
+      table_close(source, NoLock);
+    });
+  }
+  if (!cold_->next(cold_slot_)) {
+    end_cold();
+    return false;
+  }
+  if (plan_.naming == Naming::none && plan_.lock_strength > 0 && !plan_.changes) {
+    AttrNumber at = cold_map_ ? cold_map_->attnums[plan_.client_attnum - 1] : plan_.client_attnum;
+    if (auto client = text_of(cold_slot_, at)) bring_back_here(*client);
+  }
+  bridge::pg_call([&] {
+    if (cold_map_) {
+      execute_attr_map_slot(cold_map_, cold_slot_, slot);
+      return;
+    }
+    size_t n = static_cast<size_t>(slot->tts_tupleDescriptor->natts);
+    ExecClearTuple(slot);
+    memcpy(slot->tts_values, cold_slot_->tts_values, n * sizeof(Datum));
+    memcpy(slot->tts_isnull, cold_slot_->tts_isnull, n * sizeof(bool));
+    ExecStoreVirtualTuple(slot);
+  });
+  return true;
+}
+
+void ElsewhereScan::end_cold() {
+  if (cold_) segments_read_ += cold_->segments_read();
+  cold_.reset();
+}
+
+}  // namespace vectorshard::read

@@ -1,0 +1,74 @@
+// One scan of a foreign child: from the clients that the query names, or all of them, to rows. Nothing is opened, and no
+// other node is asked, before the first row is wanted; a named client that is resident costs one look-up by index.
+//
+// Correct because residency, the local heap and the manifest of cold clients are read under the query's own snapshot: a
+// client is either resident under it, and its rows come from the heap beside this scan, or it is not, and they come from
+// here alone.
+#pragma once
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/read/statements.hpp"
+#include "pg/read/cursor.hpp"
+#include "pg/read/private.hpp"
+#include "pg/read/row_text.hpp"
+#include "pg/tier/api.hpp"
+extern "C" {
+#include "nodes/execnodes.h"
+}
+
+namespace vectorshard::read {
+
+class ElsewhereScan {
+ public:
+  explicit ElsewhereScan(ForeignScanState *node);
+  ~ElsewhereScan();
+
+  /// Stores the next row; false at the end. Values live in the current memory context.
+  bool next(TupleTableSlot *slot);
+  /// Starts anew with the present values of parameters.
+  void rewind();
+
+  // For EXPLAIN ANALYZE, over all rounds of the scan.
+  const std::set<std::string> &nodes_asked() const { return nodes_asked_; }
+  int segments_read() const { return segments_read_ + (cold_ ? cold_->segments_read() : 0); }
+
+ private:
+  void start();
+  void start_named();
+  void start_all();
+  bool resident(std::string_view client) const;
+  bool resident_cached(const std::string &client);
+  bool locks() const { return plan_.changes || plan_.lock_strength > 0; }
+  void ask(NodeId node, const SelectSpec &spec);
+  bool next_cold(TupleTableSlot *slot);
+  bool next_remote(TupleTableSlot *slot);
+  void end_cold();
+  void prepare_remote();
+  SelectSpec select_spec();
+
+  ForeignScanState *node_;
+  EState *estate_;
+  ScanPlan plan_;
+  Oid table_;
+  bool started_ = false;
+  ExprState *naming_ = nullptr;
+  Oid naming_type_ = InvalidOid;
+  std::unique_ptr<tier::ColdScan> cold_;
+  TupleTableSlot *cold_slot_ = nullptr;  // in the row type of the parent
+  AttrMap *cold_map_ = nullptr;          // from it to ours; null: the same
+  std::deque<std::unique_ptr<Cursor>> cursors_;
+  std::optional<RowInput> input_;
+  std::vector<AttrNumber> columns_;
+  int client_at_ = 0;                    // position of the client among columns_
+  std::unordered_map<std::string, bool> resident_;
+  std::set<std::string> nodes_asked_;
+  int segments_read_ = 0;
+};
+
+}  // namespace vectorshard::read

@@ -1,0 +1,75 @@
+// What EXPLAIN says of scans of rows elsewhere. It asks no other node.
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/read/elsewhere.hpp"
+#include "pg/read/remote_conditions.hpp"
+#include "pg/read/scan.hpp"
+#include "pg/read/whereabouts.hpp"
+extern "C" {
+#include "nodes/nodeFuncs.h"
+#include "utils/ruleutils.h"
+#include "commands/explain.h"
+}
+
+namespace vectorshard::read {
+
+namespace {
+
+void property(ExplainState *es, const char *label, const std::string &value) {
+  const char *text = value.c_str();
+  bridge::pg_call([&] { ExplainPropertyText(label, text, es); });
+}
+
+std::string joined(const std::set<std::string> &items) {
+  std::string out;
+  for (const auto &i : items) out += (out.empty() ? "" : ", ") + i;
+  return out.empty() ? "none" : out;
+}
+
+std::string naming_text(ForeignScanState *node, ForeignScan *scan, ExplainState *es) {
+  Node *expression = static_cast<Node *>(linitial(scan->fdw_exprs));
+  return bridge::pg_call([&] {
+    List *context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, NIL);
+    return deparse_expression(expression, context, true, false);
+  });
+}
+
+std::string homes_text() {
+  std::set<std::string> names;
+  for (const HomeNode &n : other_homes()) names.insert(n.name);
+  return joined(names);
+}
+
+void explain_remote(ForeignScanState *node, ForeignScan *scan, const ScanPlan &plan, ExplainState *es) {
+  List *expressions = scan->fdw_exprs;
+  if (plan.naming != Naming::none) expressions = bridge::pg_call([&] { return list_copy_tail(expressions, 1); });
+  SelectSpec spec = spec_of(plan, RelationGetRelid(node->ss.ss_currentRelation), expressions, nullptr);
+  spec.parameter = "$1";
+  if (plan.naming == Naming::one) spec.clients = std::vector<std::string>(1);
+  if (plan.naming == Naming::any) spec.clients = std::vector<std::string>();
+  property(es, "Remote SQL", select_statement(spec));
+}
+
+}  // namespace
+
+void explain_scan(ForeignScanState *node, ExplainState *es) {
+  ForeignScan *scan = castNode(ForeignScan, node->ss.ps.plan);
+  ScanPlan plan = from_private(scan->fdw_private);
+  auto *ran = static_cast<ElsewhereScan *>(node->fdw_state);
+  if (plan.role == Role::elsewhere) {
+    property(es, "Clients", plan.naming == Naming::none ? "all" : naming_text(node, scan, es));
+    if (es->verbose) {
+      bool local = bridge::guc::read_scope == bridge::guc::kReadLocal || bridge::self_node() == kNoNode;
+      property(es, "Nodes", local ? "this one alone" : plan.naming == Naming::none ? homes_text() : "homes of the clients");
+      explain_remote(node, scan, plan, es);
+    }
+    if (es->analyze) property(es, "Nodes Asked", ran ? joined(ran->nodes_asked()) : "none");
+  }
+  if (es->analyze && plan.role != Role::telemetry) {
+    int segments = ran ? ran->segments_read() : 0;
+    bridge::pg_call([&] { ExplainPropertyInteger("Segments Read", nullptr, segments, es); });
+  }
+}
+
+}  // namespace vectorshard::read

@@ -1,0 +1,100 @@
+// Remote SELECTs from plans: see remote_conditions.hpp.
+#include "pg/read/remote_conditions.hpp"
+
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/tables.hpp"
+#include "pg/read/row_text.hpp"
+extern "C" {
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+}
+
+namespace vectorshard::read {
+
+namespace {
+
+/// Replaces the parameters of a condition by constants. Plain C.
+Node *with_values(Node *node, void *context) {
+  if (!node) return nullptr;
+  if (IsA(node, Param)) {
+    List *values = static_cast<List *>(context);
+    return static_cast<Node *>(list_nth(values, castNode(Param, node)->paramid - kFirstConditionParam));
+  }
+  auto mutator = reinterpret_cast<Node *(*)()>(reinterpret_cast<void (*)()>(with_values));
+  return expression_tree_mutator(node, mutator, context);
+}
+
+/// The values of the conditions' parameters, as constants. Plain C.
+List *evaluated(List *expressions, ForeignScanState *node) {
+  List *values = NIL;
+  MemoryContext old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+  List *states = ExecInitExprList(expressions, &node->ss.ps);
+  MemoryContextSwitchTo(old);
+  ListCell *lc, *expression;
+  forboth(lc, states, expression, expressions) {
+    bool null;
+    Datum value = ExecEvalExpr(static_cast<ExprState *>(lfirst(lc)), node->ss.ps.ps_ExprContext, &null);
+    Oid type = exprType(static_cast<Node *>(lfirst(expression)));
+    int16 length;
+    bool by_value;
+    get_typlenbyval(type, &length, &by_value);
+    Oid collation = exprCollation(static_cast<Node *>(lfirst(expression)));
+    values = lappend(values, makeConst(type, -1, collation, length, value, null, by_value));
+  }
+  return values;
+}
+
+const char *strength_text(const ScanPlan &plan) {
+  if (plan.changes) return "UPDATE OF t";
+  switch (static_cast<LockClauseStrength>(plan.lock_strength)) {
+    case LCS_FORKEYSHARE: return "KEY SHARE OF t";
+    case LCS_FORSHARE: return "SHARE OF t";
+    case LCS_FORNOKEYUPDATE: return "NO KEY UPDATE OF t";
+    case LCS_FORUPDATE: return "UPDATE OF t";
+    default: return "";
+  }
+}
+
+std::string locking_text(const ScanPlan &plan) {
+  std::string out = strength_text(plan);
+  if (out.empty() || plan.changes) return out;
+  if (plan.wait_policy == LockWaitError) out += " NOWAIT";
+  if (plan.wait_policy == LockWaitSkip) out += " SKIP LOCKED";
+  return out;
+}
+
+std::string column_name(Oid table, AttrNumber column) {
+  return bridge::pg_call([&] { return get_attname(table, column, false); });
+}
+
+}  // namespace
+
+SelectSpec spec_of(const ScanPlan &plan, Oid table, List *expressions, ForeignScanState *node) {
+  SelectSpec spec;
+  const bridge::EnrolledTable *parent = bridge::enrolled_table(plan.parent);
+  if (!parent)
+    bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the table of these rows is not enrolled any more", "",
+                           "Retry the statement.");
+  spec.table = parent->name;
+  spec.client_column = column_name(table, plan.client_attnum);
+  ListCell *lc;
+  foreach (lc, plan.columns) spec.columns.push_back(column_name(table, static_cast<AttrNumber>(lfirst_int(lc))));
+  spec.locking = locking_text(plan);
+  if (plan.conditions == NIL) return spec;
+  List *values = NIL;
+  if (node) values = bridge::pg_call([&] { return evaluated(expressions, node); });
+  StableOutput stable;
+  foreach (lc, plan.conditions) {
+    Node *condition = static_cast<Node *>(lfirst(lc));
+    spec.conditions.emplace_back(bridge::pg_call([&] {
+      if (node) condition = with_values(condition, values);
+      return deparse_expression(condition, deparse_context_for("t", table), true, false);
+    }));
+  }
+  return spec;
+}
+
+}  // namespace vectorshard::read

@@ -1,0 +1,47 @@
+// Where the rows of clients are that are not in the local heap, as far as this node knows.
+#pragma once
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/ids.hpp"
+#include "core/base/result.hpp"
+#include "pg/bridge/postgres.hpp"
+extern "C" {
+#include "utils/snapshot.h"
+}
+
+namespace vectorshard::read {
+
+/// A node that may be the home of clients.
+struct HomeNode {
+  NodeId node = kNoNode;
+  std::string name;
+};
+
+/// Named clients by where their rows are. A client that is resident, or that no node knows, is in none of the lists.
+struct Whereabouts {
+  std::vector<std::string> cold;                           // in segments of this node
+  std::map<NodeId, std::vector<std::string>> homes;        // at other nodes
+};
+
+/// Homes of clients by the table `client` under a fresh snapshot; unknown ones are missing.
+std::map<std::string, NodeId> known_homes(const std::vector<std::string> &clients);
+
+/// Where `clients` are, whose residency was already denied under `snapshot`. Clients that this node does not know are
+/// looked up at the nearest core node, unless this is one. With read_scope home raises for a client whose home is
+/// another node. Raises, or warns, if that core node cannot be reached.
+Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snapshot);
+
+/// The other active nodes that can be homes: core nodes, and nodes that some client has for home.
+std::vector<HomeNode> other_homes();
+
+/// Clients that are resident here, as `snapshot` sees it, by their home, if that is another node. Empty if there are so
+/// many that naming them costs more than it saves.
+std::map<NodeId, std::vector<std::string>> residents_by_home(Snapshot snapshot);
+
+/// With on_unreachable = error raises; with warn, warns once for each node and transaction.
+void report_unreachable(NodeId node, const Error &error);
+
+}  // namespace vectorshard::read

@@ -1,0 +1,49 @@
+// Whatever text a name or value has, it stays inside its quotes; statements have the form that other nodes understand.
+#include "core/read/statements.hpp"
+
+#include <gtest/gtest.h>
+
+using namespace vectorshard::read;
+
+TEST(ReadStatements, QuotesCannotBeLeft) {
+  EXPECT_EQ(quote_name("a\"b"), "\"a\"\"b\"");
+  EXPECT_EQ(quote_value("it's"), "'it''s'");
+  EXPECT_EQ(quote_value("a\\'; DROP TABLE t; --"), "E'a\\\\''; DROP TABLE t; --'");
+  EXPECT_EQ(array_text({}), "{}");
+  EXPECT_EQ(array_text({"a", "b c", "q\"\\", "", "NULL", "{}"}), "{\"a\",\"b c\",\"q\\\"\\\\\",\"\",\"NULL\",\"{}\"}");
+}
+
+TEST(ReadStatements, SelectOfNamedClients) {
+  SelectSpec s;
+  s.table = "public.trip";
+  s.client_column = "car";
+  s.columns = {"id", "note"};
+  s.clients = std::vector<std::string>{"car1"};
+  EXPECT_EQ(select_statement(s), "SELECT t.\"id\", t.\"note\" FROM public.trip t WHERE t.\"car\" = 'car1'");
+  s.clients = std::vector<std::string>{"car1", "car2"};
+  s.conditions = {"id > 3"};
+  s.locking = "UPDATE NOWAIT";
+  EXPECT_EQ(select_statement(s),
+            "SELECT t.\"id\", t.\"note\" FROM public.trip t WHERE t.\"car\" = ANY ('{\"car1\",\"car2\"}') AND (id > 3) "
+            "FOR UPDATE NOWAIT");
+}
+
+TEST(ReadStatements, SelectOfAHome) {
+  SelectSpec s;
+  s.table = "public.trip";
+  s.client_column = "car";
+  s.columns = {"car"};
+  s.home = 3;
+  s.leave_out = {"car9"};
+  EXPECT_EQ(select_statement(s),
+            "SELECT t.\"car\" FROM public.trip t WHERE EXISTS (SELECT FROM vectorshard.client h WHERE h.client = "
+            "(t.\"car\")::text COLLATE \"C\" AND h.home = 3) AND (t.\"car\")::text COLLATE \"C\" <> ALL "
+            "('{\"car9\"}'::text[])");
+}
+
+TEST(ReadStatements, Changes) {
+  EXPECT_EQ(update_statement("public.trip", false, {{"note", "x"}, {"at", std::nullopt}}, {{"car", "c'1"}, {"id", "7"}},
+                             {"id"}),
+            "UPDATE public.trip SET \"note\" = 'x', \"at\" = NULL WHERE \"car\" = 'c''1' AND \"id\" = '7' RETURNING \"id\"");
+  EXPECT_EQ(delete_statement("public.trip", true, {{"car", "c"}}, {}), "DELETE FROM ONLY public.trip WHERE \"car\" = 'c'");
+}
