@@ -28,8 +28,6 @@ constexpr size_t kMaxCached = 100000;
 
 ForeignScan *plan_of(ForeignScanState *node) { return castNode(ForeignScan, node->ss.ps.plan); }
 
-bool is_text(Oid type) { return type == TEXTOID || type == VARCHAROID; }
-
 [[noreturn]] void refuse_telemetry() {
   bridge::raise_sqlstate(ERRCODE_FEATURE_NOT_SUPPORTED, "vectorshard.telemetry can only be written",
                          "Reports become the motion of their clients; they are not kept.",

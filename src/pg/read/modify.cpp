@@ -12,6 +12,7 @@ extern "C" {
 #include "executor/executor.h"
 #include "optimizer/appendinfo.h"
 #include "optimizer/inherit.h"
+#include "optimizer/pathnode.h"
 #include "parser/parsetree.h"
 #include "utils/relcache.h"
 }
