@@ -10,13 +10,12 @@
 #include "pg/read/remote_conditions.hpp"
 #include "pg/read/whereabouts.hpp"
 extern "C" {
-#include "access/tupconvert.h"
-#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 }
 
 namespace vectorshard::read {
@@ -61,7 +60,22 @@ ElsewhereScan::ElsewhereScan(ForeignScanState *node)
       plan_(from_private(plan_of(node)->fdw_private)),
       table_(RelationGetRelid(node->ss.ss_currentRelation)) {}
 
-ElsewhereScan::~ElsewhereScan() = default;
+ElsewhereScan::~ElsewhereScan() {
+  cold_.reset();
+  if (cold_context_) MemoryContextDelete(cold_context_);
+}
+
+/// Opens the cold rows. What the scan makes must outlive the rows, and must not go before the scan does.
+template <class Open>
+void ElsewhereScan::open_cold(Open &&open) {
+  if (!cold_context_)
+    cold_context_ = bridge::pg_call([] {
+      return AllocSetContextCreate(TopTransactionContext, "vectorshard rows elsewhere", ALLOCSET_SMALL_SIZES);
+    });
+  MemoryContext old = MemoryContextSwitchTo(cold_context_);
+  cold_ = open();
+  MemoryContextSwitchTo(old);
+}
 
 bool ElsewhereScan::resident(std::string_view client) const {
   return apply::residency_under(estate_->es_snapshot, client).resident;
@@ -88,7 +102,7 @@ void ElsewhereScan::start() {
   started_ = true;
   if (plan_.role == Role::telemetry) refuse_telemetry();
   if (plan_.role == Role::partition) {
-    cold_ = tier::scan_partition(table_, estate_->es_snapshot);
+    open_cold([&] { return tier::scan_partition(table_, estate_->es_snapshot); });
     return;
   }
   if (bridge::guc::read_scope == bridge::guc::kReadLocal || bridge::self_node() == kNoNode) return;
@@ -127,7 +141,7 @@ void ElsewhereScan::start_named() {
     // UPDATE and DELETE bring back only the clients of rows that they hit (modify.cpp).
     if (plan_.lock_strength > 0 && !plan_.changes)
       for (const auto &c : where.cold) bring_back_here(c);
-    cold_ = tier::scan_cold_clients(plan_.parent, &where.cold, estate_->es_snapshot);
+    open_cold([&] { return tier::scan_cold_clients(plan_.parent, &where.cold, estate_->es_snapshot); });
   }
   for (auto &[home, names] : where.homes) {
     if (locks())
@@ -141,7 +155,7 @@ void ElsewhereScan::start_named() {
 }
 
 void ElsewhereScan::start_all() {
-  cold_ = tier::scan_cold_clients(plan_.parent, nullptr, estate_->es_snapshot);
+  open_cold([&] { return tier::scan_cold_clients(plan_.parent, nullptr, estate_->es_snapshot); });
   if (bridge::guc::read_scope == bridge::guc::kReadHome) return;
   auto homes = other_homes();
   if (homes.empty()) return;
@@ -208,42 +222,20 @@ bool ElsewhereScan::next_remote(TupleTableSlot *slot) {
 }
 
 bool ElsewhereScan::next_cold(TupleTableSlot *slot) {
-  if (!cold_slot_) {
-    bridge::pg_call([&] {
-      TupleDesc ours = RelationGetDescr(node_->ss.ss_currentRelation);
-      Relation source = table_open(OidIsValid(plan_.parent) ? plan_.parent : table_, AccessShareLock);
-      MemoryContext old = MemoryContextSwitchTo(estate_->es_query_cxt);
-      cold_slot_ = ExecInitExtraTupleSlot(estate_, CreateTupleDescCopy(RelationGetDescr(source)), &TTSOpsVirtual);
-      cold_map_ = build_attrmap_by_name_if_req(cold_slot_->tts_tupleDescriptor, ours);
-      MemoryContextSwitchTo(old);
-      table_close(source, NoLock);
-    });
-  }
-  if (!cold_->next(cold_slot_)) {
+  if (!cold_->next(slot)) {
     end_cold();
     return false;
   }
-  if (plan_.naming == Naming::none && plan_.lock_strength > 0 && !plan_.changes) {
-    AttrNumber at = cold_map_ ? cold_map_->attnums[plan_.client_attnum - 1] : plan_.client_attnum;
-    if (auto client = text_of(cold_slot_, at)) bring_back_here(*client);
-  }
-  bridge::pg_call([&] {
-    if (cold_map_) {
-      execute_attr_map_slot(cold_map_, cold_slot_, slot);
-      return;
-    }
-    size_t n = static_cast<size_t>(slot->tts_tupleDescriptor->natts);
-    ExecClearTuple(slot);
-    memcpy(slot->tts_values, cold_slot_->tts_values, n * sizeof(Datum));
-    memcpy(slot->tts_isnull, cold_slot_->tts_isnull, n * sizeof(bool));
-    ExecStoreVirtualTuple(slot);
-  });
+  if (plan_.naming == Naming::none && plan_.lock_strength > 0 && !plan_.changes)
+    if (auto client = text_of(slot, plan_.client_attnum)) bring_back_here(*client);
   return true;
 }
 
 void ElsewhereScan::end_cold() {
-  if (cold_) segments_read_ += cold_->segments_read();
+  if (!cold_) return;
+  segments_read_ += cold_->segments_read();
   cold_.reset();
+  MemoryContextReset(cold_context_);
 }
 
 }  // namespace vectorshard::read

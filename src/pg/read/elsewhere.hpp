@@ -46,6 +46,8 @@ class ElsewhereScan {
   bool resident_cached(const std::string &client);
   bool locks() const { return plan_.changes || plan_.lock_strength > 0; }
   void ask(NodeId node, const SelectSpec &spec);
+  template <class Open>
+  void open_cold(Open &&open);
   bool next_cold(TupleTableSlot *slot);
   bool next_remote(TupleTableSlot *slot);
   void end_cold();
@@ -60,8 +62,7 @@ class ElsewhereScan {
   ExprState *naming_ = nullptr;
   Oid naming_type_ = InvalidOid;
   std::unique_ptr<tier::ColdScan> cold_;
-  TupleTableSlot *cold_slot_ = nullptr;  // in the row type of the parent
-  AttrMap *cold_map_ = nullptr;          // from it to ours; null: the same
+  MemoryContext cold_context_ = nullptr;  // of what the cold scan makes
   std::deque<std::unique_ptr<Cursor>> cursors_;
   std::optional<RowInput> input_;
   std::vector<AttrNumber> columns_;
