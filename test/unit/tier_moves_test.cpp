@@ -8,7 +8,7 @@ namespace {
 
 /// What exists outside the move row, as the steps of src/pg/tier change it, one side effect at a time.
 struct World {
-  bool fence = false, object = false, segment = false, foreign_table = false, new_heap = false;
+  bool fence = false, object = false, segment = false, new_heap = false;
   bool heap_exists = true, heap_attached = true, foreign_attached = false;
 
   bool readable(Direction d) const {
@@ -33,11 +33,10 @@ void outside_effects(Direction d, MoveState s, World &w) {
 void transactional_effects(Direction d, MoveState s, World &w) {
   if (d == Direction::cold) {
     if (s == MoveState::planned) w.fence = true;
-    if (s == MoveState::verified) w.segment = w.foreign_table = true;
+    if (s == MoveState::verified) w.segment = true;
     if (s == MoveState::registered) {
       w.heap_attached = false;
       w.foreign_attached = true;
-      w.foreign_table = false;
     }
     if (s == MoveState::grace) w.heap_exists = false;
   } else {
@@ -68,13 +67,11 @@ void run(Direction d, MoveState crash_at, bool give_up) {
       if (l.fence) w.fence = false;
       if (l.object) w.object = false;
       if (l.segment) w.segment = false;
-      if (l.foreign_table) w.foreign_table = false;
       if (l.new_heap) w.new_heap = w.heap_exists = false;
       World before = start(d);
       EXPECT_EQ(w.fence, before.fence) << move_state_name(s);
       EXPECT_EQ(w.object, before.object) << move_state_name(s);
       EXPECT_EQ(w.segment, before.segment) << move_state_name(s);
-      EXPECT_EQ(w.foreign_table, before.foreign_table) << move_state_name(s);
       EXPECT_EQ(w.new_heap, before.new_heap) << move_state_name(s);
       EXPECT_TRUE(w.readable(d)) << move_state_name(s);
       return;

@@ -56,7 +56,7 @@ Leftovers leftovers(Direction direction, MoveState state) {
   // The step that leaves a state may have been cut off after its side effect: the object counts from settled on.
   l.fence = state != MoveState::planned;
   l.object = l.fence && state != MoveState::fenced;
-  l.foreign_table = l.segment = state == MoveState::registered;
+  l.segment = state == MoveState::registered;
   return l;
 }
 

@@ -14,7 +14,7 @@ enum class MoveState {
   settled,     // no snapshot is left that could see older versions of its rows
   exported,    // the object is in the store
   verified,    // it was read back and is equal
-  registered,  // segment row and foreign table exist, not yet attached
+  registered,  // the segment is in the manifest
   swapped,     // the foreign table is the partition, the heap is detached
   loaded,      // (to hot) the new heap holds the rows, not yet attached
   grace,       // the old copy is kept for a while
@@ -35,11 +35,10 @@ Truth truth(Direction direction, MoveState state);
 
 /// What a move that stands in `state` left behind, which must be undone if it is given up there.
 struct Leftovers {
-  bool fence = false;          // triggers on the partition
-  bool object = false;         // an object in the store (maybe)
-  bool foreign_table = false;  // made, not attached
-  bool segment = false;        // a live row in the manifest
-  bool new_heap = false;       // (to hot) made, not attached
+  bool fence = false;     // triggers on the partition
+  bool object = false;    // an object in the store (maybe)
+  bool segment = false;   // a live row in the manifest
+  bool new_heap = false;  // (to hot) made, not attached
 };
 Leftovers leftovers(Direction direction, MoveState state);
 

@@ -4,6 +4,7 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/tables.hpp"
 #include "pg/tier/api.hpp"
+#include "pg/tier/cold_scan.hpp"
 #include "pg/tier/manifest.hpp"
 #include "pg/tier/stores.hpp"
 extern "C" {
@@ -152,9 +153,11 @@ std::unique_ptr<ColdScan> scan_cold_clients(Oid relid, const std::vector<std::st
   return std::make_unique<Scan>(relid, client_column, std::move(parts));
 }
 
-std::unique_ptr<ColdScan> scan_partition(Oid relid, Snapshot snapshot) {
-  std::string name = segment_option(relid);
-  ActiveSnapshotScope active(snapshot);
+// The manifest is read as it is now, like a catalog: the move waited until every snapshot agrees on the partition's rows.
+std::unique_ptr<ColdScan> scan_partition(Oid relid, Snapshot) { return scan_segment(segment_option(relid), relid); }
+
+std::unique_ptr<ColdScan> scan_segment(const std::string &name, Oid relid) {
+  ActiveSnapshotScope now(nullptr);
   std::vector<Part> parts{{find_segment(name), {}}};
   return std::make_unique<Scan>(relid, "", std::move(parts));
 }

@@ -1,8 +1,13 @@
-// SQL functions of tier that are no plpgsql: probing a store, bringing a client back (60_tier.sql).
+// SQL functions of tier that are no plpgsql: probing a store, bringing a client back, reading a segment (60_tier.sql).
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/tier/api.hpp"
+#include "pg/tier/cold_scan.hpp"
 #include "pg/tier/stores.hpp"
+extern "C" {
+#include "funcapi.h"
+#include "utils/tuplestore.h"
+}
 
 using namespace vectorshard;
 
@@ -26,4 +31,19 @@ VECTORSHARD_FUNCTION(vectorshard_probe_store) {
 /// bring_back(client): false if it is not cold here.
 VECTORSHARD_FUNCTION(vectorshard_bring_back) {
   return bridge::entry([&]() -> Datum { PG_RETURN_BOOL(tier::bring_back(text_argument(fcinfo, 0))); });
+}
+
+/// segment_rows(segment, relation): its rows, in the columns that the caller declares, by name.
+VECTORSHARD_FUNCTION(vectorshard_segment_rows) {
+  return bridge::entry([&]() -> Datum {
+    auto scan = tier::scan_segment(text_argument(fcinfo, 0), PG_GETARG_OID(1));
+    auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    TupleTableSlot *slot = bridge::pg_call([&] {
+      InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+      return MakeSingleTupleTableSlot(result->setDesc, &TTSOpsVirtual);
+    });
+    while (scan->next(slot)) bridge::pg_call([&] { tuplestore_puttupleslot(result->setResult, slot); });
+    bridge::pg_call([&] { ExecDropSingleTupleTableSlot(slot); });
+    return PointerGetDatum(nullptr);
+  });
 }

@@ -11,6 +11,7 @@
 #include "pg/tier/move_row.hpp"
 #include "pg/tier/objects.hpp"
 #include "pg/tier/pack.hpp"
+#include "pg/tier/partition_move.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
 #include "access/xact.h"
@@ -48,8 +49,8 @@ class Tiering {
 
   bool started_ = false;
   double next_look_s_ = 0, next_tidy_s_ = 0, no_pack_before_s_ = 0, pause_s_ = 0;
-  bool more_ = false;
   IdleFinder idle_;
+  PartitionMoves partitions_;
   std::map<std::string, double> return_not_before_s_;
 };
 
@@ -149,7 +150,7 @@ void Tiering::tidy() {
   next_tidy_s_ = now_s() + kTidyEveryS;
   in_transaction([] {
     bridge::Spi spi;
-    spi.query("SELECT vectorshard.retire_segments()");
+    spi.query("SELECT vectorshard.retire_segments(), vectorshard.plan_due_partitions()");
   });
   collect_objects(kDeadS);
   purge_spool();
@@ -159,6 +160,7 @@ long Tiering::round() {
   if (bridge::self_node() == kNoNode) return bridge::guc::tiering_interval_ms;
   if (!started_) start_up();
   run_requested();
+  long moves_ms = partitions_.run();
   explain_returns();
   if (now_s() >= next_look_s_) {
     next_look_s_ = now_s() + bridge::guc::tiering_interval_ms / 1000.0;
@@ -167,6 +169,7 @@ long Tiering::round() {
     tidy();
   }
   double left_ms = (next_look_s_ - now_s()) * 1000;
+  if (moves_ms >= 0) left_ms = std::min(left_ms, static_cast<double>(moves_ms));
   return std::clamp(static_cast<long>(left_ms) + 1, 1L, static_cast<long>(bridge::guc::tiering_interval_ms));
 }
 

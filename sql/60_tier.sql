@@ -1,0 +1,167 @@
+-- Stores and their refusals; a client and a partition go to a store and come back, row for row.
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE SCHEMA tier;
+SET search_path = tier, public;
+CREATE TABLE trip (
+  client text COLLATE "C",
+  id     int,
+  name   varchar(20),
+  at     timestamptz,
+  price  numeric(10,2),
+  spot   geometry(Point, 4326),
+  extra  jsonb,
+  speed  float8,
+  tags   text[],
+  raw    bytea,
+  twice  bigint GENERATED ALWAYS AS (id * 2) STORED,
+  PRIMARY KEY (client, id)
+);
+CREATE TABLE profile (client text COLLATE "C" PRIMARY KEY, words text);
+SELECT vectorshard.create_vector_shard_table('trip', 'client');
+SELECT vectorshard.create_vector_shard_table('profile', 'client');
+CREATE PROCEDURE wait_for(what bigint, wanted text) LANGUAGE plpgsql AS $$
+DECLARE
+  got text;
+BEGIN
+  FOR i IN 1 .. 1200 LOOP
+    SELECT state INTO got FROM vectorshard.tier_moves WHERE move = what;
+    COMMIT;
+    IF got IN (wanted, 'done', 'failed') THEN EXIT; END IF;
+    PERFORM pg_sleep(0.05);
+  END LOOP;
+  IF got IS DISTINCT FROM wanted THEN
+    RAISE EXCEPTION 'move is %, not %: %', got, wanted, (SELECT error FROM vectorshard.tier_moves WHERE move = what);
+  END IF;
+END $$;
+
+-- Stores.
+DO $$ BEGIN EXECUTE format('COPY (SELECT) TO PROGRAM %L', 'mkdir -p ' || current_setting('data_directory') || '/regress_store'); END $$;
+SELECT vectorshard.move_to_cold('nobody');
+SELECT vectorshard.add_store(NULL, 'file:///tmp');
+SELECT vectorshard.add_store('a b', 'file:///tmp');
+SELECT vectorshard.add_store('cold', 's3://bucket/folder');
+SELECT vectorshard.add_store('cold', 'file://relative');
+\set VERBOSITY sqlstate
+SELECT vectorshard.add_store('cold', 'file:///proc/nowhere');
+\set VERBOSITY default
+SELECT vectorshard.add_store('cold', 'file://' || current_setting('data_directory') || '/regress_store');
+SELECT vectorshard.add_store('cold', 'file://' || current_setting('data_directory') || '/regress_store');
+\set VERBOSITY terse
+SELECT vectorshard.add_store('cold', 'file:///tmp');
+\set VERBOSITY default
+SELECT store FROM vectorshard.store;
+SELECT vectorshard.drop_store('warm');
+
+-- Policies.
+SELECT vectorshard.add_tier_policy(NULL, interval '-1 day', 'cold');
+SELECT vectorshard.add_tier_policy(NULL, NULL, 'warm');
+SELECT vectorshard.add_tier_policy('trip', interval '1 day', 'cold');
+SELECT vectorshard.remove_tier_policy(NULL);
+SELECT vectorshard.add_tier_policy(NULL, interval '1000 years', 'cold');
+SELECT * FROM vectorshard.tier_policy;
+SELECT vectorshard.drop_store('cold');
+SELECT vectorshard.remove_tier_policy(NULL);
+
+-- A client: every type comes back as it was, versions included; tombstones stay.
+INSERT INTO trip (client, id, name, at, price, spot, extra, speed, tags, raw)
+  SELECT c, i, CASE WHEN i % 5 > 0 THEN 'n' || i END, timestamptz '2020-01-01 12:00:00.123456+00' + i * interval '1 day', i / 3.0,
+         ST_SetSRID(ST_MakePoint(i, -i), 4326), jsonb_build_object('i', i), CASE WHEN i = 3 THEN 'NaN'::float8 ELSE sqrt(i) END,
+         ARRAY['a', NULL, 'é' || i], decode(md5(i::text), 'hex')
+    FROM unnest(ARRAY['car1', 'car2', 'ca"r,3']) c, generate_series(1, 200) i;
+INSERT INTO trip (client, id, at) VALUES ('car1', 1000, 'infinity'), ('car1', 1001, '-infinity');
+INSERT INTO profile VALUES ('car1', repeat('long ', 5000)), ('car2', ''), ('ca"r,3', NULL);
+DELETE FROM trip WHERE client = 'car1' AND id BETWEEN 10 AND 12;
+CREATE TEMP TABLE truth AS SELECT t.client, count(*) AS rows, md5(string_agg(t::text, '|' ORDER BY id)) AS hash FROM ONLY trip t GROUP BY 1;
+CREATE TEMP TABLE truth_profile AS SELECT * FROM ONLY profile;
+SELECT vectorshard.move_to_cold('car1', 'warm');
+SELECT vectorshard.move_to_cold('trip');
+SELECT vectorshard.move_to_hot('nobody');
+SELECT vectorshard.move_to_hot('car1');
+SELECT vectorshard.move_to_cold('car1') AS move \gset
+CALL wait_for(:move, 'done');
+SELECT vectorshard.move_to_cold('ca"r,3', 'cold') AS move \gset
+CALL wait_for(:move, 'done');
+SELECT client, count(*) FROM ONLY trip GROUP BY 1 ORDER BY 1;
+SELECT client, state FROM vectorshard.holder WHERE client IN ('car1', 'car2', 'ca"r,3') ORDER BY 1;
+SELECT client, count(*) AS segments, sum(rows) AS rows FROM vectorshard.cold_client GROUP BY 1 ORDER BY 1;
+SELECT tier, store, table_name, clients, rows, segments FROM vectorshard.tier_usage WHERE tier = 'cold' ORDER BY table_name;
+SELECT count(*) FROM vectorshard.tombstone WHERE client = 'car1';
+SELECT vectorshard.move_to_cold('car1');
+SELECT vectorshard.drop_store('cold');
+-- Rolled back, it stays cold.
+BEGIN;
+SELECT vectorshard.move_to_hot('car1');
+SELECT count(*) FROM ONLY trip WHERE client = 'car1';
+ROLLBACK;
+SELECT count(*) FROM ONLY trip WHERE client = 'car1';
+SELECT vectorshard.move_to_hot('car1');
+-- A write brings back by itself.
+INSERT INTO trip (client, id) VALUES ('ca"r,3', 2000);
+SELECT client, x.rows = t.rows AS same_count, x.hash = t.hash AS same_rows
+  FROM truth t JOIN (SELECT t.client, count(*) AS rows, md5(string_agg(t::text, '|' ORDER BY id)) AS hash
+                       FROM ONLY trip t WHERE id < 2000 GROUP BY 1) x USING (client) ORDER BY 1;
+SELECT count(*) FROM ONLY profile p JOIN truth_profile t ON p = t;
+SELECT client, state FROM vectorshard.holder WHERE client IN ('car1', 'car2', 'ca"r,3') ORDER BY 1;
+SELECT count(*) FROM vectorshard.cold_client;
+SELECT subject, direction, state, rows FROM vectorshard.tier_moves ORDER BY move;
+
+-- A damaged object is noticed, and its rows are not half brought back.
+SELECT vectorshard.move_to_cold('car2') AS move \gset
+CALL wait_for(:move, 'done');
+DO $$ BEGIN
+  EXECUTE format('COPY (SELECT) TO PROGRAM %L', (SELECT format('truncate -s -1 %s/regress_store/%s', current_setting('data_directory'), object_key)
+    FROM vectorshard.segment WHERE table_name = 'tier.trip' AND state = 'live' AND segment IN (SELECT segment FROM vectorshard.cold_client)));
+END $$;
+\set VERBOSITY sqlstate
+SELECT vectorshard.move_to_hot('car2');
+SELECT count(*) FROM ONLY trip WHERE client = 'car2';
+DO $$ BEGIN
+  EXECUTE format('COPY (SELECT) TO PROGRAM %L', (SELECT format('rm %s/regress_store/%s', current_setting('data_directory'), object_key)
+    FROM vectorshard.segment WHERE table_name = 'tier.trip' AND state = 'live' AND segment IN (SELECT segment FROM vectorshard.cold_client)));
+END $$;
+SELECT vectorshard.move_to_hot('car2');
+\set VERBOSITY default
+
+-- Partitions: what cannot move.
+CREATE TABLE event (id bigint NOT NULL, at date NOT NULL, words text) PARTITION BY RANGE (at);
+CREATE TABLE event_2020 PARTITION OF event FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE event_2021 PARTITION OF event FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
+CREATE TABLE event_rest PARTITION OF event DEFAULT;
+CREATE INDEX ON event (id);
+CREATE TABLE keyed (id bigint PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE keyed_1 PARTITION OF keyed FOR VALUES FROM (0) TO (10);
+SELECT vectorshard.move_to_cold('event'::regclass);
+SELECT vectorshard.move_to_cold('event_rest'::regclass);
+SELECT vectorshard.move_to_cold('keyed_1'::regclass);
+SELECT vectorshard.move_to_cold('event_2020'::regclass, grace => '-1 day');
+SELECT vectorshard.move_to_hot('event_2020'::regclass);
+SELECT vectorshard.add_tier_policy('keyed', '1 day', 'cold');
+
+-- There and back.
+INSERT INTO event SELECT i, date '2020-01-01' + i, md5(i::text) FROM generate_series(0, 700) i;
+CREATE TEMP TABLE event_truth AS SELECT count(*) AS rows, md5(string_agg(e::text, '|' ORDER BY id)) AS hash FROM event e;
+COMMENT ON TABLE event_2020 IS 'old events';
+GRANT SELECT ON event_2020 TO pg_monitor;
+SELECT vectorshard.move_to_cold('event_2020'::regclass, grace => '0 s') AS move \gset
+CALL wait_for(:move, 'done');
+SELECT relname, relkind, relispartition, obj_description(oid) FROM pg_class WHERE relname LIKE 'event\_2020%' AND relkind IN ('r', 'f') ORDER BY 1;
+SELECT has_table_privilege('pg_monitor', 'event_2020', 'SELECT');
+SELECT vectorshard.move_to_cold('event_2020'::regclass);
+SELECT vectorshard.move_to_hot('event_2020'::regclass, grace => '0 s') AS move \gset
+CALL wait_for(:move, 'done');
+SELECT relname, relkind, relispartition, obj_description(oid) FROM pg_class WHERE relname LIKE 'event\_2020%' AND relkind IN ('r', 'f') ORDER BY 1;
+SELECT t.rows = x.rows AS same_count, t.hash = x.hash AS same_rows
+  FROM event_truth t, (SELECT count(*) AS rows, md5(string_agg(e::text, '|' ORDER BY id)) AS hash FROM event e) x;
+INSERT INTO event VALUES (1, '2020-05-05', 'writable again');
+-- An empty partition is left alone, and is writable afterwards.
+DELETE FROM event_2021;
+SELECT vectorshard.move_to_cold('event_2021'::regclass) AS move \gset
+CALL wait_for(:move, 'failed');
+SELECT error FROM vectorshard.tier_moves WHERE move = :move;
+INSERT INTO event VALUES (2, '2021-05-05', 'here');
+-- A policy finds what ended long ago.
+SELECT vectorshard.add_tier_policy('event', interval '1 year', 'cold');
+SELECT vectorshard.remove_tier_policy('event');
+DROP TABLE event, keyed;
