@@ -162,6 +162,18 @@ CALL wait_for(:move, 'failed');
 SELECT error FROM vectorshard.tier_moves WHERE move = :move;
 INSERT INTO event VALUES (2, '2021-05-05', 'here');
 -- A policy finds what ended long ago.
+CREATE TABLE event_2019 PARTITION OF event FOR VALUES FROM ('2019-01-01') TO ('2020-01-01');
+INSERT INTO event VALUES (3, '2019-05-05', 'old');
 SELECT vectorshard.add_tier_policy('event', interval '1 year', 'cold');
+SELECT vectorshard.plan_due_partitions();
+SELECT move FROM vectorshard.tier_moves WHERE subject = 'tier.event_2019' \gset
+CALL wait_for(:move, 'grace');
+SELECT subject, direction, rows FROM vectorshard.tier_moves WHERE move = :move;
 SELECT vectorshard.remove_tier_policy('event');
 DROP TABLE event, keyed;
+-- The kept heap is an ordinary table, and without its partition the segment is dead.
+SELECT 'event_2019_moved_' || :move AS kept \gset
+SELECT * FROM :kept;
+SELECT vectorshard.retire_segments();
+SELECT state FROM vectorshard.segment WHERE table_name = 'tier.event_2019';
+DROP TABLE :kept;

@@ -139,6 +139,7 @@ sub start_again {
 	my ($self, $name) = @_;
 	my $n = $self->node($name);
 	for (1 .. 300) {
+		$n->{_pid} = undef;    # a failed start leaves there what the dead server's file says
 		return 1 if $n->start(fail_ok => 1);
 		usleep(100_000);
 	}

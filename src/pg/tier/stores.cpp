@@ -90,6 +90,7 @@ void probe_store(const std::string &name, const std::string &url) {
   e.detail[0] = static_cast<char>(toupper(e.detail[0]));
   e.detail += ".";
   e.message = "store \"" + name + "\" cannot be written";
+  if (e.code == Errc::not_found || e.code == Errc::denied) e.code = Errc::io;  // of the directory, not of an SQL object
   if (e.hint.empty()) e.hint = "Make the directory and give it to the operating system user of the server.";
   bridge::raise(e);
 }

@@ -1,0 +1,81 @@
+# A partition goes to a store and back under open transactions, old snapshots and kill -9: late rows are in the store too,
+# no reader sees a row vanish, and the whole table hashes the same at the end.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use Fabric;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $f = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\n");
+my $store = PostgreSQL::Test::Utils::tempdir;
+$f->sql('c1', "SELECT vectorshard.add_store('cold', 'file://$store')");
+$f->sql('c1', q{
+	CREATE TABLE event (id int NOT NULL, at date NOT NULL, words text) PARTITION BY RANGE (at);
+	CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+	CREATE TABLE event_2 PARTITION OF event FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
+	CREATE TABLE event_3 PARTITION OF event FOR VALUES FROM ('2022-01-01') TO ('2023-01-01');
+	INSERT INTO event SELECT i, date '2020-01-01' + i % 1000, md5(i::text) FROM generate_series(1, 5000) i;
+});
+sub hash { return $f->sql('c1', q{SELECT count(*) || md5(string_agg(e::text, '|' ORDER BY id)) FROM event e}); }
+sub state_of { my ($move) = @_; return "SELECT state FROM vectorshard.tier_moves WHERE move = $move"; }
+
+# A transaction that wrote before the fence: the move waits for it and takes its row along.
+my $late = $f->node('c1')->background_psql('postgres');
+$late->query_safe(q{BEGIN; INSERT INTO event VALUES (9001, '2020-07-07', 'late')});
+my $move = $f->sql('c1', q{SELECT vectorshard.move_to_cold('event_1'::regclass)});
+$f->poll('c1', "SELECT errors > 0 FROM vectorshard.tier_moves WHERE move = $move", 't', 'the fence waits for an open writer');
+is($f->sql('c1', state_of($move)), 'planned', 'and nothing has begun');
+$late->query_safe(q{INSERT INTO event VALUES (9002, '2020-08-08', 'later')});
+# A reader whose snapshot does not see the late rows holds up the export.
+my $old = $f->node('c1')->background_psql('postgres');
+$old->query_safe(q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1});
+$late->query_safe('COMMIT');
+$f->poll('c1', state_of($move), 'fenced', 'fenced, waiting for old snapshots');
+like($f->error_of('c1', q{INSERT INTO event VALUES (1, '2020-05-05', 'no')}), qr/55006: .*is being moved.*HINT/s, 'writes are refused with a hint');
+like($f->error_of('c1', q{TRUNCATE event_1}), qr/55006/, 'so is TRUNCATE');
+$f->sql('c1', q{INSERT INTO event VALUES (9003, '2021-05-05', 'other partition')});
+my $truth = hash();
+is($old->query_safe(q{SELECT count(*) FROM event}), '5000', 'the old reader sees what it saw');
+$f->kill9_and_restart('c1');
+eval { $_->quit } for $old, $late;
+$f->poll('c1', state_of($move), 'grace', 'kill -9 while fenced: the move goes on');
+is($f->sql('c1', q{SELECT rows FROM vectorshard.segment WHERE table_name = 'public.event_1'}),
+	$f->sql('c1', qq{SELECT count(*) FROM event_1_moved_$move}), 'the segment has as many rows as the heap that is kept');
+is($f->sql('c1', q{SELECT count(*) FROM vectorshard.segment_rows('1-1-1', 'event_1'::regclass) AS r(id int, at date, words text) WHERE words LIKE 'late%'}), '2', 'the late rows among them');
+
+# Back: nobody loses sight of the rows.
+my $back = $f->sql('c1', q{SELECT vectorshard.move_to_hot('event_1'::regclass, grace => '0 s')});
+$f->poll('c1', state_of($back), 'done', 'back in the heap');
+is(hash(), $truth, 'the same rows');
+$f->poll('c1', state_of($move), 'done', 'the heap that was kept is gone');
+is($f->sql('c1', q{SELECT count(*) FROM pg_class WHERE relname LIKE 'event\_1\_%' AND relkind = 'r'}), '0', 'no table is left over');
+
+# kill -9 while the swap waits for its lock.
+my $reader = $f->node('c1')->background_psql('postgres');
+$move = $f->sql('c1', q{SELECT vectorshard.move_to_cold('event_2'::regclass, grace => '0 s')});
+$reader->query_safe(q{BEGIN; LOCK TABLE event IN ACCESS SHARE MODE});
+$f->poll('c1', state_of($move), 'registered', 'registered, waiting for the lock');
+is(hash(), $truth, 'readers see the heap');
+$f->kill9_and_restart('c1');
+eval { $reader->quit };
+$f->poll('c1', state_of($move), 'done', 'kill -9 before the swap: the move goes on');
+is($f->sql('c1', q{SELECT relkind FROM pg_class WHERE relname = 'event_2'}), 'f', 'the partition is in the store');
+$back = $f->sql('c1', q{SELECT vectorshard.move_to_hot('event_2'::regclass, grace => '0 s')});
+$f->poll('c1', state_of($back), 'done', 'and back');
+is(hash(), $truth, 'the same rows again');
+
+# A table that changes between export and swap is not swapped; the partition is writable again.
+$reader = $f->node('c1')->background_psql('postgres');
+$reader->query_safe(q{BEGIN; LOCK TABLE event IN ACCESS SHARE MODE});
+$move = $f->sql('c1', q{SELECT vectorshard.move_to_cold('event_3'::regclass)});
+$f->poll('c1', state_of($move), 'registered', 'registered');
+$f->sql('c1', q{ALTER TABLE event_3 DISABLE TRIGGER zz_vectorshard_moving; UPDATE event_3 SET words = 'changed' WHERE id = 900});
+$reader->query_safe('COMMIT');
+$f->poll('c1', state_of($move), 'failed', 'a fence that was removed takes the move back');
+is($f->sql('c1', q{UPDATE event_3 SET words = 'free' WHERE id = 900 RETURNING words}), 'free', 'the partition is writable');
+is($f->sql('c1', q{SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'zz_vectorshard_moving%'}), '0', 'no fence is left');
+$reader->quit;
+
+done_testing();
