@@ -141,6 +141,7 @@ sub start_again {
 	for (1 .. 300) {
 		$n->{_pid} = undef;    # a failed start leaves there what the dead server's file says
 		return 1 if $n->start(fail_ok => 1);
+		undef $n->{_pid};    # of the server that was killed: its file is still there
 		usleep(100_000);
 	}
 	die "$name does not start again";

@@ -148,7 +148,7 @@ TEST_F(PlannerTest, ManyCandidatesAreCut) {
 TEST_F(PlannerTest, PoliciesBind) {
   drive_to(900, 10);
   view.policies = {{"ban", PolicyKind::never, 2, 0, 1e12},
-                   {"home", PolicyKind::hint, 3, view.now_s + 10, view.now_s + 500},
+                   {"hint home", PolicyKind::hint, 3, view.now_s + 10, view.now_s + 500},
                    {"later", PolicyKind::hint, 2, view.now_s + 5000, view.now_s + 6000}};
   auto d = run();
   EXPECT_EQ(find(d, 2)->verdict, Verdict::refused);

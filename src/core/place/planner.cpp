@@ -77,7 +77,7 @@ class Run {
       if (p.kind == PolicyKind::never || p.node == kNoNode || p.to_s <= c_.now_s) continue;
       double start = p.from_s - target(p.node).lead_s - (p.kind == PolicyKind::hint ? s_.margin_s : 0);
       if (c_.now_s < start) continue;
-      const char *what = p.kind == PolicyKind::pin ? "pinned by policy " : "expected there by hint ";
+      const char *what = p.kind == PolicyKind::pin ? "pinned by policy " : "expected there by ";
       // The full remaining time at once: one row, however long.
       want(p.node, p.to_s - c_.now_s, p.to_s - c_.now_s - 1, what + p.name);
     }

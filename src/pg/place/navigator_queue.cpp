@@ -164,6 +164,7 @@ VECTORSHARD_FUNCTION(vectorshard_count_copy) {
     if (value("node") != std::to_string(bridge::self_node())) return PointerGetDatum(nullptr);
     if (value("state") == "live") {
       pg_atomic_fetch_add_u64(&place::region->copies, 1);
+      place::to_tell().clients.push_back(value("client"));  // its motion can be checkpointed now
       return PointerGetDatum(nullptr);
     }
     // The generation is the version given when the copy was asked for.

@@ -66,7 +66,7 @@ void check_length(const Elements &e, int count, const char *what) {
 
 /// A malformed element: which one.
 [[noreturn]] void raise_element(int i, const Error &e) {
-  bridge::raise(Error{e.code, e.message, "Report " + std::to_string(i + 1) + ". " + e.detail, e.hint});
+  bridge::raise(Error{e.code, e.message, "Report " + std::to_string(i + 1) + "." + (e.detail.empty() ? "" : " " + e.detail), e.hint});
 }
 
 NodeId node_by_name(const text *name) {
