@@ -1,9 +1,12 @@
-// The executor hook of read: see api.hpp. It must cost nothing where no other node was written.
+// The hooks of read: see api.hpp. They must cost nothing where no other node was written and nothing is merged.
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/tables.hpp"
 #include "pg/read/api.hpp"
 #include "pg/read/session.hpp"
 extern "C" {
 #include "executor/executor.h"
+#include "parser/analyze.h"
+#include "parser/parsetree.h"
 }
 
 namespace vectorshard::read {
@@ -11,6 +14,7 @@ namespace vectorshard::read {
 namespace {
 
 ExecutorRun_hook_type previous = nullptr;
+post_parse_analyze_hook_type previous_analyze = nullptr;
 
 void run_executor(QueryDesc *query, ScanDirection direction, uint64 count, bool once) {
   // A query that may run more than once never runs in parallel.
@@ -21,11 +25,29 @@ void run_executor(QueryDesc *query, ScanDirection direction, uint64 count, bool 
     standard_ExecutorRun(query, direction, count, once);
 }
 
+/// PostgreSQL refuses MERGE where a table has a foreign child; it does not say what to do instead.
+void refuse_merge(const Query *query) {
+  const RangeTblEntry *target = rt_fetch(query->resultRelation, query->rtable);
+  if (!target->inh) return;
+  const bridge::EnrolledTable *table = bridge::enrolled_table(target->relid);
+  if (!table || !OidIsValid(table->elsewhere)) return;
+  bridge::raise_sqlstate(ERRCODE_FEATURE_NOT_SUPPORTED, "cannot merge into vector-shard table " + table->name,
+                         "Some of its rows may be on other nodes, and MERGE does not reach those.",
+                         "Use INSERT … ON CONFLICT, or UPDATE and INSERT. MERGE INTO ONLY works where the clients are resident.");
+}
+
+void analyze(ParseState *state, Query *query, JumbleState *jumble) {
+  if (previous_analyze) previous_analyze(state, query, jumble);
+  if (query->commandType == CMD_MERGE) bridge::entry([&]() -> void { refuse_merge(query); });
+}
+
 }  // namespace
 
 void init() {
   previous = ExecutorRun_hook;
   ExecutorRun_hook = run_executor;
+  previous_analyze = post_parse_analyze_hook;
+  post_parse_analyze_hook = analyze;
 }
 
 }  // namespace vectorshard::read
