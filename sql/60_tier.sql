@@ -84,6 +84,12 @@ CALL wait_for(:move, 'done');
 SELECT vectorshard.move_to_cold('ca"r,3', 'cold') AS move \gset
 CALL wait_for(:move, 'done');
 SELECT client, count(*) FROM ONLY trip GROUP BY 1 ORDER BY 1;
+-- Read where they lie.
+SELECT client, x.rows = t.rows AS same_count, x.hash = t.hash AS same_rows
+  FROM truth t JOIN (SELECT t.client, count(*) AS rows, md5(string_agg(t::text, '|' ORDER BY id)) AS hash FROM trip t GROUP BY 1) x
+  USING (client) ORDER BY 1;
+SELECT id, name, price, twice, tags FROM trip WHERE client = 'ca"r,3' AND id < 3 ORDER BY id;
+SELECT count(*) FROM trip JOIN profile USING (client) WHERE words LIKE 'long%';
 SELECT client, state FROM vectorshard.holder WHERE client IN ('car1', 'car2', 'ca"r,3') ORDER BY 1;
 SELECT client, count(*) AS segments, sum(rows) AS rows FROM vectorshard.cold_client GROUP BY 1 ORDER BY 1;
 SELECT tier, store, table_name, clients, rows, segments FROM vectorshard.tier_usage WHERE tier = 'cold' ORDER BY table_name;
@@ -148,6 +154,9 @@ SELECT vectorshard.move_to_cold('event_2020'::regclass, grace => '0 s') AS move 
 CALL wait_for(:move, 'done');
 SELECT relname, relkind, relispartition, obj_description(oid) FROM pg_class WHERE relname LIKE 'event\_2020%' AND relkind IN ('r', 'f') ORDER BY 1;
 SELECT has_table_privilege('pg_monitor', 'event_2020', 'SELECT');
+SELECT t.rows = x.rows AS same_count, t.hash = x.hash AS same_rows
+  FROM event_truth t, (SELECT count(*) AS rows, md5(string_agg(e::text, '|' ORDER BY id)) AS hash FROM event e) x;
+DELETE FROM event WHERE id = 5;
 SELECT vectorshard.move_to_cold('event_2020'::regclass);
 SELECT vectorshard.move_to_hot('event_2020'::regclass, grace => '0 s') AS move \gset
 CALL wait_for(:move, 'done');

@@ -45,6 +45,8 @@ is($f->sql('c1', q{SELECT rows FROM vectorshard.segment WHERE table_name = 'publ
 	$f->sql('c1', qq{SELECT count(*) FROM event_1_moved_$move}), 'the segment has as many rows as the heap that is kept');
 is($f->sql('c1', q{SELECT count(*) FROM vectorshard.segment_rows('1-1-1', 'event_1'::regclass) AS r(id int, at date, words text) WHERE words LIKE 'late%'}), '2', 'the late rows among them');
 
+is(hash(), $truth, 'plain SQL reads the partition in the store');
+
 # Back: nobody loses sight of the rows.
 my $back = $f->sql('c1', q{SELECT vectorshard.move_to_hot('event_1'::regclass, grace => '0 s')});
 $f->poll('c1', state_of($back), 'done', 'back in the heap');
