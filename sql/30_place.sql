@@ -1,5 +1,7 @@
 -- Deciding: the wish for the node that serves, hints and bans, what explain_placement tells, the views, bad input.
 SET client_min_messages = warning;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
 \set SHOW_CONTEXT never
 CREATE FUNCTION pg_temp.at(lon float8, lat float8) RETURNS geometry LANGUAGE sql AS 'SELECT ST_SetSRID(ST_MakePoint(lon, lat), 4326)';
 CREATE PROCEDURE pg_temp.wait_for(condition text) LANGUAGE plpgsql AS $$
