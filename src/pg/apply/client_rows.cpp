@@ -1,6 +1,7 @@
 // Rows of one client: see client_rows.hpp. For eviction and digests, which read a client as a whole.
 #include "pg/apply/client_rows.hpp"
 
+#include "pg/bridge/client_column.hpp"
 #include "pg/bridge/spi.hpp"
 extern "C" {
 #include "access/htup_details.h"
@@ -19,11 +20,9 @@ std::vector<bridge::EnrolledTable> client_tables() {
 
 void for_each_row(const bridge::EnrolledTable &table, std::string_view client, const std::string &what,
                   const std::function<void(const Datum *values)> &row) {
-  std::string type = "text";
-  for (const auto &c : table.columns)
-    if (c.attnum == table.client_attnum) type = c.type_text;
-  std::string sql = "SELECT " + what + " FROM ONLY " + table.name + " WHERE " +
-                    bridge::pg_call([&] { return quote_identifier(table.client_column.c_str()); }) + " = ($1)::" + type;
+  std::string condition = bridge::client_condition(table, client);
+  if (condition.empty()) return;
+  std::string sql = "SELECT " + what + " FROM ONLY " + table.name + " WHERE " + condition;
   bridge::Spi spi;
   TupleDesc desc = bridge::pg_call([&] {
     Oid types[1] = {TEXTOID};

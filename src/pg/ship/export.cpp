@@ -2,6 +2,7 @@
 // A client that is not resident under that snapshot would export as "no rows", so callers check residency under it.
 #include "pg/apply/api.hpp"
 #include "pg/bridge/as_superuser.hpp"
+#include "pg/bridge/client_column.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/tables.hpp"
@@ -30,31 +31,6 @@ Batch start(BatchKind kind) {
 
 std::string quoted(const std::string &name) {
   return bridge::pg_call([&] { return quote_identifier(name.c_str()); });
-}
-
-/// True if `client` can be a value of this type at all: a table whose clients are numbers holds none named "car".
-bool can_be(Oid type, std::string_view client) {
-  auto all = [&](const char *allowed) { return client.find_first_not_of(allowed) == std::string_view::npos; };
-  switch (type) {
-    case INT2OID: return client.size() <= 6 && all("-0123456789") && std::abs(std::atol(std::string(client).c_str())) < 32768;
-    case INT4OID: return client.size() <= 11 && all("-0123456789") && std::abs(std::atol(std::string(client).c_str())) <= INT32_MAX;
-    case INT8OID: return client.size() <= 19 && all("-0123456789");
-    case UUIDOID: return client.size() == 36 && all("-0123456789abcdef");
-    default: return true;
-  }
-}
-
-/// The condition on a client column: cast where the index can serve it, else compare as text.
-std::string client_condition(const bridge::EnrolledTable &table) {
-  for (const bridge::EnrolledColumn &c : table.columns) {
-    if (c.attnum != table.client_attnum) continue;
-    switch (c.type) {
-      case TEXTOID: case VARCHAROID: return quoted(c.name) + " = $1";
-      case INT2OID: case INT4OID: case INT8OID: case UUIDOID: return quoted(c.name) + " = $1::" + c.type_text;
-      default: return quoted(c.name) + "::text = $1";
-    }
-  }
-  return "true";
 }
 
 /// Appends the rows of a table that meet `condition` (parameters $1, $2: text) to the batch, all of client `client`.
@@ -114,9 +90,8 @@ Batch export_client(std::string_view client, BatchKind kind) {
   for (const bridge::EnrolledTable *t : bridge::enrolled_tables())
     if (!t->reference) tables.push_back(*t);
   for (const bridge::EnrolledTable &t : tables) {
-    auto column = std::find_if(t.columns.begin(), t.columns.end(), [&](auto &c) { return c.attnum == t.client_attnum; });
-    if (column == t.columns.end() || !can_be(column->type, client)) continue;
-    add_rows(batch, t, 0, client_condition(t), {std::string(client)});
+    std::string condition = bridge::client_condition(t, client);
+    if (!condition.empty()) add_rows(batch, t, 0, condition, {std::string(client)});
   }
   add_rows(batch, table_named(kTombstones), 0, "client = $1", {std::string(client)});
   return batch;
