@@ -116,17 +116,25 @@ bool Peer::paying(const std::string &client, const std::string &table) const {
   });
 }
 
-size_t Peer::queued_bytes() const {
+size_t Peer::stream_bytes() const {
   size_t bytes = builder_.bytes();
-  for (const Shipment &s : queue_) bytes += s.batch.bytes.size();
+  for (const Shipment &s : queue_) bytes += s.pays ? 0 : s.batch.bytes.size();
   return bytes;
 }
 
-std::vector<Shipment> Peer::take_queue() {
+bool Peer::has_room() const {
+  size_t paying = 0;
+  for (const Shipment &s : queue_) paying += s.pays ? s.batch.bytes.size() : 0;
+  return ready() && queue_.size() < kInFlight && paying < kPaymentBytes;
+}
+
+std::vector<Shipment> Peer::take_unsent() {
   seal();
-  if (in_flight_ > 0) fail("too much waits for it");
-  std::vector<Shipment> out(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.end()));
-  queue_.clear();
+  std::vector<Shipment> out;
+  auto first = queue_.begin() + static_cast<ptrdiff_t>(in_flight_);
+  for (auto it = first; it != queue_.end(); ++it)
+    if (!it->pays) out.push_back(std::move(*it));
+  queue_.erase(first, queue_.end());
   return out;
 }
 
@@ -229,9 +237,9 @@ PeerStatus Peer::status() const {
   PeerStatus s{};
   s.node = row_.node;
   s.connected = ready();
-  s.queue_bytes = queued_bytes();
+  s.queue_bytes = stream_bytes();
   s.queue_rows = builder_.rows();
-  for (const Shipment &item : queue_) s.queue_rows += item.batch.rows;
+  for (const Shipment &item : queue_) s.queue_rows += item.pays ? 0 : item.batch.rows;
   s.oldest_commit_time = builder_.oldest_commit_time();
   for (const Shipment &item : queue_)
     if (!item.pays && item.batch.oldest_commit_time != 0) {

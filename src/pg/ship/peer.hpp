@@ -1,6 +1,6 @@
 // One peer of the shipper: a connection in pipeline mode, what waits for it, what is under way. Nothing here blocks and
 // nothing here touches the database, so a peer that hangs or dies holds up nobody. A batch that got no answer is sent
-// again: the receiver decides by version. It never drops a batch; only take_queue() hands undelivered ones back.
+// again: the receiver decides by version. It never drops a batch; only take_unsent() hands undelivered ones back.
 #pragma once
 #include <deque>
 #include <functional>
@@ -47,15 +47,18 @@ class Peer {
   /// A connection is wanted now: call begin() inside a transaction.
   bool wants_connection() const;
   void begin();
+  /// Gives the connection up; what was under way counts as unsent again.
+  void close() { fail("removed"); }
 
   void add(const Change &change);
   void push(Shipment shipment) { queue_.push_back(std::move(shipment)); }
   /// Room for a payment of debt beside the stream.
-  bool has_room() const { return ready() && queue_.size() < kInFlight; }
+  bool has_room() const;
   bool paying(const std::string &client, const std::string &table) const;
-  size_t queued_bytes() const;
-  /// All that is undelivered, for making it debt. The connection is closed if some of it was under way.
-  std::vector<Shipment> take_queue();
+  /// Changes that the peer has not acknowledged.
+  size_t stream_bytes() const;
+  /// The changes that are not under way, for making them debt. Payments among them are dropped: they are debt already.
+  std::vector<Shipment> take_unsent();
 
   /// Moves everything as far as the socket allows.
   void pump(std::vector<Delivered> &out);
@@ -67,7 +70,7 @@ class Peer {
 
  private:
   enum class State { down, connecting, greeting, ready };
-  static constexpr size_t kBatchBytes = 1 << 20, kBatchRows = 2000, kInFlight = 8;
+  static constexpr size_t kBatchBytes = 1 << 20, kBatchRows = 2000, kInFlight = 8, kPaymentBytes = 4 << 20;
 
   void fail(const std::string &why);
   void send_hello();

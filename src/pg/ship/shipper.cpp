@@ -83,7 +83,8 @@ void Shipper::follow_nodes() {
       ++it;
       continue;
     }
-    for (Shipment &s : it->second->take_queue()) settle_all(s.batch);
+    it->second->close();
+    for (Shipment &s : it->second->take_unsent()) settle_all(s.batch);
     it = peers_.erase(it);
   }
   catalog_epoch_ = epoch;
@@ -210,9 +211,10 @@ void Shipper::relieve() {
   Lsn oldest = progress_.oldest_open();
   bool too_far = oldest != 0 && slot_.read_to() - oldest > queue_limit_bytes();
   for (auto &[node, peer] : peers_) {
-    size_t bytes = peer->queued_bytes();
+    size_t bytes = peer->stream_bytes();
     if (bytes <= queue_limit_bytes() && !(too_far && bytes > 0 && !peer->ready())) continue;
-    std::vector<Shipment> undelivered = peer->take_queue();
+    std::vector<Shipment> undelivered = peer->take_unsent();
+    if (undelivered.empty()) continue;
     std::vector<Debt> debts;
     for (const Shipment &s : undelivered) {
       for (const ClientName &c : s.batch.clients) debts.push_back({node, c, "", ""});
@@ -294,7 +296,7 @@ void Shipper::round() {
   publish();
   if (busy_ || slot_.more()) return;
   bool waiting = false;  // somebody is to be connected to, or watched for a time-out
-  for (auto &[node, peer] : peers_) waiting = waiting || !peer->ready() || peer->queued_bytes() > 0;
+  for (auto &[node, peer] : peers_) waiting = waiting || !peer->ready() || peer->stream_bytes() > 0;
   wait(waiting || debts_ ? static_cast<long>(kPublishUs / 1000) : kIdleMs);
 }
 
