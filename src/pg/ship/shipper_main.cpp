@@ -11,16 +11,17 @@ namespace {
 constexpr long kNotAMemberMs = 1000;
 
 long shipper_round() {
-  static std::unique_ptr<Shipper> shipper;
+  // Not an object with a destructor: that would run when the process exits, after the server has freed what it points to.
+  static Shipper *shipper = nullptr;
   if (bridge::self_node() == kNoNode) return kNotAMemberMs;
   try {
     if (!shipper) {
-      shipper = std::make_unique<Shipper>();
+      shipper = new Shipper();
       shipper->start();
     }
     shipper->round();
   } catch (...) {
-    shipper.reset();
+    delete std::exchange(shipper, nullptr);
     throw;
   }
   return 0;
