@@ -136,6 +136,19 @@ CREATE TABLE event_2020 PARTITION OF event FOR VALUES FROM ('2020-01-01') TO ('2
 CREATE TABLE event_2021 PARTITION OF event FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
 CREATE TABLE event_rest PARTITION OF event DEFAULT;
 CREATE INDEX ON event (id);
+-- The owner is nobody special; what runs while his table is loaded runs with his rights.
+CREATE ROLE regress_tier_owner;
+GRANT USAGE, CREATE ON SCHEMA tier TO regress_tier_owner;
+CREATE FUNCTION checked(id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_user <> 'regress_tier_owner' AND (SELECT backend_type FROM pg_stat_activity WHERE pid = pg_backend_pid()) LIKE 'vectorshard%' THEN
+    RAISE EXCEPTION 'runs as %', current_user;
+  END IF;
+  RETURN true;
+END $$;
+ALTER TABLE event ADD CHECK (tier.checked(id));
+ALTER TABLE event OWNER TO regress_tier_owner;
+ALTER TABLE event_2020 OWNER TO regress_tier_owner;
 CREATE TABLE keyed (id bigint PRIMARY KEY) PARTITION BY RANGE (id);
 CREATE TABLE keyed_1 PARTITION OF keyed FOR VALUES FROM (0) TO (10);
 SELECT vectorshard.move_to_cold('event'::regclass);
@@ -163,6 +176,7 @@ CALL wait_for(:move, 'done');
 SELECT relname, relkind, relispartition, obj_description(oid) FROM pg_class WHERE relname LIKE 'event\_2020%' AND relkind IN ('r', 'f') ORDER BY 1;
 SELECT t.rows = x.rows AS same_count, t.hash = x.hash AS same_rows
   FROM event_truth t, (SELECT count(*) AS rows, md5(string_agg(e::text, '|' ORDER BY id)) AS hash FROM event e) x;
+SELECT tableowner FROM pg_tables WHERE tablename = 'event_2020';
 INSERT INTO event VALUES (1, '2020-05-05', 'writable again');
 -- An empty partition is left alone, and is writable afterwards.
 DELETE FROM event_2021;
@@ -186,3 +200,5 @@ SELECT * FROM :kept;
 SELECT vectorshard.retire_segments();
 SELECT state FROM vectorshard.segment WHERE table_name = 'tier.event_2019';
 DROP TABLE :kept;
+DROP OWNED BY regress_tier_owner;
+DROP ROLE regress_tier_owner;

@@ -299,10 +299,13 @@ BEGIN
     RAISE wrong_object_type USING MESSAGE = refused, DETAIL = 'It is not a partition that holds rows itself.',
       HINT = 'Give a partition of a table that is partitioned by range.';
   ELSIF pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT' OR c.relpersistence <> 'p' OR
-        NOT EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = parent.oid AND p.partstrat = 'r') THEN
+        NOT EXISTS (SELECT FROM pg_partitioned_table p
+                     WHERE p.partrelid = parent.oid AND p.partstrat = 'r' AND p.partexprs IS NULL) THEN
+    -- An expression in the key would run functions of the table's owner with the rights of the worker.
     RAISE wrong_object_type USING MESSAGE = refused,
-      DETAIL = format('Its bound is %s, its persistence "%s".', pg_get_expr(c.relpartbound, c.oid), c.relpersistence),
-      HINT = 'Give a permanent partition with a range.';
+      DETAIL = format('Its bound is %s, its key %s, its persistence "%s".', pg_get_expr(c.relpartbound, c.oid),
+                      pg_get_partkeydef(parent.oid), c.relpersistence),
+      HINT = 'Give a permanent partition with a range of columns.';
   END IF;
   SELECT string_agg(i.indexrelid::regclass::text, ', ') INTO found FROM pg_index i WHERE i.indrelid = parent.oid AND i.indisunique;
   IF found IS NOT NULL THEN
@@ -493,20 +496,21 @@ BEGIN
   part := (m.detail ->> 'relid')::oid::regclass;
   SELECT format('%I.%I', n.nspname, left(c.relname, 40) || '_hot_' || move) INTO heap
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = part;
-  EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY)', heap, (m.detail ->> 'parent')::oid::regclass);
+  PERFORM vectorshard.execute_as_owner(part, format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY)',
+                                                    heap, (m.detail ->> 'parent')::oid::regclass));
   SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''),
          string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
     INTO columns, typed FROM pg_attribute a WHERE a.attrelid = part AND a.attnum > 0 AND NOT a.attisdropped;
-  EXECUTE format('INSERT INTO %s (%s) SELECT %s FROM vectorshard.segment_rows(%L, %s::oid) AS r(%s)',
-                 heap, columns, columns, m.segment, part::oid, typed);
-  GET DIAGNOSTICS loaded = ROW_COUNT;
+  loaded := vectorshard.execute_as_owner(part, format('INSERT INTO %s (%s) SELECT %s FROM vectorshard.segment_rows(%L, %s::oid) AS r(%s)',
+                                                      heap, columns, columns, m.segment, part::oid, typed));
   SELECT s.rows INTO expected FROM vectorshard.segment s WHERE s.segment = m.segment;
   IF loaded IS DISTINCT FROM expected THEN
     RAISE data_corrupted USING MESSAGE = format('segment "%s" is damaged', m.segment),
       DETAIL = format('Read %s rows, the manifest says %s.', loaded, expected), HINT = 'Restore its object from the backup of the store.';
   END IF;
   -- Proves the bound now, so that attaching need not scan under its lock.
-  EXECUTE format('ALTER TABLE %s ADD CONSTRAINT vectorshard_bound CHECK (%s)', heap, pg_get_partition_constraintdef(part));
+  PERFORM vectorshard.execute_as_owner(part, format('ALTER TABLE %s ADD CONSTRAINT vectorshard_bound CHECK (%s)',
+                                                    heap, pg_get_partition_constraintdef(part)));
   PERFORM vectorshard.dress_like(heap::regclass, part);
   UPDATE vectorshard.tier_move t
      SET rows = loaded, detail = t.detail || jsonb_build_object('heap', heap::regclass::oid::bigint, 'fence_xid', pg_current_xact_id()::text::bigint)
@@ -578,7 +582,13 @@ COMMENT ON FUNCTION vectorshard.undo_partition_move(bigint) IS 'internal: takes 
 CREATE FUNCTION vectorshard.segment_rows(segment text, relation oid) RETURNS SETOF record
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 100000 AS 'MODULE_PATHNAME', 'vectorshard_segment_rows';
 COMMENT ON FUNCTION vectorshard.segment_rows(text, oid) IS
-  'internal: all rows of a segment, in the columns of a relation';
+  'all rows of a segment, in the columns of a relation; for superusers, and while a partition is brought back';
+
+-- Loading a table runs what its owner has put there (checks, generated columns, indexes): never with more rights than his.
+CREATE FUNCTION vectorshard.execute_as_owner(relation regclass, statement text) RETURNS bigint
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_execute_as_owner';
+COMMENT ON FUNCTION vectorshard.execute_as_owner(regclass, text) IS
+  'internal: runs a statement with the rights of the owner of a relation; returns how many rows it touched';
 
 -- Partitions that a policy wants in the store: those whose range ended long enough ago.
 CREATE FUNCTION vectorshard.plan_due_partitions() RETURNS void

@@ -1,11 +1,17 @@
-// SQL functions of tier that are no plpgsql: probing a store, bringing a client back, reading a segment (60_tier.sql).
+// SQL functions of tier that are no plpgsql: probing a store, bringing a client back, reading a
+// segment, loading a partition (60_tier.sql).
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/spi.hpp"
 #include "pg/tier/api.hpp"
 #include "pg/tier/cold_scan.hpp"
 #include "pg/tier/stores.hpp"
 extern "C" {
+#include "catalog/pg_class.h"
 #include "funcapi.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 }
 
@@ -16,6 +22,40 @@ namespace {
 std::string text_argument(FunctionCallInfo fcinfo, int n) {
   text *t = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(n); });
   return std::string(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+}
+
+/// Rights of a table's owner, such that nothing he wrote can take back those of the caller. Meanwhile segment_rows() may
+/// be called.
+class OwnerScope {
+ public:
+  explicit OwnerScope(Oid owner) {
+    GetUserIdAndSecContext(&user_, &context_);
+    SetUserIdAndSecContext(owner, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    loading = true;
+  }
+  ~OwnerScope() {
+    SetUserIdAndSecContext(user_, context_);
+    loading = false;
+  }
+  OwnerScope(const OwnerScope &) = delete;
+  OwnerScope &operator=(const OwnerScope &) = delete;
+
+  static bool loading;
+
+ private:
+  Oid user_;
+  int context_;
+};
+bool OwnerScope::loading = false;
+
+Oid owner_of(Oid relid) {
+  return bridge::pg_call([&] {
+    HeapTuple row = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+    if (!HeapTupleIsValid(row)) ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %u does not exist", relid)));
+    Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(row))->relowner;
+    ReleaseSysCache(row);
+    return owner;
+  });
 }
 
 }  // namespace
@@ -36,6 +76,9 @@ VECTORSHARD_FUNCTION(vectorshard_bring_back) {
 /// segment_rows(segment, relation): its rows, in the columns that the caller declares, by name.
 VECTORSHARD_FUNCTION(vectorshard_segment_rows) {
   return bridge::entry([&]() -> Datum {
+    if (!OwnerScope::loading && !superuser())
+      bridge::raise_sqlstate(ERRCODE_INSUFFICIENT_PRIVILEGE, "only superusers read segments directly", "",
+                             "Query the table: rows in a store are among its rows.");
     auto scan = tier::scan_segment(text_argument(fcinfo, 0), PG_GETARG_OID(1));
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     TupleTableSlot *slot = bridge::pg_call([&] {
@@ -45,5 +88,16 @@ VECTORSHARD_FUNCTION(vectorshard_segment_rows) {
     while (scan->next(slot)) bridge::pg_call([&] { tuplestore_puttupleslot(result->setResult, slot); });
     bridge::pg_call([&] { ExecDropSingleTupleTableSlot(slot); });
     return PointerGetDatum(nullptr);
+  });
+}
+
+/// execute_as_owner(relation, statement): rows touched.
+VECTORSHARD_FUNCTION(vectorshard_execute_as_owner) {
+  return bridge::entry([&]() -> Datum {
+    std::string statement = text_argument(fcinfo, 1);
+    bridge::Spi spi;
+    OwnerScope owner(owner_of(PG_GETARG_OID(0)));
+    spi.query(statement);
+    PG_RETURN_INT64(static_cast<int64_t>(SPI_processed));
   });
 }
