@@ -69,12 +69,12 @@ CREATE OR REPLACE FUNCTION vectorshard.place(client text, node text, until times
   RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
   SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
 AS $$
-#variable_conflict use_variable
+#variable_conflict use_column
 DECLARE
   self int := vectorshard.self_node();
   target vectorshard.node;
 BEGIN
-  IF client IS NULL OR node IS NULL OR until IS NULL THEN
+  IF place.client IS NULL OR place.node IS NULL OR place.until IS NULL THEN
     RAISE null_value_not_allowed USING MESSAGE = 'client, node and until must not be null',
       HINT = 'Leave until out to pin for an hour.';
   END IF;
@@ -82,28 +82,28 @@ BEGIN
     RAISE object_not_in_prerequisite_state USING MESSAGE = 'this database is not in a fabric',
       HINT = 'Call vectorshard.create_fabric() or vectorshard.join_fabric() first.';
   END IF;
-  SELECT n.* INTO target FROM vectorshard.node n WHERE n.name = node;
+  SELECT n.* INTO target FROM vectorshard.node n WHERE n.name = place.node;
   IF NOT FOUND THEN
-    RAISE undefined_object USING MESSAGE = format('node "%s" does not exist', node),
+    RAISE undefined_object USING MESSAGE = format('node "%s" does not exist', place.node),
       DETAIL = format('Nodes: %s.', (SELECT string_agg(n.name, ', ' ORDER BY n.node) FROM vectorshard.node n
                                       WHERE n.state = 'active')),
       HINT = 'Give a name from the view vectorshard.nodes.';
   END IF;
   IF target.state <> 'active' THEN
-    RAISE object_not_in_prerequisite_state USING MESSAGE = format('node "%s" is %s', node, target.state),
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('node "%s" is %s', place.node, target.state),
       HINT = 'Give an active node from the view vectorshard.nodes.';
   END IF;
-  IF NOT EXISTS (SELECT FROM vectorshard.client c WHERE c.client = client) THEN
-    RAISE undefined_object USING MESSAGE = format('client "%s" is not known', client),
+  IF NOT EXISTS (SELECT FROM vectorshard.client c WHERE c.client = place.client) THEN
+    RAISE undefined_object USING MESSAGE = format('client "%s" is not known', place.client),
       DETAIL = 'A client is known once a row of it was inserted on some node.',
       HINT = 'Insert a row of the client first.';
   END IF;
   -- The policy makes planners keep the pin; the wish makes the node obey at once.
   INSERT INTO vectorshard.policy (policy, client, kind, node, valid_from, valid_to, _version)
-  VALUES (vectorshard.pin_name(client, target.node, self), client, 'pin', target.node, now(), until, 0)
+  VALUES (vectorshard.pin_name(place.client, target.node, self), place.client, 'pin', target.node, now(), place.until, 0)
   ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
   INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
-  VALUES (client, target.node, self, until, format('pinned by %s', session_user), 0)
+  VALUES (place.client, target.node, self, place.until, format('pinned by %s', session_user), 0)
   ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason;
 END
 $$;
