@@ -55,6 +55,7 @@ class Merge {
   std::vector<size_t> order_;  // groups in the order of merging
   std::map<uint32_t, std::optional<ship::Refusal>> clients_;  // decided so far, by index
   std::set<uint32_t> taken_;
+  std::vector<NewHolder> new_holders_;
   std::set<std::pair<uint32_t, int>> refused_;
 };
 
@@ -175,7 +176,7 @@ void Merge::merge_group(Group &group) {
 void Merge::merge_fabric(Group &group) {
   if (group.items.empty()) return;
   const std::string &name = group.table.name;
-  if (name == "vectorshard.holder" && batch_.kind == BatchKind::stream) owe_new_holders(group);
+  if (name == "vectorshard.holder") new_holders_ = new_holders(group);
   uint32_t before = reply_.applied;
   merge_group(group);
   if (reply_.applied == before) return;
@@ -232,7 +233,7 @@ ship::Reply Merge::run() {
   uint32_t before = reply_.applied;
   for (size_t i : order_)
     if (!groups_[i].table.fabric || groups_[i].tombstones()) merge_group(groups_[i]);
-  forward_as_home(batch_, {taken_.begin(), taken_.end()}, reply_.applied > before);
+  owe_as_home(batch_, {taken_.begin(), taken_.end()}, reply_.applied > before, new_holders_);
   reply_.clock = clock_now();
   return std::move(reply_);
 }

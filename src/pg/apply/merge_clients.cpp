@@ -70,31 +70,13 @@ std::optional<ship::Refusal> decide_client(const ClientName &client) {
   return {};
 }
 
-void forward_as_home(const ship::Batch &batch, const std::vector<uint32_t> &taken, bool changed) {
-  std::unordered_map<std::string, const ship::BatchClient *> clients;
-  std::vector<std::string> names;
-  for (uint32_t i : taken) {
-    const ship::BatchClient &c = batch.clients[i];
-    if (c.as_home && !c.name.empty() && clients.emplace(c.name, &c).second) names.push_back(c.name);
-  }
-  if (names.empty()) return;
-  bridge::Rows holders = bridge::Spi().query_kept(
-      kOtherHolders, {bridge::p_text_array(names), bridge::p_int4(bridge::self_node()), bridge::p_int4(batch.from)});
-  bool taught = changed && batch.kind == ship::BatchKind::sync;
-  for (size_t i = 0; i < holders.size(); i++) {
-    const ship::BatchClient &c = *clients.at(holders.at(i, 0));
-    ship::HolderRef holder{static_cast<NodeId>(holders.int8(i, 1)), holders.int8(i, 2)};
-    bool reached = std::find(c.shipped_to.begin(), c.shipped_to.end(), holder) != c.shipped_to.end();
-    if (taught || !reached) owe(holder.node, c.name);
-  }
-}
-
-void owe_new_holders(const Group &holders) {
+std::vector<NewHolder> new_holders(const Group &holders) {
   NodeId self = bridge::self_node();
   std::vector<std::string> names;
   for (const Item &item : holders.items)
     if (text_value(holders, *item.row, "state") == "live") names.push_back(text_value(holders, *item.row, "client"));
-  if (names.empty()) return;
+  std::vector<NewHolder> out;
+  if (names.empty()) return out;
   bridge::Rows rows =
       bridge::Spi().query_kept(kKnownHolders, {bridge::p_text_array(names), bridge::p_int4(self)});
   std::map<std::string, std::map<NodeId, Generation>> known;
@@ -106,7 +88,32 @@ void owe_new_holders(const Group &holders) {
     Generation generation = integer_value(holders, *item.row, "generation");
     if (client == known.end() || node == self || text_value(holders, *item.row, "state") != "live") continue;
     auto seen = client->second.find(node);
-    if (seen == client->second.end() || seen->second < generation) owe(node, client->first);
+    if (seen == client->second.end() || seen->second < generation) out.push_back({client->first, node});
+  }
+  return out;
+}
+
+void owe_as_home(const ship::Batch &batch, const std::vector<uint32_t> &taken, bool changed,
+                 const std::vector<NewHolder> &fresh) {
+  std::map<std::string, const ship::BatchClient *> clients;
+  std::set<std::string> read, held_newly;
+  for (uint32_t i : taken) {
+    const ship::BatchClient &c = batch.clients[i];
+    if (c.as_home && !c.name.empty() && clients.emplace(c.name, &c).second) read.insert(c.name);
+  }
+  for (const NewHolder &n : fresh) held_newly.insert(n.client);
+  bridge::lock_holders_of(read, held_newly);
+  for (const NewHolder &n : fresh) owe(n.node, n.client);
+  if (read.empty()) return;
+  bridge::Rows holders =
+      bridge::Spi().query_kept(kOtherHolders, {bridge::p_text_array({read.begin(), read.end()}),
+                                               bridge::p_int4(bridge::self_node()), bridge::p_int4(batch.from)});
+  bool taught = changed && batch.kind == ship::BatchKind::sync;
+  for (size_t i = 0; i < holders.size(); i++) {
+    const ship::BatchClient &c = *clients.at(holders.at(i, 0));
+    ship::HolderRef holder{static_cast<NodeId>(holders.int8(i, 1)), holders.int8(i, 2)};
+    bool reached = std::find(c.shipped_to.begin(), c.shipped_to.end(), holder) != c.shipped_to.end();
+    if (taught || !reached) owe(holder.node, c.name);
   }
 }
 

@@ -13,12 +13,18 @@ namespace vectorshard::apply {
 /// As home of a client that is nowhere here (neither resident nor cold) this makes it resident: a birth elsewhere.
 std::optional<ship::Refusal> decide_client(const ClientName &client);
 
-/// Debts of the home: for each client in `taken` (indices into batch.clients) that was sent to us as home, every other
-/// holder that the sender did not ship to; after a sync that `changed` something, every other holder.
-void forward_as_home(const ship::Batch &batch, const std::vector<uint32_t> &taken, bool changed);
+/// Of rows of `holder` that are about to be merged, the live residencies never seen before of clients whose home is
+/// here: they did not copy from us, so they are owed the whole client.
+struct NewHolder {
+  ClientName client;
+  NodeId node = kNoNode;
+};
+std::vector<NewHolder> new_holders(const Group &holders);
 
-/// Rows of `holder` that are about to be merged: a live residency, never seen before, of a client whose home is here
-/// did not copy from us, so it is owed the whole client.
-void owe_new_holders(const Group &holders);
+/// Debts of the home, at the end of a merge: for each client in `taken` (indices into batch.clients) that was sent to us
+/// as home, every other holder that the sender did not ship to; after a sync that `changed` something, every other
+/// holder; and the new holders.
+void owe_as_home(const ship::Batch &batch, const std::vector<uint32_t> &taken, bool changed,
+                 const std::vector<NewHolder> &fresh);
 
 }  // namespace vectorshard::apply

@@ -1,6 +1,8 @@
 // A lock per client for rare, short operations (a copy, an eviction, an open forwarded write), never for plain reads
 // and writes. It is a PostgreSQL lock of class "advisory" in a key space of our own; released at transaction end.
 #pragma once
+#include <set>
+#include <string>
 #include <string_view>
 
 namespace vectorshard::bridge {
@@ -13,5 +15,11 @@ bool try_lock_client(std::string_view client);
 void lock_client(std::string_view client);
 /// True if this backend's transaction holds the shared lock: it has an open forwarded write of the client.
 bool holds_client_shared(std::string_view client);
+
+/// Who must be told of a client's changes, at its home: held until transaction end, waits. A transaction that merges
+/// changes takes it shared before it reads the holders; one that makes a holder known takes it exclusively before it
+/// commits. So each change is either in what the new holder copies or is owed to it. Clients share few locks: taken last
+/// in a transaction, all at once.
+void lock_holders_of(const std::set<std::string> &read, const std::set<std::string> &changed);
 
 }  // namespace vectorshard::bridge

@@ -2,6 +2,7 @@
 // goes on (one statement, autocommit). Never answers for a client that this node does not hold in the very snapshot it
 // reads.
 #include "pg/apply/api.hpp"
+#include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -11,6 +12,7 @@
 #include "pg/ship/api.hpp"
 #include "pg/tier/api.hpp"
 extern "C" {
+#include "access/xlog.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -52,6 +54,7 @@ const char *announce(std::string_view client, NodeId node, Generation generation
   auto row = find_client(client);
   if (!row) return "unknown";
   ship::learn_holder(client, node, generation, state, version);
+  bridge::lock_holders_of({}, {std::string(client)});
   const char *here = local_state(client);
   if (row->home == bridge::self_node()) return here;
   return strcmp(here, "live") == 0 ? "holder" : "not_home";
@@ -71,6 +74,8 @@ const char *may_evict(std::string_view client, NodeId node, int64_t epoch, std::
   }
   for (NodeId peer : debts)
     if (peer != self && peer != node) ship::add_debt(peer, client);
+  // What the digest saw may have been committed asynchronously.
+  bridge::pg_call([] { XLogFlush(GetXLogInsertRecPtr()); });
   return "ok";
 }
 

@@ -65,8 +65,8 @@ void Holder::fail(const Missing &m, int sqlstate, const Error &why) {
   if (requested_.erase(m.client)) finish_failed(RequestKind::copy, m.client, sqlstate, why);
 }
 
-/// What a crash may have left: nobody else takes a leaving mark back that this worker has set.
-void Holder::start_up() {
+/// What a crash, or a round that failed, may have left: nobody else takes a leaving mark back that this worker has set.
+void Holder::take_marks_back() {
   std::vector<std::string> left;
   {
     bridge::WorkerTransaction tx;
@@ -80,9 +80,7 @@ void Holder::start_up() {
     tx.commit();
   }
   for (const auto &client : left) apply::cancel_leave(client);
-  // A table that somebody has locked must not hold up the copies of everybody else.
-  bridge::pg_call([] { SetConfigOption("lock_timeout", "2s", PGC_SUSET, PGC_S_OVERRIDE); });
-  started_ = true;
+  marks_left_ = false;
 }
 
 /// New definitions of tables may have come: they are made before rows of them are copied.
@@ -229,14 +227,16 @@ void Holder::follow_jobs() {
 
 long Holder::round() {
   if (bridge::self_node() == kNoNode) return kIdleMs;
-  if (!started_) start_up();
+  if (marks_left_) take_marks_back();
   follow_catalog();
   take();
   bring(find_missing());
   follow_jobs();
   if (!copies_wanted()) {
+    marks_left_ = true;
     let_go_asked();
     let_go();
+    marks_left_ = false;
     tidy();
   }
   return in_flight_.empty() ? wait_ms() : 0;
@@ -246,6 +246,10 @@ namespace {
 
 long holder_round() {
   static Holder holder;
+  // A table that somebody has locked must not hold up the copies of everybody else.
+  static bool set = false;
+  if (!set) bridge::pg_call([] { SetConfigOption("lock_timeout", "2s", PGC_SUSET, PGC_S_OVERRIDE); });
+  set = true;
   return holder.round();
 }
 

@@ -46,7 +46,7 @@ class Holder {
 
  private:
   // holder.cpp
-  void start_up();
+  void take_marks_back();
   void follow_catalog();
   void take();
   std::vector<Missing> find_missing();
@@ -79,7 +79,7 @@ class Holder {
   /// A link for short questions (births, handshakes); null: the node is not to be tried now, or failed (why).
   bridge::Link *link(NodeId node, Error &why);
 
-  bool started_ = false;
+  bool marks_left_ = true;  // leaving marks may stand that nobody works on
   std::map<NodeId, std::unique_ptr<CopyPort>> ports_;
   std::map<NodeId, std::unique_ptr<bridge::Link>> links_;
   PeerBackOff back_off_{0.25, 15};

@@ -32,11 +32,12 @@ void insert_client(bridge::Spi &spi, std::string_view client, const ClientRow &r
               {p_text(client), p_int4(row.home), p_int8(row.epoch), p_int8(row.version)});
 }
 
-/// Empty residency of a client that was born a moment ago, with our holder row.
-void insert_residency(bridge::Spi &spi, std::string_view client) {
+/// Empty residency of a client that was born a moment ago, with our holder row. Not `confirmed`: its home may know rows.
+void insert_residency(bridge::Spi &spi, std::string_view client, bool confirmed) {
   Version version = apply::stamp();
-  spi.execute("INSERT INTO vectorshard.resident (client, generation) VALUES ($1, $2) ON CONFLICT (client) DO NOTHING",
-              {p_text(client), p_int8(version)});
+  spi.execute("INSERT INTO vectorshard.resident (client, generation, confirmed) VALUES ($1, $2, $3) "
+              "ON CONFLICT (client) DO NOTHING",
+              {p_text(client), p_int8(version), bridge::p_bool(confirmed)});
   spi.execute("INSERT INTO vectorshard.holder (client, node, generation, state, _version) VALUES ($1, $2, $3, 'live', $3) "
               "ON CONFLICT (client, node) DO UPDATE SET generation = excluded.generation, state = excluded.state",
               {p_text(client), p_int4(bridge::self_node()), p_int8(version)});
@@ -254,7 +255,7 @@ bool Holder::birth_at(NodeId core, const Missing &m) {
       bridge::LearnedWrites learned;
       insert_client(spi, m.client, row);
     }
-    if (born) insert_residency(spi, m.client);
+    if (born) insert_residency(spi, m.client, true);
   }
   tx.commit();
   if (born) {
@@ -282,7 +283,7 @@ void Holder::birth_alone(const Missing &m, const std::vector<NodeId> &cores) {
   {
     bridge::Spi spi;
     insert_client(spi, m.client, ClientRow{*std::min_element(cores.begin(), cores.end()), 0, apply::stamp()});
-    insert_residency(spi, m.client);
+    insert_residency(spi, m.client, false);
   }
   tx.commit();
   requested_.erase(m.client);
