@@ -18,6 +18,7 @@
 #include "core/place/keep.hpp"
 #include "pg/bridge/link.hpp"
 #include "pg/place/copy.hpp"
+#include "pg/place/evict.hpp"
 #include "pg/place/holder_queue.hpp"
 
 namespace vectorshard::place {
@@ -72,6 +73,7 @@ class Holder {
   // holder_let_go.cpp
   void let_go();
   void let_go_asked();
+  EvictEnd evict_asked(const Leaver &leaver);
 
   // holder_tidy.cpp
   void tidy();

@@ -92,29 +92,30 @@ Asked read_asked(const std::string &client) {
 
 }  // namespace
 
+/// One eviction that an operator waits for. A link that broke unnoticed since its last use is made anew once.
+EvictEnd Holder::evict_asked(const Leaver &leaver) {
+  EvictEnd end{false, ERRCODE_CONNECTION_FAILURE, {}};
+  for (int attempt = 1; attempt <= 2; attempt++) {
+    bridge::Link *home = link(leaver.home, end.why);
+    if (!home) break;
+    end = evict(leaver, *home);
+    if (end.evicted || end.sqlstate != ERRCODE_CONNECTION_FAILURE) return end;
+  }
+  end.why.detail = end.why.message + ". " + end.why.detail;
+  end.why.message = "home of client " + quoted(leaver.client) + " cannot be reached, nothing is evicted";
+  return end;
+}
+
 /// Evictions that operators wait for.
 void Holder::let_go_asked() {
   for (const std::string &client : std::exchange(asked_to_evict_, {})) {
     Asked a = read_asked(client);
-    Error why = a.why;
-    int sqlstate = a.sqlstate;
-    if (sqlstate == 0) {
-      bridge::Link *home = link(a.leaver.home, why);
-      if (home) {
-        EvictEnd end = evict(a.leaver, *home);
-        if (end.evicted) {
-          finish(RequestKind::evict, client);
-          continue;
-        }
-        why = end.why;
-        sqlstate = end.sqlstate;
-      } else {
-        sqlstate = ERRCODE_CONNECTION_FAILURE;
-        why.detail = why.message + ". " + why.detail;
-        why.message = "home of client " + quoted(client) + " cannot be reached, nothing is evicted";
-      }
-    }
-    finish_failed(RequestKind::evict, client, sqlstate, why);
+    EvictEnd end{false, a.sqlstate, a.why};
+    if (a.sqlstate == 0) end = evict_asked(a.leaver);
+    if (end.evicted)
+      finish(RequestKind::evict, client);
+    else
+      finish_failed(RequestKind::evict, client, end.sqlstate, end.why);
   }
 }
 
