@@ -42,14 +42,29 @@ sub start {
 	POSIX::_exit(0);
 }
 
+# What was acknowledged so far.
+sub acknowledged {
+	my ($self) = @_;
+	return map { -e $_ ? split(/\n/, slurp_file($_)) : () } @{ $self->{files} };
+}
+
+# Waits until so many more writes are acknowledged; false if the writers do not get on.
+sub wait_for_more {
+	my ($self, $more) = @_;
+	my $wanted = $self->acknowledged + $more;
+	for (1 .. 300) {
+		return 1 if $self->acknowledged >= $wanted;
+		usleep(50_000);
+	}
+	return 0;
+}
+
 # Waits for all writers; gives what was acknowledged.
 sub finish {
 	my ($self) = @_;
 	waitpid($_, 0) for @{ $self->{pids} };
 	$self->{pids} = [];
-	my @out;
-	for my $file (@{ $self->{files} }) { push @out, split(/\n/, slurp_file($file)) if -e $file; }
-	return @out;
+	return $self->acknowledged;
 }
 
 # Messages of the errors that the writers met, each once, with how often.

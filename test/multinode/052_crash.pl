@@ -38,43 +38,45 @@ $f->sql('e1', q{INSERT INTO trip VALUES ('car1', 100, 'after the crash')});
 
 # Crashes under load. Each insert has a key of its own; the updates meet in shared rows.
 my $w = Writers->new($f);
-my %base = (c1 => 10000, e1 => 20000, e2 => 30000);
-for my $n ('c1', 'e1', 'e2') {
-	my @s;
-	for my $i (1 .. 160) {
-		my $car = 'car' . (2 + $i % 3);
-		my $id = $base{$n} + $i;
-		push @s, "INSERT INTO trip VALUES ('$car', $id, '$n') RETURNING car || ' ' || id";
-		push @s, "UPDATE trip SET note = '$n $i' WHERE car = '$car' AND id = 1" if $i % 4 == 0;
+my $next = 1000;
+sub write_everywhere {
+	for my $n ('c1', 'e1', 'e2') {
+		my @s;
+		for my $i (1 .. 150) {
+			my ($car, $id) = ('car' . (2 + $i % 3), $next++);
+			push @s, "INSERT INTO trip VALUES ('$car', $id, '$n') RETURNING car || ' ' || id";
+			push @s, "UPDATE trip SET note = '$n $id' WHERE car = '$car' AND id = 1" if $i % 4 == 0;
+		}
+		$w->start($n, \@s);
 	}
-	$w->start($n, \@s);
+	return $w->wait_for_more(30);
 }
 # Copies and evictions on both edges, as often as the servers are there.
+my $evictions = 0;
 sub churn {
-	my ($rounds) = @_;
-	my $done = 0;
-	for my $round (1 .. $rounds) {
-		for my $n ('e1', 'e2') {
-			my $car = 'car' . (2 + ($round + ($n eq 'e1')) % 3);
-			my ($rc) = $f->node($n)->psql('postgres', "SELECT vectorshard.place('$car', '$n')");
-			next if $rc || !$f->poll_until($n, resident($car), '1', 5);
-			($rc) = $f->node($n)->psql('postgres', "SELECT vectorshard.evict('$car')");
-			$done++ unless $rc;
-		}
+	for my $n ('e1', 'e2') {
+		my $car = 'car' . (2 + ($evictions + ($n eq 'e1')) % 3);
+		my ($rc) = $f->node($n)->psql('postgres', "SELECT vectorshard.place('$car', '$n')");
+		next if $rc || !$f->poll_until($n, resident($car), '1', 5);
+		($rc) = $f->node($n)->psql('postgres', "SELECT vectorshard.evict('$car')");
+		$evictions++ unless $rc;
 	}
-	return $done;
+	return;
 }
-my $evictions = churn(2);
-# Twenty more clients are on their way when the holder dies.
-$f->sql('e1', q{SELECT vectorshard.place('car' || i, 'e1') FROM generate_series(11, 30) i});
-$f->kill9_and_restart('e1');
-$evictions += churn(2);
-$f->sql('e2', q{SELECT vectorshard.place('car' || i, 'e2') FROM generate_series(11, 30) i});
-$f->kill9_and_restart('c1');
-$evictions += churn(2);
+for my $victim ('e1', 'c1') {
+	ok(write_everywhere(), "writers are at work before $victim dies");
+	churn();
+	# Twenty more clients are on their way.
+	my $to = $victim eq 'c1' ? 'e2' : 'e1';
+	$f->sql($to, "SELECT vectorshard.place('car' || i, '$to') FROM generate_series(11, 30) i");
+	$f->kill9_and_restart($victim);
+	churn();
+}
 my @acknowledged = $w->finish;
 note("$evictions evictions; " . scalar(@acknowledged) . ' writes acknowledged');
-note($_) for $w->errors;
+my @errors = $w->errors;
+note($_) for @errors;
+ok(scalar(grep { /connection|server closed|recovery|starting up/ } @errors), 'the crashes hit writers');
 cmp_ok($evictions, '>', 0, 'clients were evicted between the crashes');
 cmp_ok(scalar(@acknowledged), '>', 100, 'writes were acknowledged');
 
