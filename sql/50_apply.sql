@@ -120,7 +120,7 @@ SELECT * FROM vectorshard.batch_rows() AS r (a int);
 
 -- What is not taken, and why: elsewhere, in a store, being copied, other columns, no such table.
 INSERT INTO vectorshard.client VALUES ('away', 7, 1, 0), ('frozen', 1, 1, 0), ('coming', 7, 1, 0), ('ours', 1, 1, 0);
-INSERT INTO vectorshard.cold_client VALUES ('frozen', 'none');
+INSERT INTO vectorshard.cold_client VALUES ('frozen', 'none', now(), 1, '');
 INSERT INTO vectorshard.holder VALUES ('coming', 1, 5, 'copying', 0);
 SELECT c.client, x.* FROM unnest(ARRAY['away', 'frozen', 'coming']) AS c (client),
   batch.apply(batch.items(0, 9, c.client, batch.item(c.client, 1, 'x', :base))) AS x;

@@ -73,7 +73,7 @@ std::unique_ptr<store::Store> open_store_url(const std::string &url) {
 std::unique_ptr<store::Store> open_store(const std::string &name) {
   AsOwner owner;
   bridge::Spi spi;
-  bridge::Rows rows = spi.query_kept("SELECT url FROM vectorshard.store WHERE store = $1", {bridge::p_text(name)});
+  bridge::Rows rows = spi.query_kept("SELECT url FROM vectorshard.store WHERE store = $1", {bridge::p_text(name)}, true);
   if (rows.empty())
     bridge::raise({Errc::not_found, "store \"" + name + "\" does not exist", "",
                    "Add it with vectorshard.add_store(name, url)."});
