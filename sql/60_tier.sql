@@ -90,6 +90,9 @@ SELECT client, x.rows = t.rows AS same_count, x.hash = t.hash AS same_rows
   USING (client) ORDER BY 1;
 SELECT id, name, price, twice, tags FROM trip WHERE client = 'ca"r,3' AND id < 3 ORDER BY id;
 SELECT count(*) FROM trip JOIN profile USING (client) WHERE words LIKE 'long%';
+SET force_parallel_mode = regress;
+SELECT count(*), sum(twice) FROM trip;
+RESET force_parallel_mode;
 SELECT client, state FROM vectorshard.holder WHERE client IN ('car1', 'car2', 'ca"r,3') ORDER BY 1;
 SELECT client, count(*) AS segments, sum(rows) AS rows FROM vectorshard.cold_client GROUP BY 1 ORDER BY 1;
 SELECT tier, store, table_name, clients, rows, segments FROM vectorshard.tier_usage WHERE tier = 'cold' ORDER BY table_name;
@@ -169,6 +172,9 @@ SELECT relname, relkind, relispartition, obj_description(oid) FROM pg_class WHER
 SELECT has_table_privilege('pg_monitor', 'event_2020', 'SELECT');
 SELECT t.rows = x.rows AS same_count, t.hash = x.hash AS same_rows
   FROM event_truth t, (SELECT count(*) AS rows, md5(string_agg(e::text, '|' ORDER BY id)) AS hash FROM event e) x;
+SET force_parallel_mode = regress;
+SELECT count(*) FROM event;
+RESET force_parallel_mode;
 DELETE FROM event WHERE id = 5;
 SELECT vectorshard.move_to_cold('event_2020'::regclass);
 SELECT vectorshard.move_to_hot('event_2020'::regclass, grace => '0 s') AS move \gset

@@ -9,6 +9,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 extern "C" {
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -75,7 +76,7 @@ void parse_key(EnrolledTable &t, const std::string &indkey) {
 void load_columns(Spi &spi, Cache &c) {
   std::string oids = "{";
   for (auto &[oid, t] : c.by_oid) oids += (oids.size() > 1 ? "," : "") + std::to_string(oid);
-  Rows columns = spi.query(kColumnsQuery, {p_text(oids + "}")}, false);
+  Rows columns = spi.query(kColumnsQuery, {p_text(oids + "}")}, IsInParallelMode());
   for (size_t i = 0; i < columns.size(); i++) {
     EnrolledTable &t = *c.by_oid.at(static_cast<Oid>(columns.int8(i, 0)));
     EnrolledColumn column{columns.at(i, 1), static_cast<AttrNumber>(columns.int8(i, 2)),
@@ -92,7 +93,8 @@ void load(Cache &c) {
   uint64 epoch = shared() ? pg_atomic_read_u64(&shared()->catalog_epoch) : 0;
   Spi spi;
   AsSuperuser rights;  // an application may not read the tables of the fabric
-  Rows rows = spi.query(kTablesQuery);
+  // A parallel query may take no snapshot of its own; its leader planned with this table.
+  Rows rows = spi.query(kTablesQuery, {}, IsInParallelMode());
   for (size_t i = 0; i < rows.size(); i++) {
     auto t = std::make_unique<EnrolledTable>();
     t->relid = static_cast<Oid>(rows.int8(i, 0));

@@ -12,6 +12,7 @@
 #include "pg/read/session.hpp"
 #include "pg/tier/api.hpp"
 extern "C" {
+#include "access/xact.h"
 #include "storage/proc.h"
 #include "utils/snapmgr.h"
 }
@@ -40,7 +41,11 @@ bridge::Rows read_fabric(const std::string &sql, const std::vector<bridge::Param
 }
 
 Snapshot latest() {
-  return bridge::pg_call([] { return GetLatestSnapshot(); });
+  return bridge::pg_call([] {
+    if (!IsInParallelMode()) return GetLatestSnapshot();
+    InvalidateCatalogSnapshot();  // a parallel query may take no other fresh one
+    return GetCatalogSnapshot(InvalidOid);
+  });
 }
 
 /// The nearest core node; none if this node is one itself, and so knows every client it can hear of.

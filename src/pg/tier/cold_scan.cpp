@@ -157,7 +157,11 @@ std::unique_ptr<ColdScan> scan_cold_clients(Oid relid, const std::vector<std::st
 std::unique_ptr<ColdScan> scan_partition(Oid relid, Snapshot) { return scan_segment(segment_option(relid), relid); }
 
 std::unique_ptr<ColdScan> scan_segment(const std::string &name, Oid relid) {
-  ActiveSnapshotScope now(nullptr);
+  Snapshot catalog = bridge::pg_call([] {
+    InvalidateCatalogSnapshot();
+    return GetCatalogSnapshot(InvalidOid);
+  });
+  ActiveSnapshotScope now(catalog);
   std::vector<Part> parts{{find_segment(name), {}}};
   return std::make_unique<Scan>(relid, "", std::move(parts));
 }
