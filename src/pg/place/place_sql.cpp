@@ -18,7 +18,9 @@ constexpr int kEvictWaitMs = 15000;
 void evict_now(const std::string &client) {
   TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kEvictWaitMs);
   if (client.empty() || client.size() > kMaxClientBytes)
-    bridge::raise_sqlstate(ERRCODE_INVALID_PARAMETER_VALUE, "client must have 1 to 255 bytes");
+    bridge::raise_sqlstate(ERRCODE_INVALID_PARAMETER_VALUE, "client must have 1 to 255 bytes",
+                           "It has " + std::to_string(client.size()) + ".",
+                           "Give the name of a client that vectorshard.placements shows on this node.");
   if (bridge::self_node() == kNoNode)
     bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "this database is not in a fabric", "",
                            "Call vectorshard.create_fabric() or vectorshard.join_fabric() first.");
