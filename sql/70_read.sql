@@ -58,6 +58,8 @@ COPY (SELECT dog, id, note FROM walk WHERE dog = 'rex' ORDER BY id) TO stdout;
 
 -- Refused, with a hint.
 INSERT INTO walk_elsewhere VALUES ('rex', 10, 'x');
+COPY walk_elsewhere FROM stdin;
+\.
 TRUNCATE walk;
 TRUNCATE walk_elsewhere;
 MERGE INTO walk w USING (SELECT 'rex' AS d) s ON w.dog = s.d WHEN MATCHED THEN DO NOTHING;

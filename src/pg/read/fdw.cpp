@@ -65,7 +65,7 @@ VECTORSHARD_FUNCTION(vectorshard_fdw_handler) {
   f->BeginForeignInsert = Guard<begin_insert>::call;
   f->EndForeignInsert = Guard<end_insert>::call;
   f->ExecForeignTruncate = Guard<truncate>::call;
-  f->IsForeignRelUpdatable = Guard<updatable>::call;
+  f->IsForeignRelUpdatable = updatable;
   f->ExplainForeignScan = Guard<explain_scan>::call;
   f->AnalyzeForeignTable = analyze;
   PG_RETURN_POINTER(f);

@@ -47,9 +47,10 @@ struct Modify {
          "Insert into the table itself: the client's rows are brought here first.");
 }
 
+/// Whether such a statement may be planned. UPDATE and DELETE of a partitioned table meet its moved partitions in the plan
+/// although they mostly hit others: those are refused when a row is really hit.
 bool allowed(Role role, CmdType command) {
-  if (role == Role::elsewhere) return command == CMD_UPDATE || command == CMD_DELETE;
-  return role == Role::telemetry && command == CMD_INSERT;
+  return role == Role::telemetry ? command == CMD_INSERT : command == CMD_UPDATE || command == CMD_DELETE;
 }
 
 Modify *make_modify(ResultRelInfo *rel, Role role) {
@@ -93,6 +94,11 @@ List *updated_columns(PlannerInfo *root, Index result_relation, Relation relatio
   return out;
 }
 
+void refuse_partition(ResultRelInfo *rel, CmdType command) {
+  const Modify *m = static_cast<Modify *>(rel->ri_FdwState);
+  if (m->role == Role::partition) refuse_for(rel->ri_RelationDesc, m->role, command);
+}
+
 TupleTableSlot *take_report(ResultRelInfo *rel, TupleTableSlot *slot) {
   Modify *m = static_cast<Modify *>(rel->ri_FdwState);
   if (!m || m->role != Role::telemetry) refuse_for(rel->ri_RelationDesc, role_of(RelationGetRelid(rel->ri_RelationDesc)), CMD_INSERT);
@@ -130,10 +136,12 @@ TupleTableSlot *exec_insert(EState *, ResultRelInfo *rel, TupleTableSlot *slot, 
 }
 
 TupleTableSlot *exec_update(EState *estate, ResultRelInfo *rel, TupleTableSlot *slot, TupleTableSlot *plan_slot) {
+  refuse_partition(rel, CMD_UPDATE);
   return forward_of(estate, rel).update(estate, slot, plan_slot) ? slot : nullptr;
 }
 
 TupleTableSlot *exec_delete(EState *estate, ResultRelInfo *rel, TupleTableSlot *slot, TupleTableSlot *plan_slot) {
+  refuse_partition(rel, CMD_DELETE);
   return forward_of(estate, rel).remove(estate, slot, plan_slot) ? slot : nullptr;
 }
 
@@ -156,12 +164,7 @@ void truncate(List *relations, DropBehavior, bool) {
          "Delete the rows of the table with DELETE, which reaches every node.");
 }
 
-int updatable(Relation relation) {
-  switch (role_of(RelationGetRelid(relation))) {
-    case Role::elsewhere: return (1 << CMD_UPDATE) | (1 << CMD_DELETE);
-    case Role::telemetry: return 1 << CMD_INSERT;
-    default: return 0;
-  }
-}
+// All of it: what a table does not take is refused by the callbacks, which say what to do instead.
+int updatable(Relation) { return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE); }
 
 }  // namespace vectorshard::read
