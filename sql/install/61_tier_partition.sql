@@ -1,0 +1,358 @@
+-- Tier, second half: moves of range partitions (src/pg/tier/partition_move.cpp): planned, fenced, settled, exported, verified, registered,
+-- swapped, grace, done; back: planned, loaded, swapped, grace, done. Each function below is the SQL of one step and
+-- runs in the transaction that writes the next state.
+
+CREATE FUNCTION vectorshard.partition_time_type(partitioned_table regclass) RETURNS regtype
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  key_type regtype;
+BEGIN
+  SELECT a.atttypid INTO key_type
+    FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
+   WHERE p.partrelid = partitioned_table AND p.partstrat = 'r' AND p.partnatts = 1
+     AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype);
+  IF key_type IS NULL THEN
+    RAISE wrong_object_type USING MESSAGE = format('"%s" has no partitions by time', partitioned_table),
+      DETAIL = 'A policy needs a table partitioned by range of one column of type date, timestamp or timestamptz.',
+      HINT = 'Move single partitions with vectorshard.move_to_cold(partition).';
+  END IF;
+  RETURN key_type;
+END $$;
+COMMENT ON FUNCTION vectorshard.partition_time_type(regclass) IS
+  'internal: type of the time column by whose ranges a table is partitioned; raises for other tables';
+
+CREATE FUNCTION vectorshard.check_movable(partition regclass) RETURNS void
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  c pg_class;
+  parent pg_class;
+  found text;
+  refused text := format('cannot move "%s" to a store', partition);
+BEGIN
+  SELECT t.* INTO c FROM pg_class t WHERE t.oid = partition;
+  SELECT t.* INTO parent FROM pg_inherits i JOIN pg_class t ON t.oid = i.inhparent WHERE i.inhrelid = partition;
+  IF c.relkind = 'f' AND c.relispartition THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = refused, DETAIL = 'It is a foreign table.',
+      HINT = 'If it is in a store already, vectorshard.move_to_hot() brings it back.';
+  ELSIF c.relkind <> 'r' OR NOT c.relispartition THEN
+    RAISE wrong_object_type USING MESSAGE = refused, DETAIL = 'It is not a partition that holds rows itself.',
+      HINT = 'Give a partition of a table that is partitioned by range.';
+  ELSIF pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT' OR c.relpersistence <> 'p' OR
+        NOT EXISTS (SELECT FROM pg_partitioned_table p
+                     WHERE p.partrelid = parent.oid AND p.partstrat = 'r' AND p.partexprs IS NULL) THEN
+    -- An expression in the key would run functions of the table's owner with the rights of the worker.
+    RAISE wrong_object_type USING MESSAGE = refused,
+      DETAIL = format('Its bound is %s, its key %s, its persistence "%s".', pg_get_expr(c.relpartbound, c.oid),
+                      pg_get_partkeydef(parent.oid), c.relpersistence),
+      HINT = 'Give a permanent partition with a range of columns.';
+  END IF;
+  SELECT string_agg(i.indexrelid::regclass::text, ', ') INTO found FROM pg_index i WHERE i.indrelid = parent.oid AND i.indisunique;
+  IF found IS NOT NULL THEN
+    RAISE feature_not_supported USING MESSAGE = refused,
+      DETAIL = format('"%s" has unique indexes (%s), and PostgreSQL attaches no foreign table to it then.', parent.oid::regclass, found),
+      HINT = 'Keep the keys on the partitions instead of the partitioned table.';
+  END IF;
+  SELECT string_agg(format('%s on %s', k.conname, k.conrelid::regclass), ', ') INTO found FROM pg_constraint k
+   WHERE k.contype = 'f' AND (k.conrelid IN (parent.oid, c.oid) OR k.confrelid IN (parent.oid, c.oid));
+  IF found IS NOT NULL THEN
+    RAISE feature_not_supported USING MESSAGE = refused, DETAIL = format('Foreign keys: %s.', found),
+      HINT = 'Foreign keys are not enforced on rows in a store; drop them first.';
+  END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.check_movable(regclass) IS 'internal: raises unless a partition can move to a store';
+
+CREATE FUNCTION vectorshard.plan_partition_move(partition regclass, direction text, store text, segment text, grace interval)
+  RETURNS bigint LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  under_way vectorshard.tier_move;
+  move bigint;
+BEGIN
+  PERFORM vectorshard.require_member();
+  IF grace IS NULL OR grace < interval '0' THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'grace must not be negative',
+      DETAIL = format('Given: %s.', coalesce(grace::text, 'null')), HINT = 'For example: interval ''1 day''.';
+  END IF;
+  SELECT m.* INTO under_way FROM vectorshard.tier_move m
+   WHERE m.kind = 'partition' AND m.subject = vectorshard.name_of(partition) AND m.state NOT IN ('done', 'failed', 'grace');
+  IF FOUND THEN
+    RAISE object_in_use USING MESSAGE = format('"%s" is being moved', partition),
+      DETAIL = format('Move %s is in state %s.', under_way.move, under_way.state), HINT = 'Look at vectorshard.tier_moves.';
+  END IF;
+  -- The copy that an earlier move still keeps is not needed beside a new one.
+  UPDATE vectorshard.tier_move m SET detail = m.detail || '{"grace_s": 0}'
+   WHERE m.kind = 'partition' AND m.subject = vectorshard.name_of(partition) AND m.state = 'grace';
+  INSERT INTO vectorshard.tier_move (kind, direction, subject, store, state, segment, detail)
+  SELECT 'partition', direction, vectorshard.name_of(partition), store, 'planned', segment,
+         jsonb_build_object('relid', partition::oid::bigint, 'parent', i.inhparent::bigint,
+                            'bound', pg_get_expr(c.relpartbound, c.oid), 'grace_s', extract(epoch FROM grace)::bigint)
+    FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.oid = partition
+  RETURNING tier_move.move INTO move;
+  RETURN move;
+END $$;
+COMMENT ON FUNCTION vectorshard.plan_partition_move(regclass, text, text, text, interval) IS 'internal: records a planned move';
+
+CREATE FUNCTION vectorshard.move_to_cold(partition regclass, store text DEFAULT NULL, grace interval DEFAULT '1 day')
+  RETURNS bigint LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  PERFORM vectorshard.check_movable(partition);
+  RETURN vectorshard.plan_partition_move(partition, 'cold', vectorshard.require_store(store), NULL, grace);
+END $$;
+COMMENT ON FUNCTION vectorshard.move_to_cold(regclass, text, interval) IS
+  'moves a range partition to a store once the transaction has committed; the heap is dropped when grace has passed. Returns the number of the move in tier_moves';
+REVOKE ALL ON FUNCTION vectorshard.move_to_cold(regclass, text, interval) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.move_to_hot(partition regclass, grace interval DEFAULT '1 day') RETURNS bigint
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  s vectorshard.segment;
+BEGIN
+  SELECT g.* INTO s FROM pg_foreign_table f
+    JOIN vectorshard.segment g ON format('segment=%s', g.segment) = ANY (f.ftoptions) AND g.kind = 'partition'
+   WHERE f.ftrelid = partition;
+  IF NOT FOUND THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('"%s" is not in a store', partition),
+      HINT = 'Give a partition that vectorshard.move_to_cold() has moved.';
+  END IF;
+  RETURN vectorshard.plan_partition_move(partition, 'hot', s.store, s.segment, grace);
+END $$;
+COMMENT ON FUNCTION vectorshard.move_to_hot(regclass, interval) IS
+  'brings a partition back from its store once the transaction has committed; the segment is kept until grace has passed. Returns the number of the move in tier_moves';
+REVOKE ALL ON FUNCTION vectorshard.move_to_hot(regclass, interval) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.refuse_moving() RETURNS trigger
+  LANGUAGE plpgsql SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  RAISE object_in_use USING MESSAGE = format('partition "%s.%s" is being moved to a store', TG_TABLE_SCHEMA, TG_TABLE_NAME),
+    DETAIL = 'Its rows cannot be changed meanwhile.',
+    HINT = 'Wait until the move has ended (vectorshard.tier_moves); vectorshard.move_to_hot() makes it writable again.';
+END $$;
+COMMENT ON FUNCTION vectorshard.refuse_moving() IS 'trigger of a partition that is being moved: refuses writes';
+
+CREATE FUNCTION vectorshard.fence_partition(move bigint) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  part regclass := (SELECT (m.detail ->> 'relid')::oid::regclass FROM vectorshard.tier_move m WHERE m.move = move);
+BEGIN
+  PERFORM vectorshard.check_movable(part);
+  -- Waits for open transactions that wrote here, and holds up new ones meanwhile: not for long at a time.
+  SET LOCAL lock_timeout = '500ms';
+  EXECUTE format('CREATE TRIGGER zz_vectorshard_moving BEFORE INSERT OR UPDATE OR DELETE ON %s
+                    FOR EACH ROW EXECUTE FUNCTION vectorshard.refuse_moving()', part);
+  EXECUTE format('CREATE TRIGGER zz_vectorshard_moving_truncate BEFORE TRUNCATE ON %s
+                    FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.refuse_moving()', part);
+  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER zz_vectorshard_moving,
+                                 ENABLE ALWAYS TRIGGER zz_vectorshard_moving_truncate', part);
+  UPDATE vectorshard.tier_move m
+     SET detail = m.detail || jsonb_build_object('fence_xid', pg_current_xact_id()::text::bigint)
+   WHERE m.move = move;
+END $$;
+COMMENT ON FUNCTION vectorshard.fence_partition(bigint) IS 'internal: from now on, writes to the partition are refused';
+
+CREATE FUNCTION vectorshard.unfence_partition(relation regclass) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_class WHERE oid = relation) THEN RETURN; END IF;
+  EXECUTE format('DROP TRIGGER IF EXISTS zz_vectorshard_moving ON %s', relation);
+  EXECUTE format('DROP TRIGGER IF EXISTS zz_vectorshard_moving_truncate ON %s', relation);
+END $$;
+COMMENT ON FUNCTION vectorshard.unfence_partition(regclass) IS 'internal: lets writes to a partition through again';
+
+-- What a partition's heap is, as far as it may not change between export and swap.
+CREATE FUNCTION vectorshard.heap_mark(relation regclass) RETURNS text
+  LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+  SELECT format('file %s, fence %s, columns %s', pg_relation_filenode(relation),
+                (SELECT string_agg(t.oid || t.tgenabled::text, ' ' ORDER BY t.oid) FROM pg_trigger t
+                  WHERE t.tgrelid = relation AND t.tgname LIKE 'zz\_vectorshard\_moving%'),
+                (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+                   FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped))
+$$;
+COMMENT ON FUNCTION vectorshard.heap_mark(regclass) IS
+  'internal: file, fence and columns of a partition that is being moved, as text to compare';
+
+-- Grants and comment of one relation to another.
+CREATE FUNCTION vectorshard.dress_like(target regclass, model regclass) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  g record;
+BEGIN
+  EXECUTE format('ALTER TABLE %s OWNER TO %I', target, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = model));
+  EXECUTE format('COMMENT ON %s %s IS %L', CASE (SELECT relkind FROM pg_class WHERE oid = target) WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END,
+                 target, obj_description(model, 'pg_class'));
+  FOR g IN SELECT a.privilege_type, a.is_grantable, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS who
+             FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = model AND a.grantee <> c.relowner LOOP
+    EXECUTE format('GRANT %s ON %s TO %s%s', g.privilege_type, target, g.who, CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+  END LOOP;
+END $$;
+COMMENT ON FUNCTION vectorshard.dress_like(regclass, regclass) IS 'internal: gives a relation the owner, comment and grants of another';
+
+CREATE FUNCTION vectorshard.swap_to_cold(move bigint) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  m vectorshard.tier_move;
+  heap regclass;
+  parent regclass;
+  schema_name text;
+  part_name text;
+  kept_name text;
+BEGIN
+  SELECT t.* INTO m FROM vectorshard.tier_move t WHERE t.move = move;
+  heap := (m.detail ->> 'relid')::oid::regclass;
+  parent := (m.detail ->> 'parent')::oid::regclass;
+  SET LOCAL lock_timeout = '500ms';
+  EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', parent);
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', heap);
+  IF vectorshard.heap_mark(heap) <> m.detail ->> 'mark' THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('"%s" changed while it was moved', heap),
+      DETAIL = format('It was: %s. It is: %s.', m.detail ->> 'mark', vectorshard.heap_mark(heap));
+  END IF;
+  SELECT n.nspname, c.relname INTO schema_name, part_name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = heap;
+  kept_name := left(part_name, 40) || '_moved_' || move;
+  EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, heap);
+  EXECUTE format('ALTER TABLE %s RENAME TO %I', heap, kept_name);
+  EXECUTE format('CREATE FOREIGN TABLE %I.%I PARTITION OF %s %s SERVER fabric OPTIONS (role ''partition'', segment %L)',
+                 schema_name, part_name, parent, m.detail ->> 'bound', m.segment);
+  PERFORM vectorshard.dress_like(format('%I.%I', schema_name, part_name)::regclass, heap);
+END $$;
+COMMENT ON FUNCTION vectorshard.swap_to_cold(bigint) IS 'internal: the foreign table becomes the partition, the heap is detached';
+
+CREATE FUNCTION vectorshard.load_partition(move bigint) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  m vectorshard.tier_move;
+  part regclass;
+  heap text;
+  columns text;
+  typed text;
+  loaded bigint;
+  expected bigint;
+BEGIN
+  SELECT t.* INTO m FROM vectorshard.tier_move t WHERE t.move = move;
+  part := (m.detail ->> 'relid')::oid::regclass;
+  SELECT format('%I.%I', n.nspname, left(c.relname, 40) || '_hot_' || move) INTO heap
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = part;
+  PERFORM vectorshard.execute_as_owner(part, format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY)',
+                                                    heap, (m.detail ->> 'parent')::oid::regclass));
+  SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''),
+         string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+    INTO columns, typed FROM pg_attribute a WHERE a.attrelid = part AND a.attnum > 0 AND NOT a.attisdropped;
+  loaded := vectorshard.execute_as_owner(part, format('INSERT INTO %s (%s) SELECT %s FROM vectorshard.segment_rows(%L, %s::oid) AS r(%s)',
+                                                      heap, columns, columns, m.segment, part::oid, typed));
+  SELECT s.rows INTO expected FROM vectorshard.segment s WHERE s.segment = m.segment;
+  IF loaded IS DISTINCT FROM expected THEN
+    RAISE data_corrupted USING MESSAGE = format('segment "%s" is damaged', m.segment),
+      DETAIL = format('Read %s rows, the manifest says %s.', loaded, expected), HINT = 'Restore its object from the backup of the store.';
+  END IF;
+  -- Proves the bound now, so that attaching need not scan under its lock.
+  PERFORM vectorshard.execute_as_owner(part, format('ALTER TABLE %s ADD CONSTRAINT vectorshard_bound CHECK (%s)',
+                                                    heap, pg_get_partition_constraintdef(part)));
+  PERFORM vectorshard.dress_like(heap::regclass, part);
+  UPDATE vectorshard.tier_move t
+     SET rows = loaded, detail = t.detail || jsonb_build_object('heap', heap::regclass::oid::bigint, 'fence_xid', pg_current_xact_id()::text::bigint)
+   WHERE t.move = move;
+END $$;
+COMMENT ON FUNCTION vectorshard.load_partition(bigint) IS 'internal: loads a new heap with the rows of a moved partition';
+
+CREATE FUNCTION vectorshard.swap_to_hot(move bigint) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  m vectorshard.tier_move;
+  heap regclass;
+  part regclass;
+  parent regclass;
+  part_name text;
+BEGIN
+  SELECT t.* INTO m FROM vectorshard.tier_move t WHERE t.move = move;
+  heap := (m.detail ->> 'heap')::oid::regclass;
+  part := (m.detail ->> 'relid')::oid::regclass;
+  parent := (m.detail ->> 'parent')::oid::regclass;
+  SELECT c.relname INTO part_name FROM pg_class c WHERE c.oid = part;
+  SET LOCAL lock_timeout = '500ms';
+  EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', parent);
+  EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, part);
+  EXECUTE format('DROP FOREIGN TABLE %s', part);
+  EXECUTE format('ALTER TABLE %s RENAME TO %I', heap, part_name);
+  EXECUTE format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, heap, m.detail ->> 'bound');
+  EXECUTE format('ALTER TABLE %s DROP CONSTRAINT vectorshard_bound', heap);
+END $$;
+COMMENT ON FUNCTION vectorshard.swap_to_hot(bigint) IS 'internal: the new heap becomes the partition, the foreign table is dropped';
+
+-- What is left of a move at its end: the detached heap, or the segment.
+CREATE FUNCTION vectorshard.finish_partition_move(move bigint) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  m vectorshard.tier_move;
+BEGIN
+  SELECT t.* INTO m FROM vectorshard.tier_move t WHERE t.move = move;
+  IF m.direction = 'hot' THEN
+    UPDATE vectorshard.segment s SET state = 'dead' WHERE s.segment = m.segment AND s.state = 'live';
+  ELSIF EXISTS (SELECT FROM pg_class c WHERE c.oid = (m.detail ->> 'relid')::oid AND NOT c.relispartition) THEN
+    SET LOCAL lock_timeout = '500ms';
+    EXECUTE format('DROP TABLE %s', (m.detail ->> 'relid')::oid::regclass);
+  END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.finish_partition_move(bigint) IS 'internal: drops the copy that is no longer read';
+
+-- Undoes what a move that is given up has made (core/tier/moves.hpp, leftovers); the object is the caller's.
+CREATE FUNCTION vectorshard.undo_partition_move(move bigint) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  m vectorshard.tier_move;
+  heap oid;
+BEGIN
+  SELECT t.* INTO m FROM vectorshard.tier_move t WHERE t.move = move;
+  IF m.direction = 'cold' THEN
+    PERFORM vectorshard.unfence_partition((m.detail ->> 'relid')::oid);
+    UPDATE vectorshard.segment s SET state = 'dead' WHERE s.segment = m.segment AND s.kind = 'partition';
+  ELSE
+    SELECT c.oid INTO heap FROM pg_class c WHERE c.oid = (m.detail ->> 'heap')::oid AND NOT c.relispartition;
+    IF FOUND THEN EXECUTE format('DROP TABLE %s', heap::regclass); END IF;
+  END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.undo_partition_move(bigint) IS 'internal: takes a move back that has not swapped yet';
+
+CREATE FUNCTION vectorshard.segment_rows(segment text, relation oid) RETURNS SETOF record
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 100000 AS 'MODULE_PATHNAME', 'vectorshard_segment_rows';
+COMMENT ON FUNCTION vectorshard.segment_rows(text, oid) IS
+  'all rows of a segment, in the columns of a relation; for superusers, and while a partition is brought back';
+
+-- Loading a table runs what its owner has put there (checks, generated columns, indexes): never with more rights than his.
+CREATE FUNCTION vectorshard.execute_as_owner(relation regclass, statement text) RETURNS bigint
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_execute_as_owner';
+COMMENT ON FUNCTION vectorshard.execute_as_owner(regclass, text) IS
+  'internal: runs a statement with the rights of the owner of a relation; returns how many rows it touched';
+
+-- Partitions that a policy wants in the store: those whose range ended long enough ago.
+CREATE FUNCTION vectorshard.plan_due_partitions() RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  p record;
+  ends timestamptz;
+BEGIN
+  FOR p IN SELECT t.move_after, t.store, c.oid::regclass AS part, vectorshard.partition_time_type(i.inhparent) AS key_type,
+                  substring(pg_get_expr(c.relpartbound, c.oid) FROM $re$TO \('([^']*)'\)$re$) AS upper_bound
+             FROM vectorshard.tier_policy t
+             JOIN pg_inherits i ON i.inhparent = to_regclass(t.table_name)
+             JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind = 'r'
+            WHERE t.table_name <> ''
+              AND NOT EXISTS (SELECT FROM vectorshard.tier_move m
+                               WHERE m.kind = 'partition' AND m.subject = vectorshard.name_of(c.oid)
+                                 AND (m.state NOT IN ('done', 'failed') OR m.changed_at > now() - interval '1 hour')) LOOP
+    EXECUTE format('SELECT CAST(CAST($1 AS %s) AS timestamptz)', p.key_type) INTO ends USING p.upper_bound;
+    CONTINUE WHEN ends IS NULL OR ends > now() - p.move_after;
+    BEGIN
+      PERFORM vectorshard.move_to_cold(p.part, p.store);
+    EXCEPTION WHEN feature_not_supported OR wrong_object_type OR undefined_object THEN
+      RAISE LOG 'vectorshard tiering: policy of partition %: %', p.part, SQLERRM;
+    END;
+  END LOOP;
+END $$;
+COMMENT ON FUNCTION vectorshard.plan_due_partitions() IS 'internal: plans the moves that policies ask for';
