@@ -181,7 +181,6 @@ bridge::Link *Holder::link(NodeId node, Error &why) {
 
 /// How long nothing is to be done if nobody wakes the worker.
 long Holder::wait_ms() const {
-  if (more_missing_) return 0;
   double now = now_s();
   double until = std::min({now + kIdleMs / 1000.0, next_let_go_s_, next_tidy_s_});
   for (auto &[client, retry] : retries_)
@@ -239,7 +238,7 @@ long Holder::round() {
     marks_left_ = false;
     tidy();
   }
-  return in_flight_.empty() ? wait_ms() : 0;
+  return in_flight_.empty() && !more_missing_ ? wait_ms() : 0;
 }
 
 namespace {

@@ -96,7 +96,7 @@ class Holder {
   double residents_counted_s_ = -1e9;
   double next_let_go_s_ = 0;
   double next_tidy_s_ = 0;
-  bool more_missing_ = false;  // left over because a port was busy
+  bool more_missing_ = false;  // left over because a port was busy: taken when its job ends
 };
 
 }  // namespace vectorshard::place

@@ -142,7 +142,7 @@ void Holder::announce_and_start(std::vector<CopyItem> items) {
     auto retry = retries_.find(i.client);
     bool failed_before = retry != retries_.end() && retry->second.failures > 0;
     if (port->busy() || count >= kJobClients || alone.contains(i.source) || (failed_before && count > 0)) {
-      if (!port->busy()) more_missing_ = true;
+      more_missing_ = true;
       continue;
     }
     if (failed_before) alone.insert(i.source);
