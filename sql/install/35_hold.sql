@@ -61,7 +61,9 @@ REVOKE ALL ON FUNCTION vectorshard.core_nodes_by_distance(int) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.pin_name(client text, node int, planner int) RETURNS text
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  RETURN pg_catalog.format('pin %s on %s by %s', client, node, planner);
+  BEGIN ATOMIC
+    SELECT format('pin %s on %s by %s', pin_name.client, pin_name.node, pin_name.planner);
+  END;
 COMMENT ON FUNCTION vectorshard.pin_name(text, int, int) IS 'internal: key of the policy row that place() writes';
 REVOKE ALL ON FUNCTION vectorshard.pin_name(text, int, int) FROM PUBLIC;
 

@@ -112,6 +112,17 @@ sub poll_until {
 	return 0;
 }
 
+# Polls until a piece of Perl is true; false after `timeout` seconds.
+sub wait_for {
+	my ($self, $condition, $timeout) = @_;
+	my $until = time + ($timeout // 60);
+	while (time < $until) {
+		return 1 if $condition->();
+		usleep(100_000);
+	}
+	return 0;
+}
+
 # As a test.
 sub poll {
 	my ($self, $name, $sql, $expected, $what, $timeout) = @_;

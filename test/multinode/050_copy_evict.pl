@@ -7,7 +7,7 @@ use warnings;
 use Fabric;
 use Writers;
 use Test::More;
-use Time::HiRes qw(time usleep);
+use Time::HiRes qw(time);
 
 my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2' ], config => "vectorshard.keep_s = 100000\nvectorshard.link_timeout_ms = 2000");
 $f->sql('c1', q{
@@ -119,8 +119,7 @@ sub differing {
 	return $bad;
 }
 for my $n ('c1', 'e1', 'e2') { $f->poll($n, $debts, '0', "$n owes nothing", 30); }
-$until = time + 20;
-usleep(200_000) while (differing() ne '' && time < $until);
+$f->wait_for(sub { differing() eq '' }, 20);
 is(differing(), '', 'every holder equals the home');
 my %home = map { $_ => 1 } split /\n/, $f->sql('c1', q{SELECT 'trip ' || car || ' ' || id FROM ONLY trip UNION ALL SELECT 'stop ' || car || ' ' || id FROM ONLY stop});
 is(join(', ', grep { !$home{$_} } @acknowledged), '', 'no acknowledged write is lost');

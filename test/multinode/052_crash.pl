@@ -7,7 +7,6 @@ use warnings;
 use Fabric;
 use Writers;
 use Test::More;
-use Time::HiRes qw(time usleep);
 
 my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2' ], config => "vectorshard.keep_s = 100000\nvectorshard.link_timeout_ms = 2000");
 $f->sql('c1', q{
@@ -92,9 +91,7 @@ my $bad = '';
 for my $n ('e1', 'e2') {
 	for my $car (split /\n/, $f->sql($n, 'SELECT client FROM vectorshard.resident')) {
 		my $hash = sprintf($all, $car);
-		my $until = time + 15;
-		usleep(100_000) while ($f->sql($n, $hash) ne $f->sql('c1', $hash) && time < $until);
-		$bad .= " $n/$car" if $f->sql($n, $hash) ne $f->sql('c1', $hash);
+		$bad .= " $n/$car" unless $f->wait_for(sub { $f->sql($n, $hash) eq $f->sql('c1', $hash) }, 15);
 	}
 }
 is($bad, '', 'every holder equals the home');
