@@ -85,6 +85,12 @@ is($f->sql('e1', q{DO $$ BEGIN FOR i IN 1..4 LOOP
   BEGIN UPDATE trip SET note = 'loop' || i WHERE car = 'a3' AND id = i; IF i % 2 = 0 THEN RAISE 'no'; END IF; EXCEPTION WHEN raise_exception THEN NULL; END;
   END LOOP; END $$; SELECT string_agg(note, ' ' ORDER BY id) FROM trip WHERE car = 'a3' AND note LIKE 'loop%'}), 'loop1 loop3', 'blocks with exceptions');
 
+# Parallel plans: workers ask on connections of their own, but not when the transaction has written elsewhere.
+my $parallel = q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET force_parallel_mode = on};
+is($f->sql('e1', "$parallel; SELECT count(*) FROM trip WHERE car <> 'big'"), '39', 'in parallel');
+is($f->sql('e1', "$parallel; BEGIN; DELETE FROM trip WHERE car = 'a5' AND id = 4; SELECT count(*) FROM trip WHERE car <> 'big'; ROLLBACK"), '38',
+	'a parallel plan sees what was written elsewhere');
+
 # What is refused.
 my %refused = (
 	q{UPDATE trip SET car = 'a9' WHERE car = 'a4'} => qr/0A000: .*cannot be given to another client.*DETAIL:.*"a4".*HINT:/s,
@@ -110,6 +116,7 @@ like($f->error_of('c1', q{SELECT id FROM trip WHERE car = 'a1' AND id = 1 FOR UP
 like($f->error_of('e1', q{SELECT id FROM trip WHERE car = 'a1' AND id = 1 FOR UPDATE NOWAIT}), qr/55P03/, 'NOWAIT travels');
 is($f->sql('e1', q{SELECT count(*) FROM (SELECT FROM trip WHERE car = 'a1' FOR UPDATE SKIP LOCKED) x}), '3', 'SKIP LOCKED travels');
 like($f->error_of('e1', q{SET statement_timeout = '300ms'; UPDATE trip SET note = 'z' WHERE car = 'a1' AND id = 1}), qr/57014/, 'a time-out');
+like($f->error_of('e1', q{SET lock_timeout = '200ms'; UPDATE trip SET note = 'z' WHERE car = 'a1' AND id = 1}), qr/55P03/, 'lock_timeout travels');
 $f->poll('c1', q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vectorshard read' AND wait_event_type = 'Lock'}, '0',
 	'nothing waits at the home any more');
 $in .= "COMMIT;\n\\q\n";

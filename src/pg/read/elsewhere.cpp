@@ -207,7 +207,7 @@ bool ElsewhereScan::next_remote(TupleTableSlot *slot) {
       report_unreachable(cursor.session().node(), row.error());
     }
     if (!row.ok() || !row.value()) {
-      cursors_.pop_front();
+      cursors_.erase(cursors_.begin());
       continue;
     }
     if (plan_.naming == Naming::none) {

@@ -5,7 +5,6 @@
 // client is either resident under it, and its rows come from the heap beside this scan, or it is not, and they come from
 // here alone.
 #pragma once
-#include <deque>
 #include <memory>
 #include <optional>
 #include <set>
@@ -63,7 +62,7 @@ class ElsewhereScan {
   Oid naming_type_ = InvalidOid;
   std::unique_ptr<tier::ColdScan> cold_;
   MemoryContext cold_context_ = nullptr;  // of what the cold scan makes
-  std::deque<std::unique_ptr<Cursor>> cursors_;
+  std::vector<std::unique_ptr<Cursor>> cursors_;  // one a node, read in turn
   std::optional<RowInput> input_;
   std::vector<AttrNumber> columns_;
   int client_at_ = 0;                    // position of the client among columns_

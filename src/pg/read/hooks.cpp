@@ -16,13 +16,24 @@ namespace {
 ExecutorRun_hook_type previous = nullptr;
 post_parse_analyze_hook_type previous_analyze = nullptr;
 
-void run_executor(QueryDesc *query, ScanDirection direction, uint64 count, bool once) {
-  // A query that may run more than once never runs in parallel.
-  if (query->plannedstmt->parallelModeNeeded && once && wrote_elsewhere()) once = false;
+void run(QueryDesc *query, ScanDirection direction, uint64 count, bool once) {
   if (previous)
     previous(query, direction, count, once);
   else
     standard_ExecutorRun(query, direction, count, once);
+}
+
+/// The plan may be a kept one: what it says of parallelism is changed for this run alone. (Passing `once` as false does
+/// not suffice: later minor versions of PostgreSQL 15 do not look at it.)
+void run_executor(QueryDesc *query, ScanDirection direction, uint64 count, bool once) {
+  PlannedStmt *plan = query->plannedstmt;
+  if (!plan->parallelModeNeeded || !wrote_elsewhere()) return run(query, direction, count, once);
+  plan->parallelModeNeeded = false;
+  PG_TRY();
+  { run(query, direction, count, once); }
+  PG_FINALLY();
+  { plan->parallelModeNeeded = true; }
+  PG_END_TRY();
 }
 
 /// PostgreSQL refuses MERGE where a table has a foreign child; it does not say what to do instead.

@@ -70,9 +70,10 @@ std::string trimmed(const char *text) {
 }  // namespace
 
 Session &session_at(NodeId node) {
-  auto &s = sessions()[node];
-  if (!s) s = std::make_unique<Session>(node, node_name(node));
-  return *s;
+  auto it = sessions().find(node);
+  if (it != sessions().end()) return *it->second;
+  auto made = std::make_unique<Session>(node, node_name(node));  // may raise, and runs hooks that look at the map
+  return *sessions().emplace(node, std::move(made)).first->second;
 }
 
 std::vector<Session *> all_sessions() {
@@ -132,6 +133,8 @@ std::string Session::prefix() {
   int level = GetCurrentTransactionNestLevel();
   if (depth_ == 0) {
     out = std::string("BEGIN ISOLATION LEVEL ") + isolation_level() + (XactReadOnly ? " READ ONLY; " : "; ");
+    // What spans nodes is a deadlock that nobody finds: a time-out of ours counts there too.
+    if (LockTimeout > 0) out += "SET LOCAL lock_timeout = " + std::to_string(LockTimeout) + "; ";
     depth_ = 1;
   }
   while (depth_ < level) out += "SAVEPOINT s" + std::to_string(++depth_) + "; ";
