@@ -43,7 +43,7 @@ REVOKE ALL ON FUNCTION vectorshard.wake_holder() FROM PUBLIC;
 
 -- ALWAYS: wishes of other nodes come by apply, in role replica.
 CREATE TRIGGER wake_holder AFTER INSERT OR UPDATE ON vectorshard.wish
-  FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.wake_holder();
+  FOR EACH ROW WHEN (NEW.node = vectorshard.self_node()) EXECUTE FUNCTION vectorshard.wake_holder();
 ALTER TABLE vectorshard.wish ENABLE ALWAYS TRIGGER wake_holder;
 CREATE TRIGGER wake_holder AFTER INSERT OR UPDATE ON vectorshard.shard_table
   FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.wake_holder();

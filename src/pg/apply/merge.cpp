@@ -173,6 +173,13 @@ void Merge::merge_group(Group &group) {
     write_carefully(group);
 }
 
+/// A wish or a holder row of another node is nothing for this node's holder to do.
+bool names_this_node(const Group &group) {
+  NodeId self = bridge::self_node();
+  return std::any_of(group.items.begin(), group.items.end(),
+                     [&](const Item &item) { return integer_value(group, *item.row, "node") == self; });
+}
+
 void Merge::merge_fabric(Group &group) {
   if (group.items.empty()) return;
   const std::string &name = group.table.name;
@@ -181,8 +188,9 @@ void Merge::merge_fabric(Group &group) {
   merge_group(group);
   if (reply_.applied == before) return;
   if (name == "vectorshard.node" || name == "vectorshard.shard_table") catalog_changed();
-  for (const char *watched : {"wish", "node", "shard_table", "client", "holder"})
-    if (name == std::string("vectorshard.") + watched) wake_at_commit(bridge::kHolder);
+  bool for_all = name == "vectorshard.node" || name == "vectorshard.shard_table" || name == "vectorshard.client";
+  bool for_one = name == "vectorshard.wish" || name == "vectorshard.holder";
+  if (for_all || (for_one && names_this_node(group))) wake_at_commit(bridge::kHolder);
 }
 
 void Merge::account(const Group &group, const Outcome &outcome) {

@@ -140,7 +140,8 @@ std::vector<Shipment> Peer::take_unsent() {
 
 void Peer::send_next() {
   if (in_flight_ >= kInFlight) return;
-  if (in_flight_ == queue_.size()) seal();  // only now: while the peer is busy, changes gather
+  // While the peer works on something, small changes gather: an apply call costs more than the rows in it.
+  if (in_flight_ == queue_.size() && (in_flight_ == 0 || builder_.bytes() >= kGatherBytes)) seal();
   if (in_flight_ == queue_.size()) return;
   const std::string &bytes = queue_[in_flight_].batch.bytes;
   const Oid types[] = {BYTEAOID};

@@ -70,7 +70,8 @@ class Peer {
 
  private:
   enum class State { down, connecting, greeting, ready };
-  static constexpr size_t kBatchBytes = 1 << 20, kBatchRows = 2000, kInFlight = 8, kPaymentBytes = 4 << 20;
+  static constexpr size_t kBatchBytes = 1 << 20, kBatchRows = 2000, kGatherBytes = 64 << 10, kInFlight = 8,
+                          kPaymentBytes = 4 << 20;
 
   void fail(const std::string &why);
   void send_hello();

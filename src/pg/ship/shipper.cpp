@@ -24,6 +24,8 @@ constexpr size_t kReadBytes = 4 << 20;
 // those that came by plain SQL.
 constexpr int64 kDebtsUs = 200000, kNoDebtsUs = 1000000, kPublishUs = 100000;
 constexpr long kIdleMs = 500;
+// Commits that come one by one are read together: routing and sending cost more than the rows.
+constexpr int64 kGatherUs = 4000;
 
 size_t queue_limit_bytes() { return static_cast<size_t>(bridge::guc::peer_queue_mb) << 20; }
 
@@ -95,8 +97,15 @@ void Shipper::settle_all(const SealedBatch &batch) {
   for (auto &[transaction, rows] : batch.pieces) progress_.settle(transaction, rows);
 }
 
+/// Until the next read, if the last one was a moment ago and not much has come since.
+int64 Shipper::gather_us() const {
+  if (slot_.unread_bytes() > kReadBytes) return 0;
+  return std::max<int64>(0, last_read_us_ + kGatherUs - GetCurrentTimestamp());
+}
+
 void Shipper::read() {
-  if (!slot_.more()) return;
+  if (!slot_.more() || gather_us() > 0) return;
+  last_read_us_ = GetCurrentTimestamp();
   slot_.read(kReadBytes);
   std::deque<std::string> messages = std::move(slot_.messages());
   slot_.messages().clear();
@@ -294,7 +303,8 @@ void Shipper::round() {
   pay();
   confirm();
   publish();
-  if (busy_ || slot_.more()) return;
+  if (busy_) return;
+  if (slot_.more()) return wait(static_cast<long>(gather_us() / 1000));
   bool waiting = false;  // somebody is to be connected to, or watched for a time-out
   for (auto &[node, peer] : peers_) waiting = waiting || !peer->ready() || peer->stream_bytes() > 0;
   wait(waiting || debts_ ? static_cast<long>(kPublishUs / 1000) : kIdleMs);

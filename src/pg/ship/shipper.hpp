@@ -26,6 +26,7 @@ class Shipper {
 
  private:
   void follow_nodes();
+  int64 gather_us() const;
   void read();
   void route(Decoded &decoded);
   void send(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts);
@@ -50,6 +51,7 @@ class Shipper {
   uint64 debt_epoch_ = 0;
   bool debts_ = false;     // there are some, as of the last look
   bool busy_ = false;      // something moved: look again at once
+  int64 last_read_us_ = 0;
   int64 next_debts_us_ = 0;
   int64 next_publish_us_ = 0;
 };

@@ -110,7 +110,10 @@ void Slot::open(const std::function<void()> &before_making) {
   MemoryContextSwitchTo(before);
 }
 
-bool Slot::more() const { return read_to_ < GetFlushRecPtr(nullptr); }
+size_t Slot::unread_bytes() const {
+  Lsn flushed = GetFlushRecPtr(nullptr);
+  return flushed > read_to_ ? flushed - read_to_ : 0;
+}
 
 void Slot::read(size_t max_bytes) {
   bytes_ = 0;

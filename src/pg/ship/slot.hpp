@@ -31,8 +31,9 @@ class Slot {
   /// Everything that committed before this position is in messages() or was taken from it.
   Lsn read_to() const { return read_to_; }
   Lsn confirmed() const { return confirmed_; }
-  /// True if flushed WAL lies beyond read_to().
-  bool more() const;
+  /// Flushed WAL beyond read_to().
+  size_t unread_bytes() const;
+  bool more() const { return unread_bytes() > 0; }
   /// Lets the server forget what was decoded before `lsn`.
   void confirm(Lsn lsn);
 
