@@ -49,6 +49,15 @@ bool everything_is_marked() {
   return marked;
 }
 
+/// A copy under way concerns its home alone, which hears of it directly (copy_announce). To all others it becomes known
+/// when it is live; what they write until then, the home forwards.
+bool is_copy_under_way(const DecodedChange &change) {
+  if (change.table->name != "vectorshard.holder") return false;
+  for (size_t i = 0; i < change.table->columns.size(); i++)
+    if (change.table->columns[i].name == "state") return (*change.values)[i] == "copying";
+  return false;
+}
+
 void owe_all_that_is_marked() {
   if (!everything_is_marked()) return;
   bridge::WorkerTransaction tx;
@@ -138,6 +147,7 @@ void Shipper::route(Decoded &decoded) {
   std::vector<Debt> debts;
   for (DecodedChange &change : decoded.changes) {
     if (!change.missing.empty() && !fill_from_row(change)) continue;  // deleted, or gone to the home since
+    if (is_copy_under_way(change)) continue;
     if (change.client.empty())
       send(change, router_.targets_of_all(), debts);
     else
