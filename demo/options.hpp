@@ -16,7 +16,7 @@ struct Options {
   size_t clients = 60;         // CLIENTS: those with most reports
   size_t pausing_clients = 12; // PAUSING: and so many with long pauses
   double window_s = 5400;      // WINDOW, in minutes of the trace
-  double replay_s = 60;        // REPLAY_SECONDS: how long each replay lasts
+  double replay_s = 70;        // REPLAY_SECONDS: how long each replay lasts
   double pause_s = 900;        // PAUSE, in minutes: idle that long, clients go to the store
   size_t threads = 6;          // THREADS
   bool keep = false;           // KEEP: leave the working directory

@@ -30,6 +30,7 @@ struct Outcome {
   std::vector<CopyAhead> ahead;
   std::vector<double> write_ms;
   std::vector<double> lag_ms;           // how late a step ran
+  double slip_s = 0;                    // how much longer the replay took than planned
   std::map<std::string, int> errors;    // SQLSTATE and message -> how often
   int64_t reports = 0, writes = 0, retries = 0;
   int64_t stale_writes = 0;    // an UPDATE that started from an older state than the application knew

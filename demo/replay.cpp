@@ -29,9 +29,41 @@ double wall_unix_s() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-struct Start {
-  Clock::time_point at;
-  double unix_s;
+/// The clock of the replay. When this machine cannot keep up it goes slower for everybody, instead of letting clients
+/// report a past that the extension would rightly take for late.
+class ReplayClock {
+ public:
+  explicit ReplayClock(double speed) : start_(Clock::now()), unix_s_(wall_unix_s()), speed_(speed) {}
+
+  Clock::time_point due(double trace_s) const {
+    const std::chrono::duration<double> after(trace_s / speed_ + slip_s_);
+    return start_ + std::chrono::duration_cast<Clock::duration>(after);
+  }
+  /// The wall-clock time at which a step happens.
+  double unix_s(double trace_s) const { return unix_s_ + trace_s / speed_ + slip_s_; }
+  /// How late a step is; beyond kMostLateS the clock is put back.
+  double late_s(double trace_s) {
+    const double late = std::chrono::duration<double>(Clock::now() - due(trace_s)).count();
+    if (late > kMostLateS) {
+      double slip = slip_s_;
+      const double wanted = slip + late - kMostLateS;
+      while (slip < wanted && !slip_s_.compare_exchange_weak(slip, wanted)) {
+      }
+    }
+    return late;
+  }
+  double slip_s() const { return slip_s_; }
+  /// How much of the trace is done, from 0 to 1.
+  double done(double length_s) const {
+    const double passed_s = std::chrono::duration<double>(Clock::now() - start_).count() - slip_s_;
+    return std::min(1.0, passed_s * speed_ / length_s);
+  }
+
+ private:
+  static constexpr double kMostLateS = 0.25;
+  Clock::time_point start_;
+  double unix_s_, speed_;
+  std::atomic<double> slip_s_ = 0;
 };
 
 class Runner {
@@ -48,15 +80,14 @@ class Runner {
     }
   }
 
-  void run(Start start, Totals &totals) {
+  void run(ReplayClock &clock, Totals &totals) {
     std::stable_sort(steps_.begin(), steps_.end(),
                      [](const Work &a, const Work &b) { return a.step->at_s < b.step->at_s; });
     for (const Work &work : steps_) {
-      const double due_s = work.step->at_s / settings_.speed;
-      wait_until(start.at + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(due_s)));
+      wait_until(clock, work.step->at_s);
       if (totals.failed) return;
-      lag_ms_.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start.at).count() - due_s * 1000);
-      application_.run(*work.client, *work.step, start.unix_s + due_s, work.writes);
+      lag_ms_.push_back(clock.late_s(work.step->at_s) * 1000);
+      application_.run(*work.client, *work.step, clock.unix_s(work.step->at_s), work.writes);
       if (!work.step->arrival) continue;
       totals.arrivals++;
       totals.hits += application_.last_was_hit();
@@ -75,10 +106,10 @@ class Runner {
     const Step *step;
     double writes;
   };
-  static void wait_until(Clock::time_point due) {
+  static void wait_until(const ReplayClock &clock, double trace_s) {
     for (;;) {
       check_stop();
-      const auto left = due - Clock::now();
+      const auto left = clock.due(trace_s) - Clock::now();
       if (left <= Clock::duration::zero()) return;
       std::this_thread::sleep_for(std::min<Clock::duration>(left, std::chrono::milliseconds(200)));
     }
@@ -113,12 +144,12 @@ Outcome replay(const Fabric &fabric, const Plan &plan, Fleet &fleet, const Repla
   Totals totals;
   std::atomic<size_t> running = runners.size();
   std::vector<std::exception_ptr> failures(runners.size());
-  const Start start{Clock::now(), wall_unix_s()};
+  ReplayClock clock(settings.speed);
   std::vector<std::jthread> threads;
   for (size_t i = 0; i < runners.size(); i++)
     threads.emplace_back([&, i] {
       try {
-        runners[i]->run(start, totals);
+        runners[i]->run(clock, totals);
       } catch (...) {
         failures[i] = std::current_exception();
         totals.failed = true;
@@ -129,8 +160,7 @@ Outcome replay(const Fabric &fabric, const Plan &plan, Fleet &fleet, const Repla
   try {
     while (running > 0) {
       observer.look();
-      const double done_s = std::chrono::duration<double>(Clock::now() - start.at).count();
-      progress.show(std::min(1.0, done_s * settings.speed / plan.length_s), facts(totals, observer));
+      progress.show(clock.done(plan.length_s), facts(totals, observer));
       sleep_s(kLookEveryS);
     }
   } catch (...) {
@@ -144,6 +174,7 @@ Outcome replay(const Fabric &fabric, const Plan &plan, Fleet &fleet, const Repla
   progress.finish();
   observer.count_returns();
   Outcome outcome = observer.outcome();
+  outcome.slip_s = clock.slip_s();
   for (const auto &runner : runners) outcome.add(runner->take_outcome());
   return outcome;
 }

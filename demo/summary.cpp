@@ -52,7 +52,8 @@ void describe(std::vector<std::string> &out, const char *title, const Outcome &o
                 text(" (brought back by prediction %lld, by access %lld)", (long long)o.back_by_prediction,
                      (long long)o.back_by_access));
   out.push_back(text("  reports %lld; the replay ran late by p50 %.0f, p99 %.0f ms", (long long)o.reports,
-                     quantile(o.lag_ms, 0.5), quantile(o.lag_ms, 0.99)));
+                     quantile(o.lag_ms, 0.5), quantile(o.lag_ms, 0.99)) +
+                (o.slip_s > 0.5 ? text("; it took %.0f s longer than planned: this machine could not keep up", o.slip_s) : ""));
   if (o.wrong_reads) out.push_back(text("  READS WITH MISSING OR DOUBLED ROWS: %lld", (long long)o.wrong_reads));
   for (const auto &[what, count] : o.errors) out.push_back(text("  error, %d times: ", count) + what);
 }
