@@ -130,21 +130,21 @@ TRUNCATE visit;
 DROP TABLE visit;
 SELECT to_regclass('visit_elsewhere'), (SELECT state FROM vectorshard.shard_table WHERE table_name = 'enrol.visit');
 UPDATE vectorshard.shard_table SET state = 'enrolled' WHERE table_name = 'enrol.visit';
-SELECT vectorshard.realize_tables();
-SELECT vectorshard.realize_tables();
+SELECT vectorshard.realize_tables() <= 1 AS realized;  -- the holder worker may have been first
+SELECT vectorshard.realize_tables() <= 1 AS realized;  -- the holder worker may have been first
 SELECT split_part(vectorshard.table_definition('visit'), ';', 3) = split_part(definition, ';', 3) AS same FROM vectorshard.shard_table WHERE table_name = 'enrol.visit';
 UPDATE vectorshard.shard_table SET state = 'undistributed' WHERE table_name = 'enrol.visit';
-SELECT vectorshard.realize_tables();
+SELECT vectorshard.realize_tables() <= 1 AS realized;  -- the holder worker may have been first
 SELECT vectorshard.is_attached('visit');
 INSERT INTO visit (client) VALUES (1);
 UPDATE vectorshard.shard_table SET state = 'enrolled' WHERE table_name = 'enrol.visit';
-SELECT vectorshard.realize_tables(), vectorshard.realize_tables();
+SELECT vectorshard.realize_tables() + vectorshard.realize_tables() <= 1 AS realized;
 SELECT kind, table_name, reason, resolved IS NULL AS open FROM vectorshard.conflict WHERE table_name = 'enrol.visit';
 DELETE FROM visit;
 ALTER TABLE visit ADD COLUMN more int;
-SELECT vectorshard.realize_tables();
+SELECT vectorshard.realize_tables() <= 1 AS realized;  -- the holder worker may have been first
 ALTER TABLE visit DROP COLUMN more;
-SELECT vectorshard.realize_tables();
+SELECT vectorshard.realize_tables() <= 1 AS realized;  -- the holder worker may have been first
 SELECT reason, resolved IS NULL AS open FROM vectorshard.conflict WHERE table_name = 'enrol.visit' ORDER BY conflict;
 DROP TABLE visit;
 DELETE FROM vectorshard.conflict WHERE table_name = 'enrol.visit';

@@ -5,7 +5,7 @@
 #include "pg/apply/merge.hpp"
 
 #include "pg/apply/api.hpp"
-#include "pg/apply/at_commit.hpp"
+#include "pg/bridge/at_commit.hpp"
 #include "pg/apply/clock.hpp"
 #include "pg/apply/conflict.hpp"
 #include "pg/apply/merge_clients.hpp"
@@ -187,10 +187,10 @@ void Merge::merge_fabric(Group &group) {
   uint32_t before = reply_.applied;
   merge_group(group);
   if (reply_.applied == before) return;
-  if (name == "vectorshard.node" || name == "vectorshard.shard_table") catalog_changed();
+  if (name == "vectorshard.node" || name == "vectorshard.shard_table") bridge::catalog_changed();
   bool for_all = name == "vectorshard.node" || name == "vectorshard.shard_table" || name == "vectorshard.client";
   bool for_one = name == "vectorshard.wish" || name == "vectorshard.holder";
-  if (for_all || (for_one && names_this_node(group))) wake_at_commit(bridge::kHolder);
+  if (for_all || (for_one && names_this_node(group))) bridge::wake_at_commit(bridge::kHolder);
 }
 
 void Merge::account(const Group &group, const Outcome &outcome) {

@@ -3,7 +3,7 @@
 #include "pg/apply/merge_clients.hpp"
 
 #include "pg/apply/api.hpp"
-#include "pg/apply/at_commit.hpp"
+#include "pg/bridge/at_commit.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/spi.hpp"
@@ -38,7 +38,7 @@ constexpr const char *kKnownHolders = R"(
 
 void owe(NodeId peer, const ClientName &client) {
   ship::add_debt(peer, client, {});
-  wake_at_commit(bridge::kShipper);
+  bridge::wake_at_commit(bridge::kShipper);
 }
 
 /// False if somebody is just bringing it here or keeps it away.

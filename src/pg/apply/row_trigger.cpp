@@ -2,7 +2,7 @@
 // (docs/architecture.md, "Row version, triggers, fence"). It must never change what the user wrote but _version, and
 // never run for what apply writes (the triggers do not fire in role replica).
 #include "pg/apply/api.hpp"
-#include "pg/apply/at_commit.hpp"
+#include "pg/bridge/at_commit.hpp"
 #include "pg/apply/fence.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/apply/tombstone.hpp"
@@ -50,7 +50,7 @@ const EnrolledTable &table_of(const TriggerData *t) {
     UserScope owner(extension_owner(), false);
     table = bridge::enrolled_table(relid);
     if (!table) {
-      catalog_changed();
+      bridge::catalog_changed();
       table = bridge::enrolled_table(relid);
     }
   }

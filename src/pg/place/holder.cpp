@@ -2,6 +2,7 @@
 #include "pg/place/holder.hpp"
 
 #include "pg/apply/api.hpp"
+#include "pg/bridge/at_commit.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -260,24 +261,10 @@ void init_holder() { register_holder_queue(); }
 
 using namespace vectorshard;
 
-namespace {
-
-bool wake_at_commit = false;
-
-void on_commit(XactEvent event, void *) {
-  if (event == XACT_EVENT_COMMIT && wake_at_commit) bridge::wake(bridge::kHolder);
-  if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) wake_at_commit = false;
-}
-
-}  // namespace
-
-/// Statement trigger on wish and shard_table.
+/// Trigger on wish and shard_table.
 VECTORSHARD_FUNCTION(vectorshard_wake_holder) {
   return bridge::entry([&]() -> Datum {
-    static bool registered = false;
-    if (!registered) bridge::pg_call([] { RegisterXactCallback(on_commit, nullptr); });
-    registered = true;
-    wake_at_commit = true;
+    bridge::wake_at_commit(bridge::kHolder);
     return PointerGetDatum(nullptr);
   });
 }

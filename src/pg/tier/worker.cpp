@@ -1,6 +1,7 @@
 // The tiering worker: one round packs idle clients, brings back those that are wished, runs the moves that were asked
 // for, and tidies. A store that is away costs nothing but the moves to it: rows then stay in the heap.
 #include "pg/apply/api.hpp"
+#include "pg/bridge/at_commit.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -184,24 +185,10 @@ long tiering_round() {
 
 using namespace vectorshard;
 
-namespace {
-
-bool wake_at_commit = false;
-
-void on_commit(XactEvent event, void *) {
-  if (event == XACT_EVENT_COMMIT && wake_at_commit) bridge::wake(bridge::kTiering);
-  if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) wake_at_commit = false;
-}
-
-}  // namespace
-
-/// Statement trigger on tier_move.
+/// Trigger on tier_move.
 VECTORSHARD_FUNCTION(vectorshard_wake_tiering) {
   return bridge::entry([&]() -> Datum {
-    static bool registered = false;
-    if (!registered) bridge::pg_call([] { RegisterXactCallback(on_commit, nullptr); });
-    registered = true;
-    wake_at_commit = true;
+    bridge::wake_at_commit(bridge::kTiering);
     return PointerGetDatum(nullptr);
   });
 }
