@@ -23,6 +23,11 @@ BEGIN
       HINT = 'It was restored from a backup or cloned. Remove it and let it join anew.';
   END IF;
   uuid := vectorshard.boot_uuid();
+  IF uuid <> my_uuid THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = 'this is not the node that was expected',
+      DETAIL = format('It is node %s with uuid %s; expected was %s.', node, uuid, my_uuid),
+      HINT = 'Correct the address of the node, or remove it and let it join anew.';
+  END IF;
   wall_ms := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
 END
 $$;
