@@ -268,7 +268,7 @@ std::string draw_map(const Plan &plan, const std::vector<Point> &nodes, Point co
   out += view(frame, "map", kMargin, kTop, plan, nodes, core, summary.predicted);
   const double panel_x = kMapWidth + 2 * kMargin, panel_y = kTop + 14;
   out += text("<g transform=\"translate(%.1f %.1f)\">\n", panel_x, panel_y);
-  out += label(0, 0, 15, kInk, "font-weight=\"bold\"", "Arrivals whose rows were there, and current");
+  out += label(0, 0, 15, kInk, "font-weight=\"bold\"", "Rows there and current at arrival");
   out += bar(30, "with prediction", summary.predicted.hit_ratio(), kHit) +
          bar(72, "prediction off", summary.reactive.hit_ratio(), "#8c9aa5");
   double y = 126;
