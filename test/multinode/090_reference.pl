@@ -1,6 +1,6 @@
 # Topology: servers core and mission, which the examples of docs/reference.md make a fabric of.
 # Proves: every ```sql block of docs/reference.md runs without an error, in the order of the page; every heading that names an
-# object has one; arguments and columns in the headings are those of the object.
+# object has one; arguments and columns in the headings are those of the object; the table of settings is that of the server.
 #
 # Put in for what stands in an example: 10.0.0.1 and 10.0.0.2 with port 5432 (the two servers), dbname 'app', password '…',
 # file:///srv (a directory of the test).
@@ -130,6 +130,12 @@ for my $piece (@pieces) {
 	run_block($here->{ $object // '' } // $runs_on{$in} // 'core', $_, "example of $what") for @blocks;
 	check_heading($heading) if $object;
 }
+
+# Settings: name, default and context as the server has them.
+my %context = (reload => 'sighup', session => 'user', superuser => 'superuser', start => 'postmaster');
+my @rows = $page =~ /^\| `(vectorshard\.\w+ *` \| [^|]+ \| [^|]+ \| \w+) \|/mg;
+my $settings = join "\n", sort map { my ($name, $default, undef, $context) = split / \| /; $name =~ s/`//; "$name|$default|$context{$context}" } @rows;
+is($settings, $f->sql('core', q{SELECT name, boot_val, context FROM pg_settings WHERE name LIKE 'vectorshard.%' ORDER BY name COLLATE "C"}), 'settings');
 is(join(' ', grep { !$prepared{$_} } sort keys %before), '', 'every preparation found its place');
 
 done_testing();
