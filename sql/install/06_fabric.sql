@@ -39,7 +39,8 @@ CREATE OR REPLACE FUNCTION vectorshard.bad_location(location geometry) RETURNS t
   BEGIN ATOMIC
   SELECT CASE
     WHEN location IS NULL THEN 'It is null.'
-    WHEN GeometryType(location) <> 'POINT' OR ST_IsEmpty(location) THEN pg_catalog.format('It is a %s, not a point.', GeometryType(location))
+    WHEN GeometryType(location) = 'POINT' AND ST_IsEmpty(location) THEN 'It is an empty point.'
+    WHEN GeometryType(location) <> 'POINT' THEN pg_catalog.format('It is a %s, not a point.', GeometryType(location))
     WHEN ST_SRID(location) <> 4326 THEN pg_catalog.format('Its SRID is %s, not 4326.', ST_SRID(location))
     WHEN NOT (ST_X(location) BETWEEN -180 AND 180 AND ST_Y(location) BETWEEN -90 AND 90)
       THEN pg_catalog.format('Longitude %s, latitude %s are not on Earth.', ST_X(location), ST_Y(location))
@@ -53,7 +54,8 @@ CREATE OR REPLACE FUNCTION vectorshard.bad_coverage(coverage geometry) RETURNS t
   BEGIN ATOMIC
   SELECT CASE
     WHEN coverage IS NULL THEN NULL
-    WHEN GeometryType(coverage) NOT IN ('POLYGON', 'MULTIPOLYGON') OR ST_IsEmpty(coverage)
+    WHEN ST_IsEmpty(coverage) THEN pg_catalog.format('It is an empty %s.', GeometryType(coverage))
+    WHEN GeometryType(coverage) NOT IN ('POLYGON', 'MULTIPOLYGON')
       THEN pg_catalog.format('It is a %s, not an area.', GeometryType(coverage))
     WHEN ST_SRID(coverage) <> 4326 THEN pg_catalog.format('Its SRID is %s, not 4326.', ST_SRID(coverage))
     WHEN NOT ST_IsValid(coverage) THEN 'It is not a valid geometry.'
@@ -137,6 +139,12 @@ DECLARE
 BEGIN
   -- Left over from an extension that was dropped: its changes are those of another node.
   IF EXISTS (SELECT FROM pg_publication WHERE pubname = 'vectorshard') THEN DROP PUBLICATION vectorshard; END IF;
+  -- The shipper takes the slot with it when its extension is dropped; it may be about to.
+  FOR i IN 1 .. 200 LOOP
+    EXIT WHEN NOT EXISTS (SELECT FROM pg_replication_slots s WHERE s.active
+                             AND s.slot_name = 'vectorshard_' || (SELECT oid FROM pg_database WHERE datname = current_database()));
+    PERFORM pg_sleep(0.05);
+  END LOOP;
   FOR slot IN SELECT s.slot_name FROM pg_replication_slots s
                WHERE s.slot_name = 'vectorshard_' || (SELECT oid FROM pg_database WHERE datname = current_database()) LOOP
     PERFORM pg_drop_replication_slot(slot);
@@ -221,7 +229,7 @@ BEGIN
   END IF;
   SELECT * INTO n FROM vectorshard.node WHERE name = node_name AND state = 'active' FOR UPDATE;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'node % is not in the fabric', quote_literal(node_name) USING
+    RAISE EXCEPTION 'node % is not in the fabric', coalesce(quote_literal(node_name), 'null') USING
       ERRCODE = 'undefined_object', DETAIL = 'No active node has that name.', HINT = 'Look at the view vectorshard.nodes.';
   END IF;
   IF n.registrar THEN

@@ -136,37 +136,116 @@ BEGIN
       ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'Only a node that holds all rows of a table can take it out of the fabric.',
       HINT = 'Bring every client here with vectorshard.place() first.';
   END IF;
-  PERFORM vectorshard.detach_table(p_table);
   UPDATE vectorshard.shard_table SET state = 'undistributed', _version = vectorshard.next_version() WHERE table_name = s.table_name;
+  PERFORM vectorshard.detach_table(p_table);
 END $$;
 COMMENT ON FUNCTION vectorshard.undistribute(regclass) IS 'internal: takes a table out of the fabric';
 REVOKE ALL ON FUNCTION vectorshard.undistribute(regclass) FROM PUBLIC;
 
--- DROP TABLE takes a table out of the fabric; otherwise it would be made again from its definition.
+-- DROP TABLE takes an enrolled table out of the fabric; otherwise it would be made again from its definition. It could
+-- reach only the rows of this node, so it is refused while there are others. A table that merely has the name of an
+-- enrolled one makes room for it.
 CREATE OR REPLACE FUNCTION vectorshard.table_dropped() RETURNS event_trigger
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  dropped text[];
+  others text;
 BEGIN
   IF vectorshard.self_node() = 0 OR to_regclass('vectorshard.shard_table') IS NULL THEN RETURN; END IF;
-  UPDATE vectorshard.shard_table SET state = 'undistributed', _version = vectorshard.next_version()
-    WHERE state = 'enrolled' AND table_name IN (SELECT object_identity FROM pg_event_trigger_dropped_objects() WHERE object_type = 'table');
-  IF FOUND THEN PERFORM vectorshard.bump_catalog_epoch(); END IF;
+  SELECT array_agg(s.table_name) INTO dropped FROM vectorshard.shard_table s
+    JOIN pg_event_trigger_dropped_objects() o ON o.object_type = 'table' AND o.object_identity = s.table_name
+   WHERE s.state = 'enrolled';
+  IF dropped IS NULL THEN RETURN; END IF;
+  PERFORM vectorshard.bump_catalog_epoch();
+  SELECT array_agg(d) INTO dropped FROM unnest(dropped) d
+   WHERE EXISTS (SELECT FROM pg_event_trigger_dropped_objects() o
+                  WHERE o.object_type = 'trigger' AND o.object_identity = 'zz_vectorshard_before on ' || d);
+  SELECT string_agg(name, ', ' ORDER BY name) INTO others FROM vectorshard.node WHERE state = 'active' AND node <> vectorshard.self_node();
+  IF dropped IS NOT NULL AND others IS NOT NULL THEN
+    RAISE EXCEPTION 'cannot drop enrolled table %', dropped[1] USING
+      ERRCODE = 'dependent_objects_still_exist', DETAIL = format('It is also on nodes %s.', others),
+      HINT = format('DELETE its rows, which reaches every node, or bring every client here; then call vectorshard.undistribute_table(%L).', dropped[1]);
+  END IF;
+  UPDATE vectorshard.shard_table SET state = 'undistributed', _version = vectorshard.next_version() WHERE table_name = ANY (dropped);
 END $$;
-COMMENT ON FUNCTION vectorshard.table_dropped() IS 'internal: a dropped table leaves the fabric';
+COMMENT ON FUNCTION vectorshard.table_dropped() IS 'internal: a dropped table leaves the fabric; refused while there are other nodes';
 REVOKE ALL ON FUNCTION vectorshard.table_dropped() FROM PUBLIC;
 CREATE EVENT TRIGGER vectorshard_table_dropped ON sql_drop WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED')
   EXECUTE FUNCTION vectorshard.table_dropped();
 COMMENT ON EVENT TRIGGER vectorshard_table_dropped IS 'vectorshard: a dropped table leaves the fabric';
 
+-- What merging stands on must not be altered away: writes would be stamped, shipped and merged wrongly, or not at all.
+CREATE OR REPLACE FUNCTION vectorshard.check_altered(p_table regclass) RETURNS void
+  LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  s vectorshard.shard_table;
+  broken text;
+BEGIN
+  SELECT * INTO s FROM vectorshard.shard_table t WHERE t.table_name = vectorshard.name_of(p_table);
+  -- The extension's own tables have that trigger too.
+  IF s.state = 'undistributed' OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = p_table AND deptype = 'e') THEN
+    RETURN;
+  END IF;
+  IF s.table_name IS NULL THEN
+    broken := 'Its name is that of the table on all nodes.';
+  ELSIF (SELECT relpersistence <> 'p' FROM pg_class WHERE oid = p_table) THEN
+    broken := 'It would be unlogged: its changes are not in the WAL.';
+  ELSIF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = p_table AND attname = '_version' AND NOT attisdropped
+                       AND attnotnull AND atttypid = 'bigint'::regtype) THEN
+    broken := 'Its column _version bigint NOT NULL orders all writes of a row.';
+  ELSIF (SELECT count(*) <> 3 FROM pg_trigger WHERE tgrelid = p_table AND tgenabled = 'O'
+            AND tgname IN ('zz_vectorshard_before', 'zz_vectorshard_after', 'zz_vectorshard_truncate')) THEN
+    broken := 'Its triggers zz_vectorshard_… stamp every write.';
+  ELSIF s.kind = 'vector_shard' AND NOT EXISTS (SELECT FROM pg_inherits i JOIN pg_foreign_table f ON f.ftrelid = i.inhrelid
+                                                 WHERE i.inhparent = p_table) THEN
+    broken := 'Its foreign child stands for the rows that are not here.';
+  ELSE
+    BEGIN
+      PERFORM vectorshard.check_key(p_table, s.client_column);
+    EXCEPTION WHEN OTHERS THEN
+      GET STACKED DIAGNOSTICS broken = PG_EXCEPTION_DETAIL;
+    END;
+  END IF;
+  IF broken IS NOT NULL THEN
+    RAISE EXCEPTION 'cannot alter this of enrolled table %', coalesce(s.table_name, vectorshard.name_of(p_table)) USING
+      ERRCODE = 'feature_not_supported', DETAIL = broken,
+      HINT = 'Take the table out of the fabric with vectorshard.undistribute_table(), alter it, and enrol it again.';
+  END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.check_altered(regclass) IS 'internal: raises if an enrolled table was altered into one that cannot be';
+REVOKE ALL ON FUNCTION vectorshard.check_altered(regclass) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.table_altered() RETURNS event_trigger
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  IF vectorshard.self_node() = 0 THEN RETURN; END IF;
+  PERFORM vectorshard.check_altered(t.tgrelid)
+    FROM (SELECT DISTINCT tgrelid FROM pg_trigger WHERE tgfoid = 'vectorshard.row_version()'::regprocedure) t
+   WHERE tg_tag IN ('DROP TRIGGER', 'DROP FOREIGN TABLE', 'DROP SERVER', 'ALTER SCHEMA')
+      OR (EXISTS (SELECT FROM pg_event_trigger_ddl_commands() c WHERE c.object_type = 'foreign table')
+          AND vectorshard.name_of(t.tgrelid) IN (SELECT table_name FROM vectorshard.shard_table WHERE state = 'enrolled'))
+      OR t.tgrelid IN (SELECT coalesce(i.indrelid, g.tgrelid, c.objid) FROM pg_event_trigger_ddl_commands() c
+                         LEFT JOIN pg_index i ON i.indexrelid = c.objid AND c.classid = 'pg_class'::regclass
+                         LEFT JOIN pg_trigger g ON g.oid = c.objid AND c.classid = 'pg_trigger'::regclass);
+END $$;
+COMMENT ON FUNCTION vectorshard.table_altered() IS 'internal: refuses alterations that an enrolled table does not stand';
+REVOKE ALL ON FUNCTION vectorshard.table_altered() FROM PUBLIC;
+CREATE EVENT TRIGGER vectorshard_table_altered ON ddl_command_end
+  WHEN TAG IN ('ALTER TABLE', 'ALTER TRIGGER', 'CREATE INDEX', 'DROP TRIGGER', 'DROP FOREIGN TABLE', 'ALTER FOREIGN TABLE',
+               'DROP SERVER', 'ALTER SCHEMA')
+  EXECUTE FUNCTION vectorshard.table_altered();
+COMMENT ON EVENT TRIGGER vectorshard_table_altered IS 'vectorshard: an enrolled table keeps its key, version, triggers, child and name';
+
 CREATE OR REPLACE FUNCTION vectorshard.create_vector_shard_table(table_name regclass, client_column name) RETURNS void
-  LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_create_vector_shard_table';
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_create_vector_shard_table';
 COMMENT ON FUNCTION vectorshard.create_vector_shard_table(regclass, name) IS
   'makes a table a vector-shard table: its rows follow the client named in client_column';
 
 CREATE OR REPLACE FUNCTION vectorshard.create_reference_table(table_name regclass) RETURNS void
-  LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_create_reference_table';
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_create_reference_table';
 COMMENT ON FUNCTION vectorshard.create_reference_table(regclass) IS 'makes a table a reference table: every node holds it in full';
 
 CREATE OR REPLACE FUNCTION vectorshard.undistribute_table(table_name regclass) RETURNS void
-  LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_undistribute_table';
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_undistribute_table';
 COMMENT ON FUNCTION vectorshard.undistribute_table(regclass) IS
   'makes an enrolled table a plain table again, with all rows on this node';

@@ -18,6 +18,10 @@ CREATE OR REPLACE FUNCTION vectorshard.join_fabric(node_name text, server text, 
 DECLARE
   place record;
 BEGIN
+  IF server IS NULL THEN
+    RAISE EXCEPTION 'server must not be null' USING
+      ERRCODE = 'null_value_not_allowed', HINT = 'Name the server object that leads to a member of the fabric.';
+  END IF;
   IF kind IS NULL OR kind NOT IN ('core', 'edge') THEN
     RAISE EXCEPTION 'a node is of kind core or edge' USING
       ERRCODE = 'invalid_parameter_value', DETAIL = format('Given: %L.', kind), HINT = 'Core nodes may be homes of clients; edge nodes are not.';
@@ -74,7 +78,7 @@ BEGIN
   SELECT name INTO other FROM vectorshard.node WHERE name = p_name AND state = 'active' AND uuid <> p_uuid;
   IF other IS NOT NULL THEN
     RAISE EXCEPTION 'a node named % is in the fabric already', quote_literal(p_name) USING
-      ERRCODE = 'duplicate_object', DETAIL = 'Names of nodes are unique.', HINT = 'Choose another name.';
+      ERRCODE = 'duplicate_object', DETAIL = 'Names of nodes are unique.', HINT = 'Choose another name, or take the old node out with vectorshard.remove_node() first.';
   END IF;
   SELECT name INTO other FROM vectorshard.node
     WHERE host = p_host AND port = p_port AND dbname = p_dbname AND state = 'active' AND uuid <> p_uuid;

@@ -67,7 +67,8 @@ BEGIN
   IF name = ANY (names) THEN
     RETURN name;
   ELSIF names IS NULL THEN
-    RAISE undefined_object USING MESSAGE = 'there is no store', HINT = 'Add one with vectorshard.add_store(name, url).';
+    RAISE undefined_object USING MESSAGE = coalesce(format('store "%s" does not exist', name), 'no store is named'),
+      DETAIL = 'There is no store.', HINT = 'Add one with vectorshard.add_store(name, url).';
   ELSIF name IS NOT NULL THEN
     RAISE undefined_object USING MESSAGE = format('store "%s" does not exist', name),
       DETAIL = format('Stores: %s.', array_to_string(names, ', ')), HINT = 'Add it with vectorshard.add_store(name, url).';
@@ -148,11 +149,15 @@ DECLARE
   home int;
 BEGIN
   PERFORM vectorshard.require_member();
+  IF client IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = 'client must not be null',
+      HINT = 'Give the value of the client column of the client''s rows.';
+  END IF;
   SELECT c.home INTO home FROM vectorshard.client c WHERE c.client = client;
   IF home IS NULL THEN
-    RAISE undefined_object USING MESSAGE = format('client "%s" is not known', coalesce(client, 'null')),
+    RAISE undefined_object USING MESSAGE = format('client "%s" is not known', client),
       DETAIL = 'A client is known once a row of it was inserted on some node.',
-      HINT = CASE WHEN to_regclass(client) IS NOT NULL THEN format('To move a partition, write %L::regclass.', client)
+      HINT = CASE WHEN client ~ '^[[:alnum:]_.]+$' AND to_regclass(client) IS NOT NULL THEN format('To move a partition, write %L::regclass.', client)
                   ELSE 'Insert a row of the client first.' END;
   END IF;
   IF home <> vectorshard.self_node() THEN

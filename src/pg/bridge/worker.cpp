@@ -58,13 +58,29 @@ bool run_round(const WorkerSpec &spec, long *wait_ms) {
   return false;
 }
 
+/// False when the extension was dropped, and also when it was made anew since this worker started.
+bool still_this_node(uint64_t incarnation) {
+  return pg_atomic_read_u32(&shared()->node) != 0 && pg_atomic_read_u64(&shared()->incarnation) == incarnation;
+}
+
+void say_farewell(const WorkerSpec &spec) {
+  bridge::entry([&] {
+    if (spec.farewell) spec.farewell();
+  });
+}
+
 void loop(const WorkerSpec &spec) {
+  uint64_t incarnation = pg_atomic_read_u64(&shared()->incarnation);
   MemoryContext round_context =
       AllocSetContextCreate(TopMemoryContext, "vectorshard worker round", ALLOCSET_DEFAULT_SIZES);
   long back_off_ms = 0;
   for (;;) {
     CHECK_FOR_INTERRUPTS();
     if (ShutdownRequestPending) proc_exit(0);
+    if (!still_this_node(incarnation)) {
+      say_farewell(spec);
+      proc_exit(0);
+    }
     if (ConfigReloadPending) {
       ConfigReloadPending = false;
       ProcessConfigFile(PGC_SIGHUP);

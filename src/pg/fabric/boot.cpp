@@ -156,6 +156,14 @@ void adopt_at_commit(const BootRecord &record) {
   pending = record;
 }
 
+void forget_at_commit(uint32_t extension) {
+  if (bridge::self_node() == kNoNode) return;
+  auto record = bridge::value_or_raise(read_boot_record());
+  if (!record || record->extension != extension) return;
+  record->node = kNoNode;
+  adopt_at_commit(*record);
+}
+
 void bump_epoch_at_commit() {
   watch_transaction();
   bump = true;

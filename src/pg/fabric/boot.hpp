@@ -31,6 +31,10 @@ void adopt(const BootRecord &record) noexcept;
 /// Writes the record when this transaction commits and adopts it then; an abort leaves file and memory as they were.
 void adopt_at_commit(const BootRecord &record);
 
+/// When this transaction commits, this database is no node any more if `extension` (Oid), which it drops, made it one: its
+/// workers end, and the shipper takes the slot with it. The record stays without a number.
+void forget_at_commit(uint32_t extension);
+
 /// Moves the catalog epoch on and wakes the workers when this transaction commits.
 void bump_epoch_at_commit();
 

@@ -28,6 +28,12 @@ bool is_owner(Oid relid) {
   });
 }
 
+void require_argument(FunctionCallInfo fcinfo, int i, const char *what) {
+  if (fcinfo->args[i].isnull)
+    bridge::raise_sqlstate(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string(what) + " must not be null", "",
+                           "Name a table, and for a vector-shard table the column that tells whose row it is.");
+}
+
 void require_owner(Oid relid) {
   char *name = bridge::pg_call([&] { return get_rel_name(relid); });
   if (!name)
@@ -57,6 +63,8 @@ void run_as_extension_owner(const char *sql, const std::vector<bridge::Param> &p
 VECTORSHARD_FUNCTION(vectorshard_create_vector_shard_table) {
   return bridge::entry([&]() -> Datum {
     bridge::require_preloaded();
+    require_argument(fcinfo, 0, "table");
+    require_argument(fcinfo, 1, "client column");
     Oid relid = PG_GETARG_OID(0);
     require_owner(relid);
     run_as_extension_owner("SELECT vectorshard.enrol($1, 'vector_shard', $2::name)",
@@ -68,6 +76,7 @@ VECTORSHARD_FUNCTION(vectorshard_create_vector_shard_table) {
 VECTORSHARD_FUNCTION(vectorshard_create_reference_table) {
   return bridge::entry([&]() -> Datum {
     bridge::require_preloaded();
+    require_argument(fcinfo, 0, "table");
     Oid relid = PG_GETARG_OID(0);
     require_owner(relid);
     run_as_extension_owner("SELECT vectorshard.enrol($1, 'reference', NULL)", {bridge::p_oid(relid)});
@@ -78,6 +87,7 @@ VECTORSHARD_FUNCTION(vectorshard_create_reference_table) {
 VECTORSHARD_FUNCTION(vectorshard_undistribute_table) {
   return bridge::entry([&]() -> Datum {
     bridge::require_preloaded();
+    require_argument(fcinfo, 0, "table");
     Oid relid = PG_GETARG_OID(0);
     require_owner(relid);
     run_as_extension_owner("SELECT vectorshard.undistribute($1)", {bridge::p_oid(relid)});

@@ -59,6 +59,17 @@ void copy_table(bridge::Link &link, bridge::Spi &spi, const std::string &table, 
                          static_cast<Oid>(rows.int8(0, 0)), names);
 }
 
+/// The definitions that came along are those of enrolment; the tables may have been altered since. Only here: whoever has
+/// a table already needs none.
+void take_present_definitions(bridge::Link &link, bridge::Spi &spi) {
+  auto now = ask(link,
+                 "SELECT table_name, vectorshard.table_definition(to_regclass(table_name)) FROM vectorshard.shard_table "
+                 "WHERE state = 'enrolled' AND vectorshard.is_attached(to_regclass(table_name))");
+  for (int i = 0; i < PQntuples(now.get()); i++)
+    spi.query("UPDATE vectorshard.shard_table SET definition = $2 WHERE table_name = $1",
+              {bridge::p_text(PQgetvalue(now.get(), i, 0)), bridge::p_text(PQgetvalue(now.get(), i, 1))});
+}
+
 void copy_reference_tables(bridge::Link &link, bridge::Spi &spi) {
   auto tables = spi.query(
       "SELECT table_name FROM vectorshard.shard_table WHERE kind = 'reference' AND state = 'enrolled' "
@@ -83,6 +94,7 @@ int join(const std::string &server, const Self &self) {
   for (const char *t : {"node", "shard_table", "client", "wish", "holder", "policy", "store", "segment"})
     copy_table(*link, spi, std::string("vectorshard.") + t, "true");
   copy_table(*link, spi, "vectorshard.tombstone", "client = ''");
+  take_present_definitions(*link, spi);
   spi.query("INSERT INTO vectorshard.node SELECT ($1::vectorshard.node).* ON CONFLICT (node) DO NOTHING", {bridge::p_text(row)});
   spi.query("SELECT vectorshard.set_up_member()");
   spi.query("SELECT vectorshard.copy_user_mapping($1)", {bridge::p_text(server)});

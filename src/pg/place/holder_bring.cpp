@@ -62,6 +62,12 @@ Error full_error(const std::string &client) {
                "Raise vectorshard.max_copies_per_node, or let clients go with vectorshard.evict()."};
 }
 
+Error no_source(const Missing &m, const Error &why) {
+  return Error{why.code, "client \"" + m.client + "\" cannot be brought here: no node that holds it answers",
+               "Its home is node " + std::to_string(m.home) + ": " + why.message + ". " + why.detail,
+               "Retry the transaction when that node answers."};
+}
+
 int64_t int8_of(const PGresult *r, int column) { return std::stoll(PQgetvalue(r, 0, column)); }
 
 }  // namespace
@@ -116,7 +122,7 @@ void Holder::bring(const std::vector<Missing> &missing) {
     }
     NodeId source = choose_source(m);
     if (source == kNoNode) {
-      if (m.requested) fail(m, ERRCODE_CONNECTION_FAILURE, peer_errors_[m.home]);
+      if (m.requested) fail(m, ERRCODE_CONNECTION_FAILURE, no_source(m, peer_errors_[m.home]));
       continue;
     }
     if (!m.resident && room_left == 0) {

@@ -66,7 +66,8 @@ Asked read_asked(const std::string &client) {
       a.why = Error{code, "client " + quoted(client) + what, detail, hint};
     };
     if (!r.boolean(0, 5))
-      refuse(ERRCODE_UNDEFINED_OBJECT, Errc::not_found, " is not known", "", "Give the name of a client that vectorshard.placements shows on this node.");
+      refuse(ERRCODE_UNDEFINED_OBJECT, Errc::not_found, " is not known", "No row of it was inserted on any node.",
+             "Give the name of a client that vectorshard.placements shows on this node.");
     else if (!resident)
       refuse(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, Errc::not_found, " is not resident on this node",
              "Its home is node " + std::to_string(a.leaver.home) + ".",

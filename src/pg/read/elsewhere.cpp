@@ -136,7 +136,7 @@ void ElsewhereScan::start_named() {
   if (clients.empty()) return;
 
   bool for_peer = bridge::guc::read_scope == bridge::guc::kReadHome;
-  Whereabouts where = find_clients(clients, estate_->es_snapshot);
+  Whereabouts where = find_clients(clients, estate_->es_snapshot, locks());
   if (!where.cold.empty()) {
     // UPDATE and DELETE bring back only the clients of rows that they hit (modify.cpp).
     if (plan_.lock_strength > 0 && !plan_.changes)
@@ -194,7 +194,7 @@ void ElsewhereScan::ask(NodeId node, const SelectSpec &spec) {
   if (cursor.ok())
     cursors_.push_back(std::move(cursor).value());
   else
-    report_unreachable(node, cursor.error());
+    report_unreachable(node, cursor.error(), locks());
 }
 
 bool ElsewhereScan::next_remote(TupleTableSlot *slot) {
@@ -204,7 +204,7 @@ bool ElsewhereScan::next_remote(TupleTableSlot *slot) {
     if (!row.ok()) {
       // Half an answer is never given out as a whole one.
       if (cursor.any_row()) raise_unreachable(cursor.session(), row.error());
-      report_unreachable(cursor.session().node(), row.error());
+      report_unreachable(cursor.session().node(), row.error(), locks());
     }
     if (!row.ok() || !row.value()) {
       cursors_.erase(cursors_.begin());

@@ -56,7 +56,7 @@ NodeId core_to_ask() {
   return r.empty() ? kNoNode : static_cast<NodeId>(r.int8(0, 0));
 }
 
-std::map<std::string, NodeId> homes_by_core(const std::vector<std::string> &clients) {
+std::map<std::string, NodeId> homes_by_core(const std::vector<std::string> &clients, bool all_wanted) {
   std::map<std::string, NodeId> out;
   NodeId core = core_to_ask();
   if (core == kNoNode) return out;
@@ -66,7 +66,7 @@ std::map<std::string, NodeId> homes_by_core(const std::vector<std::string> &clie
                            nullptr);
   auto reply = sent.ok() ? session.receive() : Result<bridge::PgResult>(sent.error());
   if (!reply.ok()) {
-    report_unreachable(core, reply.error());
+    report_unreachable(core, reply.error(), all_wanted);
     return out;
   }
   const PGresult *r = reply.value().get();
@@ -89,7 +89,7 @@ std::map<std::string, NodeId> known_homes(const std::vector<std::string> &client
   return out;
 }
 
-Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snapshot) {
+Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snapshot, bool all_wanted) {
   Whereabouts out;
   std::vector<std::string> rest;
   for (const auto &c : clients) (tier::cold_under(snapshot, c) ? out.cold : rest).push_back(c);
@@ -100,7 +100,7 @@ Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snaps
     std::vector<std::string> unknown;
     for (const auto &c : rest)
       if (!homes.count(c)) unknown.push_back(c);
-    if (!unknown.empty()) homes.merge(homes_by_core(unknown));
+    if (!unknown.empty()) homes.merge(homes_by_core(unknown, all_wanted));
   }
   for (const auto &[client, home] : homes) {
     if (home == bridge::self_node()) continue;  // its home holds no row of it
@@ -129,11 +129,11 @@ std::map<NodeId, std::vector<std::string>> residents_by_home(Snapshot snapshot) 
   return out;
 }
 
-void report_unreachable(NodeId node, const Error &error) {
+void report_unreachable(NodeId node, const Error &error, bool all_wanted) {
   static LocalTransactionId transaction = InvalidLocalTransactionId;
   static std::set<NodeId> warned;
   const Session &session = session_at(node);
-  if (bridge::guc::on_unreachable == bridge::guc::kUnreachableError || error.code == Errc::denied)
+  if (all_wanted || bridge::guc::on_unreachable == bridge::guc::kUnreachableError || error.code == Errc::denied)
     raise_unreachable(session, error);
   if (transaction != MyProc->lxid) warned.clear();
   transaction = MyProc->lxid;

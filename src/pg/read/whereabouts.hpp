@@ -31,8 +31,8 @@ std::map<std::string, NodeId> known_homes(const std::vector<std::string> &client
 
 /// Where `clients` are, whose residency was already denied under `snapshot`. Clients that this node does not know are
 /// looked up at the nearest core node, unless this is one. With read_scope home raises for a client whose home is
-/// another node. Raises, or warns, if that core node cannot be reached.
-Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snapshot);
+/// another node. If that core node cannot be reached: report_unreachable().
+Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snapshot, bool all_wanted);
 
 /// The other active nodes that can be homes: core nodes, and nodes that some client has for home.
 std::vector<HomeNode> other_homes();
@@ -41,7 +41,8 @@ std::vector<HomeNode> other_homes();
 /// many that naming them costs more than it saves.
 std::map<NodeId, std::vector<std::string>> residents_by_home(Snapshot snapshot);
 
-/// With on_unreachable = error raises; with warn, warns once for each node and transaction.
-void report_unreachable(NodeId node, const Error &error);
+/// With on_unreachable = error raises; with warn, warns once for each node and transaction. `all_wanted`, for rows that
+/// are to be written or locked: raises whatever the setting says, since a write that leaves rows out is no write.
+void report_unreachable(NodeId node, const Error &error, bool all_wanted);
 
 }  // namespace vectorshard::read

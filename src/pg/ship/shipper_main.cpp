@@ -3,17 +3,16 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/worker.hpp"
 #include "pg/ship/shipper.hpp"
+#include "pg/ship/slot.hpp"
 
 namespace vectorshard::ship {
 
 namespace {
 
-constexpr long kNotAMemberMs = 1000;
+// Not an object with a destructor: that would run when the process exits, after the server has freed what it points to.
+Shipper *shipper = nullptr;
 
 long shipper_round() {
-  // Not an object with a destructor: that would run when the process exits, after the server has freed what it points to.
-  static Shipper *shipper = nullptr;
-  if (bridge::self_node() == kNoNode) return kNotAMemberMs;
   try {
     if (!shipper) {
       shipper = new Shipper();
@@ -27,6 +26,12 @@ long shipper_round() {
   return 0;
 }
 
+/// Nobody else would ever move the slot on, and the WAL that it holds back would fill the disk.
+void farewell() {
+  delete std::exchange(shipper, nullptr);
+  if (bridge::self_node() == kNoNode) Slot::drop();
+}
+
 }  // namespace
 
 }  // namespace vectorshard::ship
@@ -35,6 +40,6 @@ using namespace vectorshard;
 
 extern "C" __attribute__((visibility("default"))) void vectorshard_shipper_main(Datum) {
   static const bridge::WorkerSpec spec{bridge::kShipper, "vectorshard shipper", "vectorshard_shipper_main",
-                                       ship::shipper_round};
+                                       ship::shipper_round, ship::farewell};
   bridge::run_worker(spec);
 }

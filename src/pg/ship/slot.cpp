@@ -46,7 +46,17 @@ List *plugin_options() {
   return list_make3(option("proto_version", "1"), option("publication_names", kPublication), option("binary", "true"));
 }
 
+std::string slot_name() { return "vectorshard_" + std::to_string(MyDatabaseId); }
+
 }  // namespace
+
+void Slot::drop() {
+  const std::string of_database = slot_name();
+  const char *name = of_database.c_str();
+  bridge::pg_call([&] {
+    if (SearchNamedReplicationSlot(name, true)) ReplicationSlotDrop(name, true);
+  });
+}
 
 Slot::~Slot() {
   if (context_) FreeDecodingContext(context_);
@@ -92,8 +102,8 @@ void Slot::start_decoding() {
 }
 
 void Slot::open(const std::function<void()> &before_making) {
-  char name[NAMEDATALEN];
-  snprintf(name, sizeof name, "vectorshard_%u", MyDatabaseId);
+  const std::string of_database = slot_name();
+  const char *name = of_database.c_str();
   memory_ = AllocSetContextCreate(TopMemoryContext, "vectorshard slot", ALLOCSET_DEFAULT_SIZES);
   MemoryContext before = MemoryContextSwitchTo(memory_);
   ReplicationSlot *there = bridge::pg_call([&] { return SearchNamedReplicationSlot(name, true); });

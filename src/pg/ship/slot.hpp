@@ -22,6 +22,8 @@ class Slot {
   /// Takes the slot and starts decoding where it was confirmed. Makes it first if it is not there (or its WAL is gone),
   /// after `before_making` has been called. Outside a transaction. Raises if another process has the slot.
   void open(const std::function<void()> &before_making);
+  /// Removes the slot of this database if there is one that no process has.
+  static void drop();
   bool is_open() const { return context_ != nullptr; }
 
   /// Decodes what is flushed, until about `max_bytes` of messages wait or there is no more. Outside a transaction.
