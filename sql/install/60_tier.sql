@@ -67,8 +67,8 @@ BEGIN
   IF name = ANY (names) THEN
     RETURN name;
   ELSIF names IS NULL THEN
-    RAISE undefined_object USING MESSAGE = coalesce(format('store "%s" does not exist', name), 'no store is named'),
-      DETAIL = 'There is no store.', HINT = 'Add one with vectorshard.add_store(name, url).';
+    RAISE undefined_object USING MESSAGE = coalesce('store "' || name || '" does not exist', 'there is no store'),
+      DETAIL = 'No store was added yet.', HINT = 'Add one with vectorshard.add_store(name, url).';
   ELSIF name IS NOT NULL THEN
     RAISE undefined_object USING MESSAGE = format('store "%s" does not exist', name),
       DETAIL = format('Stores: %s.', array_to_string(names, ', ')), HINT = 'Add it with vectorshard.add_store(name, url).';

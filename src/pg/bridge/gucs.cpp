@@ -74,10 +74,12 @@ void define_a_to_l() {
 }
 
 void define_m_to_p() {
+  // In a server that did not preload the library a setting for the start would end the session that loads it.
+  GucContext at_start = process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP;
   integer("vectorshard.max_candidates", "Most nodes besides the serving one that a client is wished onto.",
           &max_candidates, 0, 64, 0, PGC_SIGHUP);
   integer("vectorshard.max_clients", "Clients whose motion state fits in shared memory.", &max_clients, 64,
-          100000000, 0, PGC_POSTMASTER);
+          100000000, 0, at_start);
   integer("vectorshard.max_clock_skew_ms", "How far ahead a peer's clock may be.", &max_clock_skew_ms, 1, INT_MAX,
           GUC_UNIT_MS, PGC_SIGHUP);
   integer("vectorshard.max_copies_per_node", "Most clients that may be resident on this node.", &max_copies_per_node,

@@ -102,7 +102,7 @@ std::string readable_path(store::Store &store, const std::string &key, const std
                                         std::to_string(bytes) + "."
                                   : "The store says: " + head.error().message + ".";
     Errc code = head.ok() ? Errc::corrupt : head.error().code;
-    if (code == Errc::not_found) code = Errc::io;
+    if (code == Errc::not_found || code == Errc::denied) code = Errc::io;
     bridge::raise({code, "segment object \"" + key + "\" cannot be read", found,
                    "Restore the object, or the store's directory, from its backup."});
   }
