@@ -91,20 +91,26 @@ BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('vectorshard.realize_tables', 0));
   -- In the order of enrolment, so that what foreign keys point to comes first.
   FOR s IN SELECT * FROM vectorshard.shard_table ORDER BY _version LOOP
-    BEGIN
-      IF vectorshard.realize_table(s) THEN
-        done := done + 1;
-        UPDATE vectorshard.conflict SET resolved = now()
-          WHERE kind = 'definition' AND table_name = s.table_name AND resolved IS NULL;
-      END IF;
-    EXCEPTION WHEN OTHERS THEN
-      GET STACKED DIAGNOSTICS message = PG_EXCEPTION_DETAIL;
-      message := concat_ws(': ', SQLERRM, nullif(message, ''));
-      INSERT INTO vectorshard.conflict (kind, table_name, client, key, loser, reason)
-        SELECT 'definition', s.table_name, '', '', s._version, message
-         WHERE NOT EXISTS (SELECT FROM vectorshard.conflict c WHERE c.kind = 'definition' AND c.table_name = s.table_name
-                              AND c.resolved IS NULL AND c.reason = message);
-    END;
+    -- A second time if a table that was in the way went while we waited for its lock.
+    FOR attempt IN 1 .. 2 LOOP
+      BEGIN
+        IF vectorshard.realize_table(s) THEN
+          done := done + 1;
+          UPDATE vectorshard.conflict SET resolved = now()
+            WHERE kind = 'definition' AND table_name = s.table_name AND resolved IS NULL;
+        END IF;
+        EXIT;
+      EXCEPTION WHEN OTHERS THEN
+        CONTINUE WHEN attempt = 1 AND SQLSTATE = '42P01';
+        GET STACKED DIAGNOSTICS message = PG_EXCEPTION_DETAIL;
+        message := concat_ws(': ', SQLERRM, nullif(message, ''));
+        INSERT INTO vectorshard.conflict (kind, table_name, client, key, loser, reason)
+          SELECT 'definition', s.table_name, '', '', s._version, message
+           WHERE NOT EXISTS (SELECT FROM vectorshard.conflict c WHERE c.kind = 'definition' AND c.table_name = s.table_name
+                                AND c.resolved IS NULL AND c.reason = message);
+        EXIT;
+      END;
+    END LOOP;
   END LOOP;
   RETURN done;
 END $$;

@@ -58,6 +58,7 @@ void on_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, v
 void check(std::string_view client, bool may_fetch) {
   Residency r = residency_now(client);
   if (!r.resident && may_fetch) {
+    (void)stamp();  // raises now if this node's clock is refused, and not after it has waited for the copy in vain
     place::require_resident(client);
     bridge::pg_call([] { CommandCounterIncrement(); });
     r = residency_now(client);

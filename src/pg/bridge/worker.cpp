@@ -14,6 +14,7 @@ extern "C" {
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 }
 
 namespace vectorshard::bridge {
@@ -69,6 +70,26 @@ void say_farewell(const WorkerSpec &spec) {
   });
 }
 
+constexpr long kFirstBackOffMs = 100, kMostBackOffMs = 10000;
+constexpr long kDeafMs = 1000;  // of a back-off: how long nothing but a signal ends it, or whoever wakes us floods the log
+
+void wait_latch(long wait_ms) {
+  WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait_ms, PG_WAIT_EXTENSION);
+  ResetLatch(MyLatch);
+}
+
+void back_off(long wait_ms) {
+  TimestampTz deaf_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(wait_ms, kDeafMs));
+  for (;;) {
+    long left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deaf_until);
+    if (left_ms <= 0) break;
+    wait_latch(left_ms);
+    CHECK_FOR_INTERRUPTS();
+    if (ShutdownRequestPending) return;
+  }
+  if (wait_ms > kDeafMs) wait_latch(wait_ms - kDeafMs);
+}
+
 void loop(const WorkerSpec &spec) {
   uint64_t incarnation = pg_atomic_read_u64(&shared()->incarnation);
   MemoryContext round_context =
@@ -90,11 +111,11 @@ void loop(const WorkerSpec &spec) {
     bool ok = run_round(spec, &wait_ms);
     MemoryContextSwitchTo(TopMemoryContext);
     MemoryContextReset(round_context);
-    back_off_ms = ok ? 0 : Min(back_off_ms ? back_off_ms * 2 : 100, 10000);
-    if (!ok) wait_ms = back_off_ms;
-    if (wait_ms <= 0) continue;
-    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait_ms, PG_WAIT_EXTENSION);
-    ResetLatch(MyLatch);
+    back_off_ms = ok ? 0 : Min(back_off_ms ? back_off_ms * 2 : kFirstBackOffMs, kMostBackOffMs);
+    if (!ok)
+      back_off(back_off_ms);
+    else if (wait_ms > 0)
+      wait_latch(wait_ms);
   }
 }
 

@@ -55,6 +55,8 @@ void Holder::tidy() {
       "AND to_timestamp(((h._version >> 22) + 1577836800000) / 1000.0) < now() - make_interval(secs => 2 * $2)",
       nullptr, true);
   run("remove tombstones", "SELECT vectorshard.collect_tombstones() WHERE $1 > 0 AND $2 > 0", nullptr, false);
+  // What was in the way of one may have been emptied or altered, of which nobody tells us.
+  run("make enrolled tables", "SELECT vectorshard.realize_tables() WHERE $1 > 0 AND $2 > 0", nullptr, false);
   run("retry dead letters", "SELECT vectorshard.retry_conflicts() WHERE $1 > 0 AND $2 > 0", nullptr, false);
 }
 
