@@ -51,6 +51,7 @@ Result<void> sync_path(const char *path) {
 // What this transaction will do when it commits. Static: they outlive the longjmp of an abort.
 std::optional<BootRecord> pending;
 std::optional<BootRecord> before;  // what to restore if the commit fails after the file was written
+SubTransactionId pending_since = InvalidSubTransactionId;
 bool written = false;
 bool bump = false;
 bool registered = false;
@@ -99,9 +100,17 @@ void on_transaction_end(XactEvent event, void *) {
   written = bump = false;
 }
 
+/// A subtransaction that aborts takes back what was decided in it, or in one that it contains: those have higher numbers.
+void on_subtransaction_end(SubXactEvent event, SubTransactionId ended, SubTransactionId, void *) {
+  if (event == SUBXACT_EVENT_ABORT_SUB && pending && ended <= pending_since) pending.reset();
+}
+
 void watch_transaction() {
   if (registered) return;
-  bridge::pg_call([] { RegisterXactCallback(on_transaction_end, nullptr); });
+  bridge::pg_call([] {
+    RegisterXactCallback(on_transaction_end, nullptr);
+    RegisterSubXactCallback(on_subtransaction_end, nullptr);
+  });
   registered = true;
 }
 
@@ -154,6 +163,7 @@ void adopt(const BootRecord &r) noexcept {
 void adopt_at_commit(const BootRecord &record) {
   watch_transaction();
   pending = record;
+  pending_since = GetCurrentSubTransactionId();
 }
 
 void forget_at_commit(uint32_t extension) {
