@@ -102,5 +102,5 @@ REVOKE ALL ON FUNCTION vectorshard.retry_conflicts() FROM PUBLIC;
 CREATE FUNCTION vectorshard.client_digest(client text) RETURNS text
   LANGUAGE c STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_client_digest';
 COMMENT ON FUNCTION vectorshard.client_digest(text) IS
-  'digest over key and version of all rows of a client in this node''s heap; equal on nodes that hold the same';
+  'digest over version and content of all rows of a client in this node''s heap; equal on nodes that hold the same';
 REVOKE ALL ON FUNCTION vectorshard.client_digest(text) FROM PUBLIC;

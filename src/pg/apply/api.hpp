@@ -48,8 +48,8 @@ bool make_leave(std::string_view client, int timeout_ms);
 /// Takes the leaving mark back (own transaction; call outside one).
 void cancel_leave(std::string_view client);
 
-/// A digest over (table, key, version) of all rows and tombstones of a client held here, under the active snapshot.
-/// Equal digests on two nodes: they hold the same versions.
+/// A digest over version and content of all rows and tombstones of a client held here, under the active snapshot. Equal
+/// digests on two nodes: they hold the same. Bounded memory.
 std::string client_digest(std::string_view client);
 
 /// A record in `conflict`: a dead letter or a beaten write.

@@ -14,7 +14,7 @@ namespace vectorshard::apply {
 std::vector<bridge::EnrolledTable> client_tables();
 
 /// Runs SELECT `what` over the rows of `client` in `table` alone (no children) under the active snapshot and calls
-/// `row` with the values of each; they live until it returns.
+/// `row` with the values of each; they live until it returns. Memory is bounded.
 void for_each_row(const bridge::EnrolledTable &table, std::string_view client, const std::string &what,
                   const std::function<void(const Datum *values)> &row);
 

@@ -1,18 +1,22 @@
-// The digest of a client: SHA-256 over (table, key, version) of its rows and tombstones in sorted order. Two nodes that
-// hold the same versions compute the same text, whatever order their heaps are in. It never looks at contents: a
-// version stands for one content.
+// Digests of what this node holds: see digest.hpp. Two nodes that hold the same rows, with the same versions and the same
+// contents, compute the same text, whatever order their heaps and columns are in. Reads only.
+#include "pg/apply/digest.hpp"
+
 #include <openssl/evp.h>
 
 #include "core/base/bytes.hpp"
 #include "core/base/version.hpp"
 #include "pg/apply/api.hpp"
+#include "pg/apply/canonical.hpp"
 #include "pg/apply/client_rows.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/apply/tombstone.hpp"
-#include "pg/bridge/export.hpp"
+#include "pg/bridge/client_column.hpp"
 #include "pg/bridge/gucs.hpp"
-#include "pg/bridge/spi.hpp"
+#include "pg/bridge/scan.hpp"
 extern "C" {
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 }
 
@@ -20,41 +24,25 @@ namespace vectorshard::apply {
 
 namespace {
 
-// Key columns come as the table has them, so only whole lists need an order.
 constexpr const char *kTombstones = R"(
-  SELECT table_name, array_to_string(key, E'\x1f', E'\x1e'), _version FROM vectorshard.tombstone
-   WHERE client = $1 AND _version > $2)";
+  SELECT table_name, key, _version FROM vectorshard.tombstone
+   WHERE client = $1 AND _version > $2 AND ($3 = '' OR table_name = $3))";
 
-std::string entry(char kind, std::string_view table, std::string_view key, Version version) {
-  ByteWriter out;
-  out.u8(static_cast<uint8_t>(kind));
-  out.str(table);
-  out.str(key);
-  out.i64(version);
-  return std::move(out).take();
-}
-
-std::string joined(const std::vector<std::string> &key) {
-  std::string out;
-  for (const std::string &k : key) out += (&k == key.data() ? "" : "\x1f") + k;
-  return out;
-}
-
-void add_rows(const bridge::EnrolledTable &table, std::string_view client, std::vector<std::string> *entries) {
-  std::string what;
-  AttrNumber last = 0;
-  for (AttrNumber k : table.key) {
-    for (const auto &c : table.columns)
-      if (c.attnum == k) what += std::string(bridge::pg_call([&] { return quote_identifier(c.name.c_str()); })) + ", ";
-    last = std::max(last, k);
+class Hasher {
+ public:
+  RowHash hash(std::string_view bytes) {
+    unsigned char out[EVP_MAX_MD_SIZE];
+    unsigned int length = 0;
+    bool ok = context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) &&
+              EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) &&
+              EVP_DigestFinal_ex(context_.get(), out, &length);
+    if (!ok) bridge::raise({Errc::unavailable, "SHA-256 is not available", {}, "Check the OpenSSL library of this machine."});
+    return row_hash(out);
   }
-  std::vector<Datum> by_attnum(static_cast<size_t>(last), 0);
-  for_each_row(table, client, what + "_version", [&](const Datum *values) {
-    for (size_t i = 0; i < table.key.size(); i++) by_attnum[table.key[i] - 1] = values[i];
-    Version version = DatumGetInt64(values[table.key.size()]);
-    entries->push_back(entry('r', table.name, joined(bridge::key_text(table, by_attnum.data())), version));
-  });
-}
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX *)> context_{EVP_MD_CTX_new(), EVP_MD_CTX_free};
+};
 
 /// Tombstones that a node may have collected do not count. In coarse steps, so that two nodes rarely disagree.
 Version counted_after() {
@@ -63,45 +51,86 @@ Version counted_after() {
   return (tombstone_horizon() / step + 1) * step;
 }
 
-std::string sha256_hex(const std::vector<std::string> &entries) {
-  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX *)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  unsigned char bytes[EVP_MAX_MD_SIZE];
-  unsigned int length = 0;
-  bool ok = context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
-  for (const std::string &e : entries) ok = ok && EVP_DigestUpdate(context.get(), e.data(), e.size());
-  if (!ok || !EVP_DigestFinal_ex(context.get(), bytes, &length))
-    bridge::raise({Errc::unavailable, "SHA-256 is not available", {}, "Check the OpenSSL library of this machine."});
-  std::string out;
-  for (unsigned int i = 0; i < length; i++) {
-    out.push_back("0123456789abcdef"[bytes[i] >> 4]);
-    out.push_back("0123456789abcdef"[bytes[i] & 15]);
+std::vector<std::string> text_array(Datum array) {
+  Datum *elements = nullptr;
+  int n = 0;
+  bridge::pg_call([&] {
+    deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &n);
+  });
+  std::vector<std::string> out;
+  for (int i = 0; i < n; i++) {
+    auto *t = reinterpret_cast<text *>(DatumGetPointer(elements[i]));
+    out.emplace_back(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
   }
   return out;
 }
 
-}  // namespace
+using Visitor = std::function<void(const HashedRow &)>;
 
-std::string client_digest(std::string_view client) {
-  UserScope owner(extension_owner(), false);
-  std::vector<std::string> entries;
-  for (const bridge::EnrolledTable &table : client_tables()) add_rows(table, client, &entries);
-  {
-    bridge::Spi spi;
-    bridge::Rows dead =
-        spi.query_kept(kTombstones, {bridge::p_text(client), bridge::p_int8(counted_after())}, true);
-    for (size_t i = 0; i < dead.size(); i++)
-      entries.push_back(entry('t', dead.at(i, 0), dead.at(i, 1), dead.int8(i, 2)));
-  }
-  std::sort(entries.begin(), entries.end());
-  return sha256_hex(entries);
+/// Hashes the rows of `table` that meet `condition`.
+void hash_table(Hasher &hasher, const bridge::EnrolledTable &table, const std::string &condition,
+                const std::vector<bridge::Param> &params, bool with_keys, const Visitor &row) {
+  CanonicalRow canonical(table);
+  StableOutput stable;
+  std::string bytes;
+  std::vector<std::string> key;
+  bridge::scan("SELECT " + canonical.columns() + " FROM ONLY " + table.name + " WHERE " + condition, params,
+               [&](const Datum *values, const bool *nulls) {
+                 ByteWriter head;
+                 head.u8('r');
+                 head.str(table.name);
+                 bytes = std::move(head).take();
+                 canonical.append(values, nulls, bytes);
+                 if (with_keys) key = canonical.key(values);
+                 row({table.name, key, canonical.version(values), false, hasher.hash(bytes)});
+                 return true;
+               });
 }
 
-VECTORSHARD_FUNCTION(vectorshard_client_digest) {
-  return bridge::entry([&]() -> Datum {
-    text *client = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(0); });
-    std::string digest = client_digest({VARDATA_ANY(client), static_cast<size_t>(VARSIZE_ANY_EXHDR(client))});
-    return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(digest.c_str())); });
-  });
+void hash_tombstones(Hasher &hasher, const std::string &client, const std::string &table, const Visitor &row) {
+  bridge::scan(kTombstones, {bridge::p_text(client), bridge::p_int8(counted_after()), bridge::p_text(table)},
+               [&](const Datum *values, const bool *) {
+                 text *t = bridge::pg_call([&] { return DatumGetTextPP(values[0]); });
+                 std::string name(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+                 std::vector<std::string> key = text_array(values[1]);
+                 ByteWriter out;
+                 out.u8('t');
+                 out.str(name);
+                 for (const std::string &k : key) out.str(k);
+                 out.i64(DatumGetInt64(values[2]));
+                 row({name, key, DatumGetInt64(values[2]), true, hasher.hash(out.bytes())});
+                 return true;
+               });
+}
+
+bridge::EnrolledTable reference_table(const std::string &name) {
+  const bridge::EnrolledTable *t = bridge::enrolled_table_by_name(name);
+  if (!t || !t->reference)
+    bridge::raise({Errc::not_found, "table " + name + " is not a reference table of this node", "",
+                   "Look at vectorshard.shard_table."});
+  return *t;
+}
+
+}  // namespace
+
+void hash_rows(const std::string &client, const std::string &table, bool with_keys, const Visitor &row) {
+  UserScope owner(extension_owner(), false);
+  Hasher hasher;
+  if (client.empty()) {
+    hash_table(hasher, reference_table(table), "true", {}, with_keys, row);
+  } else {
+    for (const bridge::EnrolledTable &t : client_tables()) {
+      std::string condition = bridge::client_condition(t, client);
+      if (!condition.empty()) hash_table(hasher, t, condition, {bridge::p_text(client)}, with_keys, row);
+    }
+  }
+  hash_tombstones(hasher, client, table, row);
+}
+
+std::string client_digest(std::string_view client) {
+  Digest digest;
+  hash_rows(std::string(client), {}, false, [&](const HashedRow &row) { digest.add(row.hash); });
+  return digest.hex();
 }
 
 }  // namespace vectorshard::apply
