@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/base/ids.hpp"
+#include "core/base/version.hpp"
 
 namespace vectorshard::apply {
 
@@ -21,6 +21,15 @@ struct Rank {
 constexpr bool beats(const Rank &a, const Rank &b) { return a > b; }
 /// True if a tombstone of version `deleted` (0: none) ends a row of `version`.
 constexpr bool ends(Version deleted, Version version) { return deleted > version; }
+/// The tombstone horizon: tombstones of versions up to it may have been collected.
+constexpr Version horizon_at(int64_t now_unix_ms, int64_t retention_ms) {
+  return version_at_unix_ms(now_unix_ms - retention_ms, kNodeMax);
+}
+/// True if a row may not be merged: nothing of its key is `here` (0: no row), and the tombstone that ended it may have been
+/// collected. Not asked of a copy into an empty residency.
+constexpr bool too_old(Version version, Version here, Version horizon) { return here == 0 && version <= horizon; }
+/// True if a local INSERT that was stamped before it waited for its key fails (40001): a delete committed meanwhile.
+constexpr bool died_meanwhile(Version stamped, Version tombstone) { return ends(tombstone, stamped); }
 
 /// All that nodes know of one key: its newest row (version 0: none) and its newest tombstone.
 struct KeyState {

@@ -1,6 +1,7 @@
 // vectorshard.apply(batch) returns bytea: a peer's call. Deadlocks and serialization failures are tried again here a few
 // times; any other failure of the whole batch is the sender's to repeat. What it answers is committed when the call's
 // transaction is.
+#include "core/apply/residency_rules.hpp"
 #include "core/ship/types.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/apply/scopes.hpp"
@@ -40,14 +41,15 @@ void check_sender(const ship::Batch &batch) {
                    "A clone of a node must not run beside it; remove it."});
   UserScope owner(extension_owner(), false);
   bridge::Rows rows = bridge::Spi().query_kept(kSender, {bridge::p_int4(batch.from)});
-  if (rows.empty()) return;  // its row is on its way
+  if (rows.empty()) return;
+  bool removed = rows.at(0, 0) == "removed";
+  if (believed(true, removed, rows.int8(0, 1), batch.from_incarnation)) return;
   std::string name = "node " + std::to_string(batch.from);
-  if (rows.at(0, 0) == "removed")
+  if (removed)
     bridge::raise({Errc::denied, name + " was removed from the fabric", {}, "Let it join anew."});
-  if (batch.from_incarnation < rows.int8(0, 1))
-    bridge::raise({Errc::denied, name + " is in incarnation " + std::to_string(batch.from_incarnation),
-                   "The fabric knows incarnation " + rows.at(0, 1) + ".",
-                   "It was restored from a backup or cloned. Remove it and let it join anew."});
+  bridge::raise({Errc::denied, name + " is in incarnation " + std::to_string(batch.from_incarnation),
+                 "The fabric knows incarnation " + rows.at(0, 1) + ".",
+                 "It was restored from a backup or cloned. Remove it and let it join anew."});
 }
 
 ship::Reply merge_with_retries(const ship::Batch &batch) {

@@ -3,6 +3,7 @@
 // holders of the lock. What a rolled-back savepoint brought must not be believed, so its end empties the memory.
 #include "pg/apply/fence.hpp"
 
+#include "core/apply/residency_rules.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -57,14 +58,16 @@ void on_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, v
 
 void check(std::string_view client, bool may_fetch) {
   Residency r = residency_now(client);
-  if (!r.resident && may_fetch) {
+  Write verdict = may_write(r.resident, r.leaving, may_fetch);
+  if (verdict == Write::fetch) {
     (void)stamp();  // raises now if this node's clock is refused, and not after it has waited for the copy in vain
     place::require_resident(client);
     bridge::pg_call([] { CommandCounterIncrement(); });
     r = residency_now(client);
+    verdict = may_write(r.resident, r.leaving, false);
   }
-  if (!r.resident) raise_absent(client);
-  if (r.leaving) raise_leaving(client);
+  if (verdict == Write::absent) raise_absent(client);
+  if (verdict == Write::leaving) raise_leaving(client);
 }
 
 }  // namespace

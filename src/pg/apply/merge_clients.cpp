@@ -2,6 +2,8 @@
 // that leaves takes nothing any more, and the sender is told to come again.
 #include "pg/apply/merge_clients.hpp"
 
+#include "core/apply/residency_rules.hpp"
+#include "core/ship/debt_rules.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/bridge/at_commit.hpp"
 #include "pg/apply/scopes.hpp"
@@ -57,17 +59,27 @@ bool become_resident(const ClientName &client, NodeId self) {
 std::optional<ship::Refusal> decide_client(const ClientName &client) {
   using ship::RefusalReason;
   Residency r = residency_now(client);
-  if (r.resident && !r.leaving) return {};
-  if (r.leaving) return ship::Refusal{client, {}, RefusalReason::copying, r.generation};
   NodeId self = bridge::self_node();
-  bridge::Rows rows = bridge::Spi().query_kept(kStanding, {bridge::p_text(client), bridge::p_int4(self)});
-  Generation generation = rows.int8(0, 3);
-  if (rows.boolean(0, 1)) return ship::Refusal{client, {}, RefusalReason::cold, generation};
-  if (rows.at(0, 2) == "copying") return ship::Refusal{client, {}, RefusalReason::copying, generation};
-  if (rows.int8(0, 0) != self) return ship::Refusal{client, {}, RefusalReason::gone, generation};
-  if (!become_resident(client, self)) return ship::Refusal{client, {}, RefusalReason::copying, generation};
-  bridge::pg_call([] { CommandCounterIncrement(); });
-  return {};
+  Standing here{r.resident, r.leaving};
+  Generation generation = r.generation;
+  if (!r.resident) {
+    bridge::Rows rows = bridge::Spi().query_kept(kStanding, {bridge::p_text(client), bridge::p_int4(self)});
+    here.home = static_cast<NodeId>(rows.int8(0, 0));
+    here.cold = rows.boolean(0, 1);
+    here.own = holder_state(rows.at(0, 2));
+    generation = rows.int8(0, 3);
+  }
+  switch (receipt(here, self)) {
+    case Receipt::take: return {};
+    case Receipt::become_resident:
+      if (!become_resident(client, self)) return ship::Refusal{client, {}, RefusalReason::copying, generation};
+      bridge::pg_call([] { CommandCounterIncrement(); });
+      return {};
+    case Receipt::copying: return ship::Refusal{client, {}, RefusalReason::copying, generation};
+    case Receipt::cold: return ship::Refusal{client, {}, RefusalReason::cold, generation};
+    case Receipt::gone: break;
+  }
+  return ship::Refusal{client, {}, RefusalReason::gone, generation};
 }
 
 std::vector<NewHolder> new_holders(const Group &holders) {
@@ -86,9 +98,11 @@ std::vector<NewHolder> new_holders(const Group &holders) {
     auto client = known.find(text_value(holders, *item.row, "client"));
     auto node = static_cast<NodeId>(integer_value(holders, *item.row, "node"));
     Generation generation = integer_value(holders, *item.row, "generation");
-    if (client == known.end() || node == self || text_value(holders, *item.row, "state") != "live") continue;
+    if (client == known.end()) continue;
     auto seen = client->second.find(node);
-    if (seen == client->second.end() || seen->second < generation) out.push_back({client->first, node});
+    HolderStatement heard{holder_state(text_value(holders, *item.row, "state")), generation};
+    if (ship::owed_when_heard_of(true, node == self, heard, seen == client->second.end() ? 0 : seen->second))
+      out.push_back({client->first, node});
   }
   return out;
 }
@@ -108,13 +122,11 @@ void owe_as_home(const ship::Batch &batch, const std::vector<uint32_t> &taken, b
   bridge::Rows holders =
       bridge::Spi().query_kept(kOtherHolders, {bridge::p_text_array({read.begin(), read.end()}),
                                                bridge::p_int4(bridge::self_node()), bridge::p_int4(batch.from)});
-  bool taught = changed && batch.kind == ship::BatchKind::sync;
-  for (size_t i = 0; i < holders.size(); i++) {
-    const ship::BatchClient &c = *clients.at(holders.at(i, 0));
-    ship::HolderRef holder{static_cast<NodeId>(holders.int8(i, 1)), holders.int8(i, 2)};
-    bool reached = std::find(c.shipped_to.begin(), c.shipped_to.end(), holder) != c.shipped_to.end();
-    if (taught || !reached) owe(holder.node, c.name);
-  }
+  std::map<std::string, std::vector<ship::HolderRef>> others;
+  for (size_t i = 0; i < holders.size(); i++)
+    others[holders.at(i, 0)].push_back({static_cast<NodeId>(holders.int8(i, 1)), holders.int8(i, 2)});
+  for (const auto &[name, refs] : others)
+    for (NodeId node : ship::owed_after_merge(true, batch.kind, changed, *clients.at(name), refs)) owe(node, name);
 }
 
 }  // namespace vectorshard::apply

@@ -168,9 +168,9 @@ void set_too_old_aside(const Group &g, Range &range, Outcome &out) {
   std::vector<Version> here = versions_here(g, range);
   std::vector<bool> wanted;
   for (size_t i = 0; i < range.items.size(); i++) {
-    bool too_old = here[i] == 0 && g.items[range.items[i]].rank.version <= horizon;
-    wanted.push_back(!too_old);
-    if (too_old) out.set_aside.push_back({range.items[i], "too_old", "older than the tombstones kept here"});
+    bool old = too_old(g.items[range.items[i]].rank.version, here[i], horizon);
+    wanted.push_back(!old);
+    if (old) out.set_aside.push_back({range.items[i], "too_old", "older than the tombstones kept here"});
   }
   range.keep(wanted);
 }

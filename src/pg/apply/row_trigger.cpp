@@ -1,6 +1,7 @@
 // The trigger function vectorshard.row_version(): fence, version and tombstones of local writes
 // (docs/architecture.md, "Row version, triggers, fence"). It must never change what the user wrote but _version, and
 // never run for what apply writes (the triggers do not fire in role replica).
+#include "core/apply/rules.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/bridge/at_commit.hpp"
 #include "pg/apply/fence.hpp"
@@ -192,7 +193,7 @@ void check_tombstone(const TriggerData *t, const EnrolledTable &table, HeapTuple
   if (watch.transaction == MyProc->lxid && watch.epoch == tombstone_epoch()) return;
   Values row = deform(t, tuple);
   Version deleted = tombstone_now(table.name, bridge::key_text(table, row.values));
-  if (deleted <= version_of(t, table, tuple)) return;
+  if (!died_meanwhile(version_of(t, table, tuple), deleted)) return;
   bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE,
                          "a row with this key of \"" + table.name + "\" was deleted while the statement ran",
                          "Tombstone " + std::to_string(deleted) + " is newer than the row.", "Retry the transaction.");

@@ -1,6 +1,6 @@
 // Tombstones: see tombstone.hpp. Written with the rights of the extension's owner, whoever deletes; in the transaction
 // of the delete. collect_tombstones() is the only place that removes any, and it never ships.
-#include "core/base/version.hpp"
+#include "core/apply/rules.hpp"
 #include "pg/apply/tombstone.hpp"
 #include "pg/apply/lookup.hpp"
 #include "pg/apply/scopes.hpp"
@@ -96,7 +96,7 @@ void write_tombstone(const std::string &table, const std::vector<std::string> &k
 
 Version tombstone_horizon() {
   int64_t now_ms = GetCurrentTimestamp() / 1000 + kUnixToPgEpochMs;
-  return version_at_unix_ms(now_ms - int64_t{bridge::guc::tombstone_retention_s} * 1000, kNodeMax);
+  return horizon_at(now_ms, int64_t{bridge::guc::tombstone_retention_s} * 1000);
 }
 
 uint64 tombstone_epoch() { return pg_atomic_read_u64(&bridge::shared()->tombstone_epoch); }

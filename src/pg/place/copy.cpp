@@ -1,6 +1,7 @@
 // Copying clients in: see copy.hpp.
 #include "pg/place/copy.hpp"
 
+#include "core/place/handshake.hpp"
 #include "core/ship/types.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -176,13 +177,14 @@ void CopyPort::take_result(PGresult *r, std::vector<CopyEnded> &ended) {
 
 void CopyPort::take_announced(PGresult *r, std::vector<CopyEnded> &ended) {
   std::string client = PQgetvalue(r, 0, 0), answer = PQgetvalue(r, 0, 1);
-  if (answer == "live" || answer == "holder") {
+  AfterAnnouncement next = after_announcement(answer_of(answer));
+  if (next == AfterAnnouncement::copy) {
     announced_.push_back(client);
     return;
   }
   for (const CopyItem &i : items_) {
     if (i.client != client) continue;
-    bool soon = answer == "cold" || answer == "leaving";
+    bool soon = next == AfterAnnouncement::again_soon;
     Error why = gone_error(i, answer);
     end_item(client, soon ? CopyEnd::again_soon : CopyEnd::failed, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, why,
              ended);

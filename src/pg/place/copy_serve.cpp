@@ -1,6 +1,7 @@
 // The home's side of copy and eviction: SQL functions that a holder calls over its link. Each commits before the holder
 // goes on (one statement, autocommit). Never answers for a client that this node does not hold in the very snapshot it
 // reads.
+#include "core/place/handshake.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/export.hpp"
@@ -35,48 +36,52 @@ Datum text_result(const char *s) {
   return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(s)); });
 }
 
-/// "live" if the rows are in this heap; "leaving", "cold" (asked back for), "absent".
-const char *local_state(std::string_view client) {
+/// What this node knows of the client, under fresh snapshots. A cold client is asked back for.
+AskedStanding standing(std::string_view client) {
+  AskedStanding here;
+  if (auto row = find_client(client)) {
+    here.known = true;
+    here.home = row->home;
+    here.epoch = row->epoch;
+  }
   auto residency = apply::residency_now(client);
-  if (residency.resident) return residency.leaving ? "leaving" : "live";
+  here.resident = residency.resident;
+  here.leaving = residency.leaving;
+  if (here.resident) return here;
   bridge::FreshSnapshot fresh;
-  if (!tier::cold_under(GetActiveSnapshot(), client)) return "absent";
-  ask({RequestKind::copy, std::string(client), false},
-      TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kBringBackMs));
-  return "cold";
+  here.cold = tier::cold_under(GetActiveSnapshot(), client);
+  if (here.cold)
+    ask({RequestKind::copy, std::string(client), false},
+        TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kBringBackMs));
+  return here;
 }
 
 }  // namespace
 
 /// What a holder hears that announces itself: see copy_announce in 35_hold.sql.
-const char *announce(std::string_view client, NodeId node, Generation generation, const std::string &state,
-                     Version version) {
-  auto row = find_client(client);
-  if (!row) return "unknown";
+Answer announce(std::string_view client, NodeId node, Generation generation, const std::string &state, Version version) {
+  if (!find_client(client)) return Answer::unknown;
   ship::learn_holder(client, node, generation, state, version);
   bridge::lock_holders_of({}, {std::string(client)});
-  const char *here = local_state(client);
-  if (row->home == bridge::self_node()) return here;
-  return strcmp(here, "live") == 0 ? "holder" : "not_home";
+  return answer_to_announcement(standing(client), bridge::self_node());
 }
 
 /// The answer of the home to a holder that wants to let go: see evict_handshake in 35_hold.sql.
-const char *may_evict(std::string_view client, NodeId node, int64_t epoch, std::string_view digest, bool sent,
-                      const std::vector<NodeId> &debts) {
+Answer may_evict(std::string_view client, NodeId node, int64_t epoch, std::string_view digest, bool sent,
+                 const std::vector<NodeId> &debts) {
   NodeId self = bridge::self_node();
-  auto row = find_client(client);
-  if (!row || row->home != self || row->epoch != epoch) return "not_home";
-  const char *state = local_state(client);
-  if (strcmp(state, "live") != 0) return state;
-  if (!sent) {
+  AskedStanding here = standing(client);
+  Answer answer = answer_to_leaver(here, self, epoch, sent);
+  if (answer == Answer::send) {
     bridge::FreshSnapshot fresh;
-    if (apply::client_digest(client) != digest) return "send";
+    answer = answer_to_leaver(here, self, epoch, apply::client_digest(client) == digest);
   }
+  if (answer != Answer::ok) return answer;
   for (NodeId peer : debts)
     if (peer != self && peer != node) ship::add_debt(peer, client);
   // What the digest saw may have been committed asynchronously.
   bridge::pg_call([] { XLogFlush(GetXLogInsertRecPtr()); });
-  return "ok";
+  return answer;
 }
 
 }  // namespace vectorshard::place
@@ -88,7 +93,7 @@ VECTORSHARD_FUNCTION(vectorshard_copy_announce) {
     std::string client = place::text_argument(fcinfo, 0);
     std::string state = place::text_argument(fcinfo, 3);
     return place::text_result(
-        place::announce(client, PG_GETARG_INT32(1), PG_GETARG_INT64(2), state, PG_GETARG_INT64(4)));
+        word(place::announce(client, PG_GETARG_INT32(1), PG_GETARG_INT64(2), state, PG_GETARG_INT64(4))));
   });
 }
 
@@ -116,7 +121,7 @@ VECTORSHARD_FUNCTION(vectorshard_evict_handshake) {
     bridge::pg_call([&] { deconstruct_array(array, INT4OID, 4, true, TYPALIGN_INT, &elements, nullptr, &n); });
     std::vector<NodeId> debts;
     for (int i = 0; i < n; i++) debts.push_back(DatumGetInt32(elements[i]));
-    return place::text_result(place::may_evict(client, PG_GETARG_INT32(1), PG_GETARG_INT64(2), digest,
-                                               PG_GETARG_BOOL(4), debts));
+    return place::text_result(word(place::may_evict(client, PG_GETARG_INT32(1), PG_GETARG_INT64(2), digest,
+                                                    PG_GETARG_BOOL(4), debts)));
   });
 }

@@ -2,7 +2,8 @@
 // then remove the rows, the residency and the debts in one transaction. Anything that goes wrong before: cancel_leave.
 #include "pg/place/evict.hpp"
 
-#include "core/ship/types.hpp"
+#include "core/place/handshake.hpp"
+#include "core/ship/debt_rules.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/gucs.hpp"
@@ -54,15 +55,18 @@ bool all_shipped() {
 
 /// The peers that the home must sync for us: those we owe, and every other holder while our stream has not reached it.
 std::vector<std::string> debts_of(const Leaver &l, bool shipped) {
-  std::vector<std::string> out;
-  bridge::Spi spi;
-  auto rows = spi.query_kept("SELECT peer FROM vectorshard.peer_debt WHERE client = $1 "
-                             "UNION SELECT node FROM vectorshard.holder WHERE client = $1 AND state <> 'gone' AND NOT $2",
-                             {p_text(l.client), bridge::p_bool(shipped)});
-  for (size_t i = 0; i < rows.size(); i++) {
-    auto peer = rows.int8(i, 0);
-    if (peer != l.home && peer != bridge::self_node()) out.push_back(std::to_string(peer));
+  std::vector<NodeId> owed, holders;
+  {
+    bridge::Spi spi;
+    auto rows = spi.query_kept("SELECT peer, true FROM vectorshard.peer_debt WHERE client = $1 "
+                               "UNION ALL SELECT node, false FROM vectorshard.holder WHERE client = $1 AND state <> 'gone'",
+                               {p_text(l.client)});
+    for (size_t i = 0; i < rows.size(); i++)
+      (rows.boolean(i, 1) ? owed : holders).push_back(static_cast<NodeId>(rows.int8(i, 0)));
   }
+  std::vector<std::string> out;
+  for (NodeId peer : ship::debts_to_hand_over(owed, holders, shipped, l.home, bridge::self_node()))
+    out.push_back(std::to_string(peer));
   return out;
 }
 
@@ -142,13 +146,13 @@ bool remove_here(const Leaver &l, const Held &h) {
 EvictEnd settle_with_home(const Leaver &l, bridge::Link &home) {
   Held h = read_held(l);
   auto answer = ask_home(l, h, false, home);
-  if (answer.ok() && answer.value() == "send") {
+  if (answer.ok() && answer_of(answer.value()) == Answer::send) {
     auto sent = send_all(l, home);
     if (!sent.ok()) return kept(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, sent.error());
     answer = ask_home(l, h, true, home);
   }
   if (!answer.ok()) return kept(home.alive() ? ERRCODE_IO_ERROR : ERRCODE_CONNECTION_FAILURE, answer.error());
-  if (answer.value() != "ok")
+  if (answer_of(answer.value()) != Answer::ok)
     return kept(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 Error{Errc::conflict, "the home of client \"" + l.client + "\" does not release its copy here",
                       "Node " + std::to_string(l.home) + " answers \"" + answer.value() + "\".",

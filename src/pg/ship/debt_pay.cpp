@@ -1,6 +1,8 @@
 // Paying debts: see debt_pay.hpp.
 #include "pg/ship/debt_pay.hpp"
 
+#include "core/ship/debt_rules.hpp"
+#include "core/ship/reply_rules.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -104,12 +106,10 @@ bool DebtPayer::hand_to_home(NodeId peer, const std::string &client) {
     bridge::Spi spi;
     standing = spi.query_kept(kStanding, {bridge::p_text(client), bridge::p_int4(peer)});
   }
-  auto home = static_cast<NodeId>(standing.int8(0, 0));
-  // At the home itself a client that is not resident is cold, and then nobody else holds it.
-  bool needed = standing.boolean(0, 1) && standing.boolean(0, 2) && peer != home && home != bridge::self_node();
-  if (!needed) return true;
-  if (home == kNoNode) return false;
-  auto link = bridge::session_link(home);
+  DebtStanding here{false, static_cast<NodeId>(standing.int8(0, 0)), standing.boolean(0, 1), standing.boolean(0, 2)};
+  Payment what = payment(here, bridge::self_node(), peer);
+  if (what != Payment::hand_to_home) return what == Payment::drop;
+  auto link = bridge::session_link(here.home);
   if (!link.ok()) return false;
   auto answer = link.value()->query("SELECT vectorshard.take_over_debt($1, $2::int)",
                                     {{client, false}, {std::to_string(peer), false}});
@@ -179,11 +179,11 @@ void DebtPayer::settle(NodeId peer, const Delivered &payment) {
   const DueDebt &d = *payment.shipment.pays;
   if (!payment.reply) return put_off(peer, d, payment.error);
   for (const Refusal &r : payment.reply->refusals) {
-    if (r.reason == RefusalReason::gone && payment.shipment.batch.as_home.empty()) {
-      learn_holder(d.client, peer, r.generation, "gone", 0);
-      continue;
+    switch (after_refusal(r.reason, !payment.shipment.batch.as_home.empty())) {
+      case AfterRefusal::owe: return put_off(peer, d, std::string(words(r.reason)) + (r.table.empty() ? "" : ": " + r.table));
+      case AfterRefusal::owe_home: add_debt(kNoNode, d.client, {}); break;
+      case AfterRefusal::learn_gone: learn_holder(d.client, peer, r.generation, "gone", 0); break;
     }
-    return put_off(peer, d, std::string(words(r.reason)) + (r.table.empty() ? "" : ": " + r.table));
   }
   waits_.erase({peer, {d.client, d.table}});
   clear(peer, d);

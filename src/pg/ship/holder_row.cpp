@@ -1,5 +1,6 @@
-// Merging a `holder` row that a peer stated about itself, outside the stream. Generations only grow; within one, the
-// state only moves on (copying, live, cold, gone), but live and cold may alternate, which the version decides.
+// Merging a `holder` row that a peer stated about itself, outside the stream: core/base/holder.hpp decides. Two that come
+// at once for a holder not known yet may each find the other's row; then the second is decided against the first.
+#include "core/base/holder.hpp"
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/spi.hpp"
@@ -9,17 +10,14 @@ namespace vectorshard::ship {
 
 namespace {
 
-// A client at home goes cold and comes back live: a new generation each time, or the same one with a newer version.
-constexpr const char *kLearn = R"(
-  INSERT INTO vectorshard.holder AS h (client, node, generation, state, _version) VALUES ($1, $2, $3, $4, $5)
-  ON CONFLICT (client, node) DO UPDATE
-     SET generation = excluded.generation, state = excluded.state, _version = greatest(h._version, excluded._version)
-   WHERE excluded.generation > h.generation
-      OR (excluded.generation = h.generation AND h.state <> 'gone' AND excluded.state <> h.state
-          AND (excluded._version > h._version
-               OR array_position('{copying,live,cold,gone}'::text[], excluded.state)
-                  > array_position('{copying,live,cold,gone}'::text[], h.state))
-          AND excluded.state <> 'copying'))";
+constexpr const char *kInsert = R"(
+  INSERT INTO vectorshard.holder (client, node, generation, state, _version) VALUES ($1, $2, $3, $4, $5)
+  ON CONFLICT (client, node) DO NOTHING)";
+constexpr const char *kKnown =
+    "SELECT state, generation, _version FROM vectorshard.holder WHERE client = $1 AND node = $2 FOR UPDATE";
+constexpr const char *kReplace = R"(
+  UPDATE vectorshard.holder SET generation = $3, state = $4, _version = greatest(_version, $5)
+   WHERE client = $1 AND node = $2)";
 
 }  // namespace
 
@@ -28,8 +26,13 @@ void learn_holder(std::string_view client, NodeId node, Generation generation, c
   bridge::AsSuperuser rights;
   bridge::LearnedWrites learned;
   bridge::Spi spi;
-  spi.execute(kLearn, {bridge::p_text(client), bridge::p_int4(node), bridge::p_int8(generation),
-                       bridge::p_text(state), bridge::p_int8(version)});
+  std::vector<bridge::Param> stated{bridge::p_text(client), bridge::p_int4(node), bridge::p_int8(generation),
+                                    bridge::p_text(state), bridge::p_int8(version)};
+  if (spi.execute(kInsert, stated) > 0) return;
+  bridge::Rows known = spi.query(kKnown, {bridge::p_text(client), bridge::p_int4(node)});
+  if (known.empty()) return;  // tidied away this moment: it was long gone
+  HolderStatement here{holder_state(known.at(0, 0)), known.int8(0, 1), known.int8(0, 2)};
+  if (replaces({holder_state(state), generation, version}, here)) spi.execute(kReplace, stated);
 }
 
 }  // namespace vectorshard::ship

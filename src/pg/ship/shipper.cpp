@@ -1,6 +1,8 @@
 // The shipper worker's round: see shipper.hpp.
 #include "pg/ship/shipper.hpp"
 
+#include "core/base/holder.hpp"
+#include "core/ship/reply_rules.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/scopes.hpp"
@@ -179,12 +181,11 @@ void Shipper::take(Peer &peer, Delivered &delivered, std::vector<Debt> &debts) {
   } else {
     apply::observe(delivered.reply->clock);
     for (const Refusal &r : delivered.reply->refusals) {
-      if (r.reason != RefusalReason::gone)
-        debts.push_back({peer.node(), r.client, r.table, ""});
-      else if (batch.as_home.contains(r.client))
-        debts.push_back({kNoNode, r.client, "", ""});
-      else
-        learn_holder(r.client, peer.node(), r.generation, "gone", 0);
+      switch (after_refusal(r.reason, batch.as_home.contains(r.client))) {
+        case AfterRefusal::owe: debts.push_back({peer.node(), r.client, r.table, ""}); break;
+        case AfterRefusal::owe_home: debts.push_back({kNoNode, r.client, "", ""}); break;
+        case AfterRefusal::learn_gone: learn_holder(r.client, peer.node(), r.generation, "gone", 0); break;
+      }
     }
   }
   settled_.push_back(std::move(delivered.shipment.batch));
