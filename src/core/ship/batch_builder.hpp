@@ -45,6 +45,8 @@ class BatchBuilder {
   bool full() const { return bytes_ >= max_bytes_ || batch_.rows.size() >= max_rows_; }
   size_t bytes() const { return bytes_; }
   size_t rows() const { return batch_.rows.size(); }
+  /// The oldest transaction of the rows waiting here; 0: none.
+  Lsn oldest() const { return sealed_.pieces.empty() ? 0 : sealed_.pieces.begin()->first; }
   int64_t oldest_commit_time() const { return sealed_.oldest_commit_time; }
   /// Ends the batch and starts an empty one.
   SealedBatch seal(NodeId from, int64_t incarnation, Version clock);

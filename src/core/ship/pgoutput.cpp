@@ -8,6 +8,8 @@ namespace vectorshard::ship {
 
 namespace {
 
+constexpr char kOversized = '!';
+
 class NetworkReader {
  public:
   explicit NetworkReader(std::string_view in) : in_(in) {}
@@ -125,6 +127,12 @@ Message row(NetworkReader &in, bool update) {
 
 }  // namespace
 
+std::string encode(const OversizedMessage &message) {
+  std::string out(1, kOversized);
+  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(message.bytes >> shift);
+  return out;
+}
+
 Result<Message> decode_message(std::string_view bytes) {
   NetworkReader in(bytes);
   char type = static_cast<char>(in.u8());
@@ -138,6 +146,7 @@ Result<Message> decode_message(std::string_view bytes) {
     case 'R': return whole(relation(in));
     case 'I': return whole(row(in, false));
     case 'U': return whole(row(in, true));
+    case kOversized: return whole(OversizedMessage{in.u64()});
     case 'Y': case 'O': case 'D': case 'T': case 'M': return Message(OtherMessage{type});
     default: return bad(type);
   }

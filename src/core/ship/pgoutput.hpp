@@ -2,6 +2,7 @@
 // message's bytes and live as long as they do. Damaged bytes give an Error; nothing is guessed.
 #pragma once
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -50,13 +51,20 @@ struct RowMessage {
   std::vector<TupleValue> values;
 };
 
+/// Not of the plugin: the slot puts it before a row whose largest values it left out (as NULL) because the row is too
+/// large to travel.
+struct OversizedMessage {
+  uint64_t bytes = 0;  // of the row
+};
+
 /// What carries nothing for us: type, origin, delete, truncate, logical messages.
 struct OtherMessage {
   char type = 0;
 };
 
-using Message = std::variant<BeginMessage, CommitMessage, RelationMessage, RowMessage, OtherMessage>;
+using Message = std::variant<BeginMessage, CommitMessage, RelationMessage, RowMessage, OversizedMessage, OtherMessage>;
 
 Result<Message> decode_message(std::string_view bytes);
+std::string encode(const OversizedMessage &message);
 
 }  // namespace vectorshard::ship

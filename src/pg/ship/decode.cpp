@@ -58,6 +58,7 @@ void Decoder::take_relation(const RelationMessage &message) {
 }
 
 void Decoder::take_row(const RowMessage &message, Decoded &out) {
+  uint64_t oversized_bytes = std::exchange(oversized_bytes_, 0);
   auto it = relations_.find(message.relation);
   if (it == relations_.end())
     bridge::raise({Errc::corrupt, "a decoded row names a relation that was not described", "", ""});
@@ -71,6 +72,7 @@ void Decoder::take_row(const RowMessage &message, Decoded &out) {
   change.relid = message.relation;
   change.transaction = begin_.commit_lsn;
   change.commit_time = begin_.commit_time;
+  change.oversized_bytes = oversized_bytes;
   for (size_t i = 0; i < message.values.size(); i++) {
     const TupleValue &v = message.values[i];
     if (v.kind == TupleValue::unchanged_toast) change.missing.push_back(i);
@@ -88,7 +90,7 @@ void Decoder::take_row(const RowMessage &message, Decoded &out) {
   out.changes.push_back(std::move(change));
 }
 
-std::vector<TransactionId> begun_transactions(const std::deque<std::string> &messages) {
+std::vector<TransactionId> begun_transactions(const std::vector<std::string> &messages) {
   std::vector<TransactionId> out;
   for (const std::string &m : messages) {
     if (m.empty() || m[0] != 'B') continue;
@@ -102,7 +104,11 @@ void Decoder::take(std::string_view bytes, Decoded &out) {
   Message message = bridge::value_or_raise(decode_message(bytes));
   if (auto *b = std::get_if<BeginMessage>(&message)) {
     begin_ = *b;
-    out.transactions.push_back(b->commit_lsn);
+    out.begun.push_back(b->commit_lsn);
+  } else if (std::holds_alternative<CommitMessage>(message)) {
+    out.ended.push_back(begin_.commit_lsn);
+  } else if (auto *oversized = std::get_if<OversizedMessage>(&message)) {
+    oversized_bytes_ = oversized->bytes;
   } else if (auto *relation = std::get_if<RelationMessage>(&message)) {
     take_relation(*relation);
   } else if (auto *row = std::get_if<RowMessage>(&message)) {

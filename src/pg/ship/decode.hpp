@@ -1,7 +1,6 @@
 // Messages of the slot as changes: which table, which client, which version, which values. Needs an open transaction for
 // the catalogs; looks at no user table but to fill an unchanged TOAST value.
 #pragma once
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,21 +25,25 @@ struct DecodedChange {
   ClientName client;  // empty: every node holds the row
   Lsn transaction = 0;
   int64_t commit_time = 0;
+  uint64_t oversized_bytes = 0;  // not 0: the row is too large to travel, and its large values are not here
 };
 
-/// What a run of messages holds. Transactions without rows for us are left out of `changes`.
+/// What a run of messages holds: a large transaction begins in one run and ends in a later one. Transactions without rows
+/// for us are left out of `changes`.
 struct Decoded {
   std::vector<DecodedChange> changes;
-  std::vector<Lsn> transactions;  // starts of their commit records, ascending
+  std::vector<Lsn> begun;  // starts of their commit records, ascending
+  std::vector<Lsn> ended;
 };
 
 /// The transactions whose begin is among the messages.
-std::vector<TransactionId> begun_transactions(const std::deque<std::string> &messages);
+std::vector<TransactionId> begun_transactions(const std::vector<std::string> &messages);
 
 class Decoder {
  public:
   /// Adds what one message says. Raises Errc::corrupt for bytes it does not understand.
   void take(std::string_view message, Decoded &out);
+
  private:
   struct Relation {
     std::shared_ptr<const Table> table;  // null: not enrolled (any more)
@@ -53,6 +56,7 @@ class Decoder {
 
   std::unordered_map<uint32_t, Relation> relations_;
   BeginMessage begin_;
+  uint64_t oversized_bytes_ = 0;  // of the next row
 };
 
 /// The current local row with the key of `change`, under a fresh snapshot; false if there is none. Replaces values and

@@ -122,6 +122,12 @@ size_t Peer::stream_bytes() const {
   return bytes;
 }
 
+Lsn Peer::oldest() const {
+  for (const Shipment &s : queue_)
+    if (!s.batch.pieces.empty()) return s.batch.pieces.begin()->first;
+  return builder_.oldest();
+}
+
 bool Peer::has_room() const {
   size_t paying = 0;
   for (const Shipment &s : queue_) paying += s.pays ? s.batch.bytes.size() : 0;
@@ -167,6 +173,7 @@ void Peer::take_answer(PGresult *r, std::vector<Delivered> &out) {
   }
   auto reply = decode_reply({PQgetvalue(r, 0, 0), static_cast<size_t>(PQgetlength(r, 0, 0))});
   if (!reply.ok()) return fail(reply.error().message);
+  first.batch.bytes = {};
   out.push_back({std::move(first), std::move(reply).value(), ""});
   queue_.pop_front();
   in_flight_--;

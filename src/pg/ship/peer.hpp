@@ -48,7 +48,7 @@ class Peer {
   bool wants_connection() const;
   void begin();
   /// Gives the connection up; what was under way counts as unsent again.
-  void close() { fail("removed"); }
+  void give_up(const std::string &why) { fail(why); }
 
   void add(const Change &change);
   void push(Shipment shipment) { queue_.push_back(std::move(shipment)); }
@@ -57,6 +57,8 @@ class Peer {
   bool paying(const std::string &client, const std::string &table) const;
   /// Changes that the peer has not acknowledged.
   size_t stream_bytes() const;
+  /// The oldest transaction among them; 0: none.
+  Lsn oldest() const;
   /// The changes that are not under way, for making them debt. Payments among them are dropped: they are debt already.
   std::vector<Shipment> take_unsent();
 

@@ -21,13 +21,12 @@ namespace vectorshard::ship {
 
 namespace {
 
-constexpr size_t kReadBytes = 4 << 20;
 // Debts are looked at again this often while there are some; otherwise when somebody adds one here, and now and then for
 // those that came by plain SQL.
 constexpr int64 kDebtsUs = 200000, kNoDebtsUs = 1000000, kPublishUs = 100000;
 constexpr long kIdleMs = 500;
-// Commits that come one by one are read together: routing and sending cost more than the rows.
-constexpr int64 kGatherUs = 4000;
+// A peer that answers may hold back this many times peer_queue_mb of WAL, because most of what it lacks is on its way.
+constexpr size_t kSlowPeerTimes = 4;
 
 size_t queue_limit_bytes() { return static_cast<size_t>(bridge::guc::peer_queue_mb) << 20; }
 
@@ -49,15 +48,6 @@ bool everything_is_marked() {
   }
   tx.commit();
   return marked;
-}
-
-/// A copy under way concerns its home alone, which hears of it directly (copy_announce). To all others it becomes known
-/// when it is live; what they write until then, the home forwards.
-bool is_copy_under_way(const DecodedChange &change) {
-  if (change.table->name != "vectorshard.holder") return false;
-  for (size_t i = 0; i < change.table->columns.size(); i++)
-    if (change.table->columns[i].name == "state") return (*change.values)[i] == "copying";
-  return false;
 }
 
 void owe_all_that_is_marked() {
@@ -96,7 +86,7 @@ void Shipper::follow_nodes() {
       ++it;
       continue;
     }
-    it->second->close();
+    it->second->give_up("removed");
     for (Shipment &s : it->second->take_unsent()) settle_all(s.batch);
     it = peers_.erase(it);
   }
@@ -106,69 +96,6 @@ void Shipper::follow_nodes() {
 
 void Shipper::settle_all(const SealedBatch &batch) {
   for (auto &[transaction, rows] : batch.pieces) progress_.settle(transaction, rows);
-}
-
-/// Until the next read, if the last one was a moment ago and not much has come since.
-int64 Shipper::gather_us() const {
-  if (slot_.unread_bytes() > kReadBytes) return 0;
-  return std::max<int64>(0, last_read_us_ + kGatherUs - GetCurrentTimestamp());
-}
-
-void Shipper::read() {
-  if (!slot_.more() || gather_us() > 0) return;
-  last_read_us_ = GetCurrentTimestamp();
-  slot_.read(kReadBytes);
-  std::deque<std::string> messages = std::move(slot_.messages());
-  slot_.messages().clear();
-  Decoded decoded;
-  if (!messages.empty()) {
-    busy_ = true;
-    // Known as decoded before anybody reads the holders: whoever announces itself later waits for these.
-    publish_decoded(begun_transactions(messages));
-    wait_decoded_visible();
-    bridge::WorkerTransaction tx;
-    for (const std::string &m : messages) decoder_.take(m, decoded);
-    for (Lsn transaction : decoded.transactions) progress_.open(transaction);
-    route(decoded);
-    tx.commit();
-    for (Lsn transaction : decoded.transactions) progress_.settle(transaction);
-  }
-  pg_atomic_write_u64(&bridge::shared()->decoded_lsn, slot_.read_to());
-  progress_.read_to(slot_.read_to());
-}
-
-void Shipper::route(Decoded &decoded) {
-  std::set<ClientName> clients;
-  for (const DecodedChange &c : decoded.changes)
-    if (!c.client.empty()) clients.insert(c.client);
-  std::map<ClientName, ClientRoute> routes;
-  {
-    bridge::FreshSnapshot fresh;
-    routes = read_routes(clients);
-  }
-  std::vector<Debt> debts;
-  for (DecodedChange &change : decoded.changes) {
-    if (!change.missing.empty() && !fill_from_row(change)) continue;  // deleted, or gone to the home since
-    if (is_copy_under_way(change)) continue;
-    if (change.client.empty())
-      send(change, router_.targets_of_all(), debts);
-    else
-      send(change, router_.targets(routes[change.client]), debts);
-  }
-  add_debts(debts);
-}
-
-void Shipper::send(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts) {
-  for (const Target &target : targets) {
-    if (target.peer == kNoNode) {
-      debts.push_back({kNoNode, change.client, "", ""});
-      continue;
-    }
-    Change piece{change.table, change.values, change.version, change.client, target.as_home, target.shipped_to,
-                 change.transaction, change.commit_time};
-    progress_.hold(change.transaction);
-    peers_.at(target.peer)->add(piece);
-  }
 }
 
 /// What an answer means, in the current transaction; the batch is settled once that has committed.
@@ -191,21 +118,27 @@ void Shipper::take(Peer &peer, Delivered &delivered, std::vector<Debt> &debts) {
   settled_.push_back(std::move(delivered.shipment.batch));
 }
 
-void Shipper::pump() {
-  std::map<NodeId, std::vector<Delivered>> delivered;
+/// Sends and receives without touching the database; also runs while a large transaction is decoded.
+void Shipper::pump_sockets() {
   for (auto &[node, peer] : peers_) {
-    if (peer->wants_connection()) {
-      bridge::WorkerTransaction tx;
-      peer->begin();
-      tx.commit();
-    }
     bool was_ready = peer->ready();
     std::vector<Delivered> out;
     peer->pump(out);
     if (!was_ready && peer->ready()) next_debts_us_ = 0;
-    if (!out.empty()) delivered.emplace(node, std::move(out));
+    for (Delivered &d : out) delivered_[node].push_back(std::move(d));
   }
-  if (delivered.empty()) return;
+}
+
+void Shipper::pump() {
+  for (auto &[node, peer] : peers_) {
+    if (!peer->wants_connection()) continue;
+    bridge::WorkerTransaction tx;
+    peer->begin();
+    tx.commit();
+  }
+  pump_sockets();
+  if (delivered_.empty()) return;
+  std::map<NodeId, std::vector<Delivered>> delivered = std::exchange(delivered_, {});
   busy_ = true;
   bool plain = true;  // nothing but taken batches: no transaction needed
   for (auto &[node, list] : delivered)
@@ -226,13 +159,19 @@ void Shipper::pump() {
   settled_.clear();
 }
 
-/// A peer that holds back too much, in memory or in WAL, is owed the clients concerned instead.
+/// Whether a peer holds back too much, in memory or in WAL. One that answers has its memory bounded by read() already.
+bool Shipper::holds_back_too_much(const Peer &peer) const {
+  size_t wal = peer.oldest() == 0 ? 0 : Slot::bytes_since(peer.oldest());
+  if (peer.ready()) return wal > kSlowPeerTimes * queue_limit_bytes();
+  return peer.stream_bytes() > queue_limit_bytes() || wal > queue_limit_bytes();
+}
+
+/// A peer that holds back too much is owed the clients concerned instead.
 void Shipper::relieve() {
-  Lsn oldest = progress_.oldest_open();
-  bool too_far = oldest != 0 && slot_.read_to() - oldest > queue_limit_bytes();
   for (auto &[node, peer] : peers_) {
-    size_t bytes = peer->stream_bytes();
-    if (bytes <= queue_limit_bytes() && !(too_far && bytes > 0 && !peer->ready())) continue;
+    if (!holds_back_too_much(*peer)) continue;
+    // What is under way to a peer that does not keep up would hold the slot as well: it is sent again as debt.
+    if (peer->ready()) peer->give_up("it does not keep up with what is written here");
     std::vector<Shipment> undelivered = peer->take_unsent();
     if (undelivered.empty()) continue;
     std::vector<Debt> debts;
@@ -315,7 +254,7 @@ void Shipper::round() {
   confirm();
   publish();
   if (busy_) return;
-  if (slot_.more()) return wait(static_cast<long>(gather_us() / 1000));
+  if (more_to_read() && !pressed()) return wait(static_cast<long>(gather_us() / 1000));
   bool waiting = false;  // somebody is to be connected to, or watched for a time-out
   for (auto &[node, peer] : peers_) waiting = waiting || !peer->ready() || peer->stream_bytes() > 0;
   wait(waiting || debts_ ? static_cast<long>(kPublishUs / 1000) : kIdleMs);

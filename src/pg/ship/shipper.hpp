@@ -18,7 +18,7 @@ namespace vectorshard::ship {
 
 class Shipper {
  public:
-  Shipper() : router_(kNoNode, {}), progress_(0) {}
+  Shipper() : slot_([this] { pump_sockets(); }), router_(kNoNode, {}), progress_(0) {}
   /// Opens the slot; owes everything if it had to be made.
   void start();
   /// One round, with its waiting.
@@ -26,12 +26,20 @@ class Shipper {
 
  private:
   void follow_nodes();
+  // shipper_read.cpp
   int64 gather_us() const;
+  bool more_to_read() const;
+  bool pressed() const;
+  std::vector<std::string> next_messages();
   void read();
   void route(Decoded &decoded);
   void send(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts);
+  void owe_oversized(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts);
+  // shipper.cpp
+  void pump_sockets();
   void pump();
   void take(Peer &peer, Delivered &delivered, std::vector<Debt> &debts);
+  bool holds_back_too_much(const Peer &peer) const;
   void relieve();
   void settle_all(const SealedBatch &batch);
   void pay();
@@ -46,6 +54,7 @@ class Shipper {
   SlotProgress progress_;
   DebtPayer payer_;
   std::map<NodeId, std::unique_ptr<Peer>> peers_;
+  std::map<NodeId, std::vector<Delivered>> delivered_;  // answered, not yet looked at
   std::vector<SealedBatch> settled_;  // settled once the current transaction has committed
   uint64 catalog_epoch_ = ~uint64{0};  // nothing followed yet
   uint64 debt_epoch_ = 0;

@@ -74,6 +74,11 @@ std::string text_of_value(Oid type, std::string_view bytes) {
   return bridge::pg_call([&] { return OidOutputFunctionCall(f.output, d); });
 }
 
+std::string too_large_to_travel(const std::string &table, size_t bytes) {
+  return "a row of " + table + " has " + std::to_string(bytes >> 20) + " MB, and at most " +
+         std::to_string(kRowBytesMax >> 20) + " MB travel";
+}
+
 Table describe(const bridge::EnrolledTable &table) {
   Table out;
   out.name = table.name;

@@ -20,4 +20,10 @@ std::string text_of_value(Oid type, std::string_view bytes);
 /// The batch's description of an enrolled table: all its columns, in order.
 Table describe(const bridge::EnrolledTable &table);
 
+/// A row with more bytes than this does not travel: a batch must fit into one message of at most 1 GB, and every node on
+/// its way holds it in memory several times.
+constexpr size_t kRowBytesMax = size_t{400} << 20;
+/// What a debt says of such a row.
+std::string too_large_to_travel(const std::string &table, size_t bytes);
+
 }  // namespace vectorshard::ship

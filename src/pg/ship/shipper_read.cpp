@@ -1,0 +1,136 @@
+// From the slot to the peers' queues: a run of messages is decoded, routed under a fresh snapshot and handed to the peers.
+// A large transaction comes in many runs, and other peers' answers are taken between them.
+#include "pg/apply/api.hpp"
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/scopes.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/ship/api.hpp"
+#include "pg/ship/region.hpp"
+#include "pg/ship/routes.hpp"
+#include "pg/ship/shipper.hpp"
+#include "pg/ship/values.hpp"
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace vectorshard::ship {
+
+namespace {
+
+constexpr size_t kReadBytes = 4 << 20;
+// What a peer that answers may have waiting: twice what is under way at most, so that it never runs dry.
+constexpr size_t kPeerBytes = 16 << 20;
+// Commits that come one by one are read together: routing and sending cost more than the rows.
+constexpr int64 kGatherUs = 4000;
+
+/// A copy under way concerns its home alone, which hears of it directly (copy_announce). To all others it becomes known
+/// when it is live; what they write until then, the home forwards.
+bool is_copy_under_way(const DecodedChange &change) {
+  if (change.table->name != "vectorshard.holder") return false;
+  for (size_t i = 0; i < change.table->columns.size(); i++)
+    if (change.table->columns[i].name == "state") return (*change.values)[i] == "copying";
+  return false;
+}
+
+}  // namespace
+
+/// Until the next read, if the last one was a moment ago and not much has come since.
+int64 Shipper::gather_us() const {
+  if (!slot_.messages().empty() || slot_.unread_bytes() > kReadBytes) return 0;
+  return std::max<int64>(0, last_read_us_ + kGatherUs - GetCurrentTimestamp());
+}
+
+bool Shipper::more_to_read() const { return !slot_.messages().empty() || slot_.more(); }
+
+/// A peer that answers has as much to do as it may: WAL waits on disk rather than its rows in memory. A peer that is away
+/// stops nobody; relieve() turns what it holds back into debt.
+bool Shipper::pressed() const {
+  size_t enough = std::min(kPeerBytes, static_cast<size_t>(bridge::guc::peer_queue_mb) << 20);
+  return std::any_of(peers_.begin(), peers_.end(),
+                     [&](auto &entry) { return entry.second->ready() && entry.second->stream_bytes() > enough; });
+}
+
+/// The next messages, about kReadBytes of them.
+std::vector<std::string> Shipper::next_messages() {
+  if (slot_.messages().empty()) {
+    last_read_us_ = GetCurrentTimestamp();
+    slot_.read(kReadBytes);
+  }
+  std::vector<std::string> out;
+  for (size_t bytes = 0; bytes < kReadBytes;) {
+    auto message = slot_.messages().pop();
+    if (!message) break;
+    bytes += message->size();
+    out.push_back(std::move(*message));
+  }
+  return out;
+}
+
+void Shipper::read() {
+  if (!more_to_read() || pressed() || gather_us() > 0) return;
+  std::vector<std::string> messages = next_messages();
+  if (!messages.empty()) {
+    busy_ = true;
+    // Known as decoded before anybody reads the holders: whoever announces itself later waits for these.
+    publish_decoded(begun_transactions(messages));
+    wait_decoded_visible();
+    Decoded decoded;
+    bridge::WorkerTransaction tx;
+    for (std::string &m : messages) {
+      decoder_.take(m, decoded);
+      m = {};  // a large value is here once, not twice
+    }
+    for (Lsn transaction : decoded.begun) progress_.open(transaction);
+    route(decoded);
+    tx.commit();
+    for (Lsn transaction : decoded.ended) progress_.settle(transaction);
+  }
+  if (!slot_.messages().empty()) return;
+  pg_atomic_write_u64(&bridge::shared()->decoded_lsn, slot_.read_to());
+  progress_.read_to(slot_.read_to());
+}
+
+void Shipper::route(Decoded &decoded) {
+  std::set<ClientName> clients;
+  for (const DecodedChange &c : decoded.changes)
+    if (!c.client.empty()) clients.insert(c.client);
+  std::map<ClientName, ClientRoute> routes;
+  {
+    bridge::FreshSnapshot fresh;
+    routes = read_routes(clients);
+  }
+  std::vector<Debt> debts;
+  for (DecodedChange &change : decoded.changes) {
+    if (is_copy_under_way(change)) continue;
+    std::vector<Target> targets =
+        change.client.empty() ? router_.targets_of_all() : router_.targets(routes[change.client]);
+    if (change.oversized_bytes > 0)
+      owe_oversized(change, targets, debts);
+    else if (change.missing.empty() || fill_from_row(change))  // else: deleted, or gone to the home since
+      send(change, targets, debts);
+  }
+  add_debts(debts);
+}
+
+/// A row that is too large to travel: its client stays owed, which says so, until the row is gone or smaller.
+void Shipper::owe_oversized(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts) {
+  std::string why = too_large_to_travel(change.table->name, change.oversized_bytes);
+  std::string table = change.client.empty() ? change.table->name : "";
+  for (const Target &target : targets) debts.push_back({target.peer, change.client, table, why});
+}
+
+void Shipper::send(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts) {
+  for (const Target &target : targets) {
+    if (target.peer == kNoNode) {
+      debts.push_back({kNoNode, change.client, "", ""});
+      continue;
+    }
+    Change piece{change.table, change.values, change.version, change.client, target.as_home, target.shipped_to,
+                 change.transaction, change.commit_time};
+    progress_.hold(change.transaction);
+    peers_.at(target.peer)->add(piece);
+  }
+}
+
+}  // namespace vectorshard::ship
