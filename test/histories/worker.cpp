@@ -173,7 +173,10 @@ void Worker::run(const Op &op) {
                      op.kind == OpKind::rekey;
   bool committing = !block;
   try {
-    const std::string name = c_.plan->client(op.touches[0].client), here = "n" + std::to_string(node_ + 1);
+    int client = op.touches[0].client;
+    // A home neither fetches nor lets go its own: 4..6 are at home on the first node, 7 and 8 on the second.
+    if (op.kind == OpKind::place || op.kind == OpKind::evict) client = node_ == 0 ? 7 + client % 2 : node_ == 1 ? 4 + client % 3 : client;
+    const std::string name = c_.plan->client(client), here = "n" + std::to_string(node_ + 1);
     if (op.kind == OpKind::read) {
       read(op.touches[0]);
     } else if (op.kind == OpKind::place) {

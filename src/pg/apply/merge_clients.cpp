@@ -18,11 +18,14 @@ namespace vectorshard::apply {
 
 namespace {
 
+// One statement, so one snapshot: residency from an older one beside a holder row that is live by now would say "gone".
 constexpr const char *kStanding = R"(
   SELECT coalesce((SELECT home FROM vectorshard.client WHERE client = $1), 0),
          EXISTS (SELECT FROM vectorshard.cold_client WHERE client = $1),
          coalesce((SELECT state FROM vectorshard.holder WHERE client = $1 AND node = $2), ''),
-         coalesce((SELECT generation FROM vectorshard.holder WHERE client = $1 AND node = $2), 0))";
+         coalesce((SELECT generation FROM vectorshard.holder WHERE client = $1 AND node = $2), 0),
+         EXISTS (SELECT FROM vectorshard.resident WHERE client = $1),
+         EXISTS (SELECT FROM vectorshard.resident WHERE client = $1 AND leaving))";
 constexpr const char *kBecomeResident =
     "INSERT INTO vectorshard.resident (client, generation) VALUES ($1, $2) ON CONFLICT (client) DO NOTHING";
 constexpr const char *kBecomeHolder = R"(
@@ -68,6 +71,8 @@ std::optional<ship::Refusal> decide_client(const ClientName &client) {
     here.cold = rows.boolean(0, 1);
     here.own = holder_state(rows.at(0, 2));
     generation = rows.int8(0, 3);
+    here.resident = rows.boolean(0, 4);
+    here.leaving = rows.boolean(0, 5);
   }
   switch (receipt(here, self)) {
     case Receipt::take: return {};
