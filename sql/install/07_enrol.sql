@@ -291,7 +291,9 @@ BEGIN
   END IF;
   PERFORM vectorshard.check_key(p_table, p_client);
   PERFORM vectorshard.check_foreign_keys(p_table, p_client);
+  PERFORM vectorshard.check_merging_columns(p_table);
   PERFORM vectorshard.warn_of_sequences(p_table);
+  PERFORM vectorshard.give_births(p_table);
   PERFORM vectorshard.attach_table(p_table, p_kind);
   stamp := vectorshard.next_version();
   INSERT INTO vectorshard.shard_table (table_name, kind, client_column, definition, state, _version)

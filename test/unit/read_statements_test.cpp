@@ -26,6 +26,12 @@ TEST(ReadStatements, SelectOfNamedClients) {
   EXPECT_EQ(select_statement(s),
             "SELECT t.\"id\", t.\"note\" FROM public.trip t WHERE t.\"car\" = ANY ('{\"car1\",\"car2\"}') AND (id > 3) "
             "FOR UPDATE NOWAIT");
+  s.clients = std::vector<std::string>{"car1"};
+  s.conditions = {};
+  s.locking = "";
+  s.state_columns = {"note"};
+  EXPECT_EQ(select_statement(s),
+            "SELECT t.\"id\", vectorshard.crdt_state(t.\"note\") FROM public.trip t WHERE t.\"car\" = 'car1'");
 }
 
 TEST(ReadStatements, SelectOfAHome) {

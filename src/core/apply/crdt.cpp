@@ -74,6 +74,10 @@ Result<Crdt> fresh(const Crdt &now) {
   return out;
 }
 
+Version birth_of(const Crdt &value) {
+  return std::visit([](const auto &v) { return v.birth; }, value);
+}
+
 size_t entries(const Crdt &value) {
   if (const auto *c = std::get_if<Counter>(&value)) return c->entries.size();
   if (const auto *s = std::get_if<TextSet>(&value)) return s->seen.size();

@@ -51,6 +51,7 @@ Result<Crdt> grown(const Crdt &was, const Crdt &now, const EntryKey &entry);
 Result<Crdt> born(const Crdt &now, Version birth);
 /// The value of `now`, marked so that writing it is an assignment even if it says what stands there already.
 Result<Crdt> fresh(const Crdt &now);
+Version birth_of(const Crdt &value);
 /// How many entries the state carries.
 size_t entries(const Crdt &value);
 

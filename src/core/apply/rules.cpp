@@ -14,7 +14,8 @@ KeyState merge(const KeyState &a, const KeyState &b) {
 std::vector<Keyed> newest_per_key(std::vector<Keyed> rows) {
   std::sort(rows.begin(), rows.end(), [](const Keyed &a, const Keyed &b) {
     int order = a.key.compare(b.key);
-    return order != 0 ? order < 0 : beats(a.rank, b.rank);
+    if (order != 0) return order < 0;
+    return a.rank != b.rank ? beats(a.rank, b.rank) : a.index > b.index;
   });
   auto last = std::unique(rows.begin(), rows.end(), [](const Keyed &a, const Keyed &b) { return a.key == b.key; });
   rows.erase(last, rows.end());

@@ -48,7 +48,8 @@ struct Keyed {
   size_t index = 0;  // of the caller's
 };
 
-/// Keeps the newest row of each key, in key order (all appliers lock in this order). Of equal ranks one stays.
+/// Keeps the newest row of each key, in key order (all appliers lock in this order). Of equal ranks the one
+/// with the largest index stays: a batch is in the order of its sender's commits, and changes that merge keep the version.
 std::vector<Keyed> newest_per_key(std::vector<Keyed> rows);
 
 /// Finds the rows of [0, count) that fail alone. `attempt(begin, end)` tries a range as a whole and says whether it

@@ -1,6 +1,8 @@
 // Statements for other nodes: see statements.hpp.
 #include "core/read/statements.hpp"
 
+#include <algorithm>
+
 namespace vectorshard::read {
 
 namespace {
@@ -83,7 +85,10 @@ std::string select_statement(const SelectSpec &spec) {
   }
   for (const auto &c : spec.conditions) where.push_back("(" + c + ")");
   std::vector<std::string> columns;
-  for (const auto &c : spec.columns) columns.push_back("t." + quote_name(c));
+  for (const auto &c : spec.columns) {
+    bool state = std::find(spec.state_columns.begin(), spec.state_columns.end(), c) != spec.state_columns.end();
+    columns.push_back(state ? "vectorshard.crdt_state(t." + quote_name(c) + ")" : "t." + quote_name(c));
+  }
   return "SELECT " + join(columns, ", ") + " FROM " + spec.table + " t WHERE " + join(where, " AND ") +
          (spec.locking.empty() ? "" : " FOR " + spec.locking);
 }

@@ -22,6 +22,7 @@ struct SelectSpec {
   std::string table;                           // "schema.table", quoted where needed
   std::string client_column;
   std::vector<std::string> columns;            // at least one
+  std::vector<std::string> state_columns;      // of these: values that merge, asked for with their full state
   std::optional<std::vector<std::string>> clients;  // only these; nullopt: those whose home is `home`
   std::string parameter;                       // EXPLAIN: stands for the names, or the home, that are not known yet
   NodeId home = kNoNode;                       // used when `clients` is nullopt

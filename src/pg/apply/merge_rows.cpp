@@ -147,14 +147,15 @@ void leave_out_ended(const Group &g, Range &range, Outcome &out) {
   out.stale += static_cast<uint32_t>(before - range.items.size());
 }
 
-/// Versions that the rows of the range have here, by position in the range; 0: absent.
-std::vector<Version> versions_here(const Group &g, const Range &range) {
+/// Versions that the rows of the range have here, by position in the range, as `sql` finds them; 0: not found.
+std::vector<Version> versions_by(const Group &g, const Range &range, const std::string &sql) {
   std::vector<Version> out(range.items.size(), 0);
+  if (sql.empty()) return out;
   bridge::Spi spi;
   UserScope owner(g.table.owner, true);
   bridge::RoleScope role(SESSION_REPLICATION_ROLE_REPLICA);
   SourceScope scope(range.rows);
-  bridge::Rows rows = spi.query_kept(versions_sql(g));
+  bridge::Rows rows = spi.query_kept(sql);
   for (size_t i = 0; i < rows.size(); i++) out[static_cast<size_t>(rows.int8(i, 0))] = rows.int8(i, 1);
   return out;
 }
@@ -165,7 +166,7 @@ void set_too_old_aside(const Group &g, Range &range, Outcome &out) {
   bool any = false;
   for (size_t i : range.items) any = any || g.items[i].rank.version <= horizon;
   if (!any) return;
-  std::vector<Version> here = versions_here(g, range);
+  std::vector<Version> here = versions_by(g, range, versions_sql(g));
   std::vector<bool> wanted;
   for (size_t i = 0; i < range.items.size(); i++) {
     bool old = too_old(g.items[range.items[i]].rank.version, here[i], horizon);
@@ -186,7 +187,7 @@ uint64_t upsert(const Group &g, const Range &range) {
 }
 
 void find_beaten(const Group &g, const Range &range, Outcome &out) {
-  std::vector<Version> here = versions_here(g, range);
+  std::vector<Version> here = versions_by(g, range, differing_sql(g));
   for (size_t i = 0; i < range.items.size(); i++)
     if (here[i] > g.items[range.items[i]].rank.version) out.beaten.push_back({range.items[i], here[i]});
 }
@@ -194,8 +195,9 @@ void find_beaten(const Group &g, const Range &range, Outcome &out) {
 /// A delete may have been open while the rows were written: look again.
 void remove_what_ended_meanwhile(const Group &g, Range &range, Outcome &out) {
   std::vector<Version> deleted = tombstones_of(g, range);
+  bool values_end = !end_sql(g.table).empty();  // also in a row that is newer than its tombstone
   for (size_t i = 0; i < deleted.size(); i++) {
-    if (!ends(deleted[i], g.items[range.items[i]].rank.version)) continue;
+    if (!ends(deleted[i], g.items[range.items[i]].rank.version) && !(values_end && deleted[i] > 0)) continue;
     uint64_t removed = remove_ended(g.table, range.keys[i], deleted[i]);
     out.stale += static_cast<uint32_t>(removed);
     out.applied -= static_cast<uint32_t>(std::min<uint64_t>(removed, out.applied));
@@ -226,7 +228,10 @@ uint64_t remove_ended(const bridge::EnrolledTable &table, const std::vector<std:
   UserScope owner(table.owner, true);
   bridge::RoleScope role(SESSION_REPLICATION_ROLE_REPLICA);
   bridge::HiddenScope hidden;
-  return spi.execute(sql, {bridge::p_text_array(key), bridge::p_int8(deleted)});
+  std::vector<bridge::Param> params{bridge::p_text_array(key), bridge::p_int8(deleted)};
+  uint64_t removed = spi.execute(sql, params);
+  if (std::string end = end_sql(table); removed == 0 && !end.empty()) spi.execute(end, params);
+  return removed;
 }
 
 std::vector<std::string> item_key(const Group &group, const Item &item) {

@@ -38,7 +38,8 @@ struct WriteOptions {
 /// database raises; nothing of the range is then done once the caller has rolled back.
 Outcome write_rows(const Group &group, size_t begin, size_t end, const WriteOptions &options);
 
-/// Removes the row of (table, key) if it is older than `deleted`; the number of rows removed.
+/// Removes the row of (table, key) if it is older than `deleted`; the number of rows removed. In a newer row, ends the
+/// values that merge and were born before it.
 uint64_t remove_ended(const bridge::EnrolledTable &table, const std::vector<std::string> &key, Version deleted);
 
 /// The key of an item in text form, as tombstones and conflicts have it.

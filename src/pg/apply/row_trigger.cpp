@@ -7,6 +7,7 @@
 #include "pg/apply/fence.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/apply/tombstone.hpp"
+#include "pg/apply/written_values.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -116,13 +117,14 @@ bool same(Form_pg_attribute a, const Values &x, const Values &y) {
          });
 }
 
-/// Whether a user's UPDATE changed any column but _version. Generated columns follow from the others.
+/// Whether a user's UPDATE changed any column but _version and those that merge (WrittenValues judges them). Generated
+/// columns follow from the others.
 bool changed(const TriggerData *t, const EnrolledTable &table, const Values &old_row, const Values &new_row) {
   TupleDesc desc = RelationGetDescr(t->tg_relation);
   for (int i = 0; i < desc->natts; i++) {
     Form_pg_attribute a = TupleDescAttr(desc, i);
     if (a->attisdropped || a->attgenerated || a->attnum == table.version_attnum) continue;
-    if (!same(a, old_row, new_row)) return true;
+    if (!same(a, old_row, new_row) && !merges(table, a->attnum)) return true;
   }
   return false;
 }
@@ -142,14 +144,23 @@ void check_key_was_named(const TriggerData *t, const EnrolledTable &table) {
                          "Change the key in the UPDATE statement itself, or delete and insert the row.");
 }
 
-Datum with_version(const TriggerData *t, const EnrolledTable &table, HeapTuple tuple, Version version) {
+Datum with_version(const TriggerData *t, const EnrolledTable &table, HeapTuple tuple, Version version,
+                   const WrittenValues *written = nullptr, const EntryKey &entry = {}) {
+  std::vector<int> columns{table.version_attnum};
+  std::vector<Datum> values{Int64GetDatum(version)};
+  if (written) written->replace(version, entry, &columns, &values);
+  std::unique_ptr<bool[]> nulls(new bool[columns.size()]());
   return bridge::pg_call([&] {
-    int column = table.version_attnum;
-    Datum value = Int64GetDatum(version);
-    bool isnull = false;
-    return PointerGetDatum(
-        heap_modify_tuple_by_cols(tuple, RelationGetDescr(t->tg_relation), 1, &column, &value, &isnull));
+    return PointerGetDatum(heap_modify_tuple_by_cols(tuple, RelationGetDescr(t->tg_relation), static_cast<int>(columns.size()),
+                                                     columns.data(), values.data(), nulls.get()));
   });
+}
+
+/// Under which entry this node changes values that merge in a row of this client.
+EntryKey own_entry(const TriggerData *t, const EnrolledTable &table, HeapTuple tuple) {
+  EntryKey entry{bridge::self_node(), static_cast<int64_t>(pg_atomic_read_u64(&bridge::shared()->incarnation)), 0};
+  if (table.client_attnum != 0) entry.generation = residency_now(client_of(t, table, tuple)).generation;
+  return entry;
 }
 
 /// The fence for the row's clients. It may copy a client here and so refresh the cache of tables: look up `table` anew.
@@ -165,7 +176,10 @@ void fence_clients(const TriggerData *t, HeapTuple old_tuple, HeapTuple new_tupl
 Datum before_insert(const TriggerData *t) {
   fence_clients(t, nullptr, t->tg_trigtuple);
   start_watch();
-  return with_version(t, table_of(t), t->tg_trigtuple, stamp());
+  const EnrolledTable &table = table_of(t);
+  Values row = deform(t, t->tg_trigtuple);
+  WrittenValues written(table, {row.values, row.nulls});
+  return with_version(t, table, t->tg_trigtuple, stamp(), &written);
 }
 
 Datum before_update(const TriggerData *t) {
@@ -174,12 +188,18 @@ Datum before_update(const TriggerData *t) {
   const EnrolledTable &table = table_of(t);
   Values old_row = deform(t, old_tuple), new_row = deform(t, new_tuple);
   Version replaced = version_of(t, table, old_tuple);
-  if (!changed(t, table, old_row, new_row)) return with_version(t, table, new_tuple, replaced);
-  if (key_changed(t, table, old_row, new_row)) {
+  bool rekeyed = key_changed(t, table, old_row, new_row);
+  WrittenValues written(table, {old_row.values, old_row.nulls}, {new_row.values, new_row.nulls}, rekeyed);
+  EntryKey entry;
+  if (written.grows()) entry = own_entry(t, table, old_tuple);
+  // What merges, merges whatever the version is: keeping it leaves the other columns to those who write them.
+  if (!written.births() && !changed(t, table, old_row, new_row))
+    return with_version(t, table, new_tuple, replaced, &written, entry);
+  if (rekeyed) {
     check_key_was_named(t, table);
     start_watch();
   }
-  return with_version(t, table, new_tuple, stamp(replaced));
+  return with_version(t, table, new_tuple, stamp(replaced), &written, entry);
 }
 
 Datum before_delete(const TriggerData *t) {

@@ -46,7 +46,8 @@ std::string register_self(bridge::Link &link, bridge::Spi &spi, const Self &self
 /// Copies one table, column by column name, where `condition` holds.
 void copy_table(bridge::Link &link, bridge::Spi &spi, const std::string &table, const std::string &condition) {
   auto rows = spi.query(
-      "SELECT $1::regclass::oid::int8, attname, quote_ident(attname) FROM pg_attribute "
+      "SELECT $1::regclass::oid::int8, attname, CASE WHEN vectorshard.crdt_merges(atttypid) "
+      "THEN format('vectorshard.crdt_state(%I)', attname) ELSE quote_ident(attname) END FROM pg_attribute "
       "WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum",
       {bridge::p_text(table)});
   std::vector<std::string> names;

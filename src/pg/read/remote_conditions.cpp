@@ -2,6 +2,7 @@
 #include "pg/read/remote_conditions.hpp"
 
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/merging_types.hpp"
 #include "pg/bridge/tables.hpp"
 #include "pg/read/row_text.hpp"
 extern "C" {
@@ -81,7 +82,12 @@ SelectSpec spec_of(const ScanPlan &plan, Oid table, List *expressions, ForeignSc
   spec.table = parent->name;
   spec.client_column = column_name(table, plan.client_attnum);
   ListCell *lc;
-  foreach (lc, plan.columns) spec.columns.push_back(column_name(table, static_cast<AttrNumber>(lfirst_int(lc))));
+  foreach (lc, plan.columns) {
+    spec.columns.push_back(column_name(table, static_cast<AttrNumber>(lfirst_int(lc))));
+    Oid type = bridge::pg_call([&] { return get_atttype(table, static_cast<AttrNumber>(lfirst_int(lc))); });
+    // With its entries: what an UPDATE adds to it is added at the home to what stands there then.
+    if (bridge::merging_kind(type)) spec.state_columns.push_back(spec.columns.back());
+  }
   spec.locking = locking_text(plan);
   if (plan.conditions == NIL) return spec;
   List *values = NIL;

@@ -2,6 +2,7 @@
 #include "pg/read/row_text.hpp"
 
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/merging_types.hpp"
 extern "C" {
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
@@ -84,7 +85,8 @@ std::optional<std::string> text_of(TupleTableSlot *slot, AttrNumber column) {
   bool null;
   Datum value = bridge::pg_call([&] { return slot_getattr(slot, column, &null); });
   if (null) return std::nullopt;
-  return text_of(TupleDescAttr(slot->tts_tupleDescriptor, column - 1)->atttypid, value);
+  Oid type = TupleDescAttr(slot->tts_tupleDescriptor, column - 1)->atttypid;
+  return bridge::merging_kind(type) ? bridge::merging_state_text(type, value) : text_of(type, value);
 }
 
 }  // namespace vectorshard::read

@@ -55,7 +55,7 @@ class StableOutput {
 
 /// The text of a value, under the settings in force.
 std::string text_of(Oid type, Datum value);
-/// As above; no value if it is null.
+/// As above; no value if it is null. Of a type that merges, the text with the full state.
 std::optional<std::string> text_of(TupleTableSlot *slot, AttrNumber column);
 
 }  // namespace vectorshard::read
