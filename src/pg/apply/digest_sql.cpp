@@ -3,7 +3,7 @@
 #include "pg/apply/api.hpp"
 #include "pg/apply/digest.hpp"
 #include "pg/bridge/export.hpp"
-#include "pg/bridge/guard.hpp"
+#include "pg/bridge/spi.hpp"
 extern "C" {
 #include "catalog/pg_type.h"
 #include "funcapi.h"
@@ -35,12 +35,6 @@ uint32_t ranges_argument(FunctionCallInfo fcinfo, int n) {
 void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls) {
   auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
   tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
-}
-
-std::string key_text(const std::vector<std::string> &key) {
-  std::string out;
-  for (const std::string &k : key) out += (out.empty() ? "(" : ", ") + k;
-  return out + ")";
 }
 
 std::vector<bool> chosen_ranges(FunctionCallInfo fcinfo, int n, uint32_t ranges) {
@@ -100,9 +94,10 @@ VECTORSHARD_FUNCTION(vectorshard_range_rows) {
     bridge::pg_call([&] { InitMaterializedSRF(fcinfo, 0); });
     apply::hash_rows(client, table, true, [&](const apply::HashedRow &row) {
       if (!chosen[apply::range_of(row.table, row.key, ranges)] || left-- <= 0) return;
-      std::string key = key_text(row.key), hex = apply::hex(row.hash);
+      std::string hex = apply::hex(row.hash);
+      Datum key = bridge::p_text_array(row.key).value;
       bridge::pg_call([&] {
-        Datum values[5] = {CStringGetTextDatum(row.table.c_str()), CStringGetTextDatum(key.c_str()),
+        Datum values[5] = {CStringGetTextDatum(row.table.c_str()), key,
                            Int64GetDatum(row.version), BoolGetDatum(row.tombstone), CStringGetTextDatum(hex.c_str())};
         bool nulls[5] = {};
         put_row(fcinfo, values, nulls);

@@ -45,6 +45,7 @@ class Merge {
   void dead_letter(const Group *group, const ship::Row &row, const char *kind, const std::string &reason);
   void record_beaten(const Group &group, const Beaten &beaten);
   bool accepts_any_age(const Group &group);
+  bool all_from_home();
 
   const ship::Batch &batch_;
   MergeMode mode_;
@@ -129,11 +130,23 @@ void Merge::sort_rows_in(bool fabric) {
   }
 }
 
-/// A copy fills an empty residency; a reference table that is empty here is one too. Fabric rows have one writer each.
+/// A copy fills an empty residency; a reference table that is empty here is one too. Fabric rows have one writer each. The
+/// home knows what was deleted: tombstones are kept until it has them.
 bool Merge::accepts_any_age(const Group &group) {
   if (batch_.kind == BatchKind::copy || group.table.fabric) return true;
-  if (!group.table.reference || batch_.kind != BatchKind::sync) return false;
+  if (batch_.kind != BatchKind::sync) return false;
+  if (group.sharded()) return all_from_home();
   return !bridge::Spi().query("SELECT EXISTS (SELECT FROM ONLY " + group.table.name + ")").boolean(0, 0);
+}
+
+/// The sender is the home of every client of the batch.
+bool Merge::all_from_home() {
+  std::vector<std::string> names;
+  for (const ship::BatchClient &c : batch_.clients) names.push_back(c.name);
+  bridge::Rows homes = bridge::Spi().query_kept(
+      "SELECT count(*) FILTER (WHERE home = $2) FROM vectorshard.client WHERE client = ANY ($1)",
+      {bridge::p_text_array(names), bridge::p_int4(batch_.from)});
+  return homes.int8(0, 0) == static_cast<int64_t>(names.size());
 }
 
 Outcome Merge::write(const Group &group, size_t begin, size_t end) {

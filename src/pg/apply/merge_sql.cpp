@@ -148,6 +148,10 @@ std::string remove_sql(const bridge::EnrolledTable &table) {
   return "DELETE FROM ONLY " + table.name + " WHERE " + key_condition(table) + "_version < $2";
 }
 
+std::string raise_sql(const bridge::EnrolledTable &table) {
+  return "UPDATE ONLY " + table.name + " SET _version = _version + 1 WHERE " + key_condition(table) + "_version = $2";
+}
+
 std::string end_sql(const bridge::EnrolledTable &table) {
   std::string set, born_before;
   for (const auto &c : table.columns) {

@@ -17,5 +17,7 @@ std::string differing_sql(const Group &group);
 std::string end_sql(const bridge::EnrolledTable &table);
 /// DELETE by key ($1 text[]) of a row older than $2.
 std::string remove_sql(const bridge::EnrolledTable &table);
+/// UPDATE by key ($1 text[]) of the row of version $2: its version becomes the next.
+std::string raise_sql(const bridge::EnrolledTable &table);
 
 }  // namespace vectorshard::apply

@@ -10,6 +10,7 @@ extern "C" {
 namespace vectorshard::bridge::guc {
 
 bool birth_without_core = false;
+int check_rate = 60;
 double client_idle_s = 604800;
 double copy_time_s = 1;
 char *duckdb_library = nullptr;
@@ -59,6 +60,8 @@ void define_a_to_l() {
   DefineCustomBoolVariable("vectorshard.birth_without_core",
                            "Lets an unknown client be inserted while no core node answers.", nullptr,
                            &birth_without_core, birth_without_core, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  integer("vectorshard.check_rate", "Clients a minute that are compared with their holders in the background.", &check_rate,
+          0, 1000000, 0, PGC_SIGHUP);
   real("vectorshard.client_idle_s", "Idle time after which a client may go to a store.", &client_idle_s, 1, 1e9);
   real("vectorshard.copy_time_s", "Least time a copy is assumed to take.", &copy_time_s, 0, 1e6);
   DefineCustomStringVariable("vectorshard.duckdb_library", "Path of libduckdb.so, which writes and reads segments.",

@@ -11,6 +11,7 @@ enum ReadScope { kReadFabric, kReadLocal, kReadHome };  // home: internal, what 
 enum OnUnreachable { kUnreachableError, kUnreachableWarn };
 
 extern bool birth_without_core;        // a client may be born while no core node answers
+extern int check_rate;                 // clients a minute that are compared with their holders; 0: none
 extern double client_idle_s;           // idle this long: a client may go to the store
 extern double copy_time_s;             // floor for the time a copy takes, before it is measured
 extern char *duckdb_library;           // path of libduckdb.so; empty: segments cannot be written or read

@@ -27,6 +27,10 @@ void add_debt(NodeId peer, std::string_view client, const std::string &table = {
 void learn_holder(std::string_view client, NodeId node, Generation generation, const std::string &state,
                   Version version);
 
+/// Compares some clients of this home with their holders, check_rate a minute, and mends what differs. Outside a
+/// transaction; an error is logged. May take some seconds when something differs. Gives the milliseconds to the next call.
+long check_round();
+
 /// Registers the shared region and the commit callback that wakes the shipper. Called once, in the postmaster.
 void init();
 

@@ -92,22 +92,29 @@ void wait_decoded_visible() {
     while (bridge::pg_call([&] { return TransactionIdIsInProgress(waiting[i]); })) nap();
 }
 
-void publish_peers(const std::vector<PeerStatus> &peers) {
+void publish_peers(const std::vector<PeerStatus> &peers, uint64 routed_lsn) {
   int n = std::min(static_cast<int>(peers.size()), kNodeMax);
   bridge::pg_call([&] {
     LWLockAcquire(bridge::shared()->lock, LW_EXCLUSIVE);
     std::copy(peers.begin(), peers.begin() + n, region->peers);
     region->peer_count = n;
+    region->routed_lsn = routed_lsn;
     LWLockRelease(bridge::shared()->lock);
   });
 }
 
 std::vector<PeerStatus> read_peer_status() {
+  uint64 routed_lsn;
+  return read_peer_status(&routed_lsn);
+}
+
+std::vector<PeerStatus> read_peer_status(uint64 *routed_lsn) {
   std::vector<PeerStatus> out(kNodeMax);
   int n = bridge::pg_call([&] {
     LWLockAcquire(bridge::shared()->lock, LW_SHARED);
     std::copy(region->peers, region->peers + region->peer_count, out.begin());
     int count = region->peer_count;
+    *routed_lsn = region->routed_lsn;
     LWLockRelease(bridge::shared()->lock);
     return count;
   });

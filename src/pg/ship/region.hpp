@@ -25,6 +25,7 @@ struct ShipShared {
   pg_atomic_uint64 debt_epoch;         // moves on whenever a debt is added
   int decoded_count;                   // guarded by bridge::shared()->lock, like all below
   TransactionId decoded[kMaxDecoded];  // decoded, perhaps not visible yet
+  uint64 routed_lsn;  // every commit before it is acknowledged, in debt, or counted in `peers`
   int peer_count;
   PeerStatus peers[kNodeMax];
 };
@@ -36,7 +37,10 @@ void publish_decoded(const std::vector<TransactionId> &xids);
 /// True if every transaction decoded so far is visible to a new snapshot.
 bool decoded_visible();
 std::vector<PeerStatus> read_peer_status();
-/// The shipper: replaces what ship_lag shows.
-void publish_peers(const std::vector<PeerStatus> &peers);
+/// As read_peer_status, and up to where commits were routed when it was published.
+std::vector<PeerStatus> read_peer_status(uint64 *routed_lsn);
+/// The shipper: replaces what ship_lag shows. `routed_lsn`: no commit before it is anywhere but in the queues of `peers`,
+/// acknowledged, or in debt.
+void publish_peers(const std::vector<PeerStatus> &peers, uint64 routed_lsn);
 
 }  // namespace vectorshard::ship

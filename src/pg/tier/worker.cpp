@@ -1,5 +1,5 @@
 // The tiering worker: one round packs idle clients, brings back those that are wished, runs the moves that were asked
-// for, and tidies. A store that is away costs nothing but the moves to it: rows then stay in the heap.
+// for, tidies, and lets some clients be checked. A store that is away costs nothing but the moves to it: rows then stay in the heap.
 #include "pg/apply/api.hpp"
 #include "pg/bridge/at_commit.hpp"
 #include "pg/bridge/export.hpp"
@@ -7,6 +7,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/worker.hpp"
+#include "pg/ship/api.hpp"
 #include "pg/tier/api.hpp"
 #include "pg/tier/idle.hpp"
 #include "pg/tier/move_row.hpp"
@@ -169,7 +170,8 @@ long Tiering::round() {
     pack_idle();
     tidy();
   }
-  double left_ms = (next_look_s_ - now_s()) * 1000;
+  long check_ms = ship::check_round();
+  double left_ms = std::min((next_look_s_ - now_s()) * 1000, static_cast<double>(check_ms));
   if (moves_ms >= 0) left_ms = std::min(left_ms, static_cast<double>(moves_ms));
   return std::clamp(static_cast<long>(left_ms) + 1, 1L, static_cast<long>(bridge::guc::tiering_interval_ms));
 }
