@@ -203,7 +203,9 @@ CREATE FUNCTION vectorshard.check_here(p_client text, p_table text, p_repair boo
 DECLARE
   self int := vectorshard.self_node();
   other record;
+  other_node int;
   writers int[];
+  to_mend int[] := '{}';
 BEGIN
   SELECT array_agg(n.node) INTO writers FROM vectorshard.node n
     WHERE n.state = 'active' AND (p_client = '' OR n.node = self OR EXISTS (SELECT FROM vectorshard.holder h WHERE h.client = p_client AND h.node = n.node));
@@ -213,14 +215,18 @@ BEGIN
     SELECT c.* INTO state, rows, differing, sample FROM vectorshard.compare_with(p_client, p_table, other.node, writers, p_rounds, p_wait_s) c;
     PERFORM vectorshard.note_difference(p_client, p_table, other.name, state, differing, sample);
     IF state = 'differs' AND p_repair THEN
-      BEGIN
-        PERFORM vectorshard.mend(p_client, p_table, other.node);
-        state := 'repairing';
-      EXCEPTION WHEN connection_exception OR invalid_authorization_specification THEN NULL;
-      END;
+      to_mend := to_mend || other.node;
+      state := 'repairing';
     END IF;
     peer := other.name;
     RETURN NEXT;
+  END LOOP;
+  -- Only now: what it changes here, no other node sees before this transaction ends.
+  FOREACH other_node IN ARRAY to_mend LOOP
+    BEGIN
+      PERFORM vectorshard.mend(p_client, p_table, other_node);
+    EXCEPTION WHEN connection_exception OR invalid_authorization_specification THEN NULL;  -- the next check tries again
+    END;
   END LOOP;
 END $$;
 COMMENT ON FUNCTION vectorshard.check_here(text, text, boolean, int, float8) IS
