@@ -222,7 +222,7 @@ void Shipper::publish() {
   next_publish_us_ = now + kPublishUs;
   std::vector<PeerStatus> status;
   for (auto &[node, peer] : peers_) status.push_back(peer->status());
-  publish_peers(status, slot_.read_to());
+  publish_peers(status, slot_.messages().empty() ? slot_.read_to() : 0);
   judge_clock();
 }
 
