@@ -327,7 +327,8 @@ DECLARE
   last text;
 BEGIN
   SELECT max(c.client) FILTER (WHERE c.peer IS NULL) INTO last FROM vectorshard.check_next(p_after, p_at_most, true, 2, 5) c;
-  IF last IS NULL AND p_tables THEN
+  IF last IS NULL AND (p_tables OR EXISTS (SELECT FROM vectorshard.conflict c WHERE c.kind = 'diverged' AND c.client = ''
+                                              AND c.resolved IS NULL)) THEN
     PERFORM c.* FROM vectorshard.full_tables() t CROSS JOIN LATERAL vectorshard.check_here('', t, true, 2, 5) c;
   END IF;
   RETURN coalesce(last, '');
