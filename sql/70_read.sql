@@ -9,7 +9,13 @@ ANALYZE walk;
 CREATE SERVER regress_peer FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host 'h', password 'p');
 CREATE SERVER regress_peer FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host 'h', port '0');
 CREATE SERVER regress_peer FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host 'h', colour 'red');
-CREATE SERVER regress_peer FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host 'h', port '5432', sslmode 'require');
+CREATE SERVER regress_peer FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host 'h', sslpassword 'p');
+CREATE SERVER regress_peer FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host 'h', options '-c search_path=x');
+CREATE SERVER regress_peer FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host 'h', port '5432', sslmode 'require', sslrootcert '/ca',
+  sslcert '/cert', sslkey '/key', ssl_min_protocol_version 'TLSv1.3', keepalives_idle '10', target_session_attrs 'read-write');
+CREATE USER MAPPING FOR CURRENT_USER SERVER regress_peer OPTIONS (user 'u', password 'p', sslkey '/mine', sslpassword 's');
+DROP USER MAPPING FOR CURRENT_USER SERVER regress_peer;
+CREATE USER MAPPING FOR CURRENT_USER SERVER regress_peer OPTIONS (user 'u', sslmode 'disable');
 CREATE FOREIGN TABLE regress_bad (a int) SERVER regress_peer OPTIONS (role 'nothing');
 DROP SERVER regress_peer;
 

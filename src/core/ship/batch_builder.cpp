@@ -39,6 +39,7 @@ void BatchBuilder::add(const Change &change) {
   for (const auto &v : row.values) bytes_ += 4 + (v ? v->size() : 0);
   batch_.rows.push_back(std::move(row));
   sealed_.pieces[change.transaction]++;
+  if (change.watched) sealed_.watched[{change.transaction, change.client}]++;
   if (change.client.empty())
     sealed_.reference_tables.insert(change.table->name);
   else

@@ -22,6 +22,7 @@ struct Change {
   std::vector<HolderRef> shipped_to;
   Lsn transaction = 0;      // start of its commit record
   int64_t commit_time = 0;  // of its transaction
+  bool watched = false;     // a commit waits for its transaction
 };
 
 /// A finished batch, encoded, with what its end means for the slot and for debt.
@@ -29,6 +30,7 @@ struct SealedBatch {
   std::string bytes;
   size_t rows = 0;
   std::map<Lsn, uint32_t> pieces;            // transaction → rows of it in this batch
+  std::map<std::pair<Lsn, ClientName>, uint32_t> watched;  // rows of transactions whose commits wait
   std::set<ClientName> clients;              // debt if undelivered
   std::set<std::string> reference_tables;    // debt if undelivered (rows without a client)
   std::set<ClientName> as_home;              // those of `clients` that this peer got as their home

@@ -12,6 +12,7 @@
 extern "C" {
 #include "access/xact.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 }
 
 namespace vectorshard::apply {
@@ -52,6 +53,14 @@ void check_sender(const ship::Batch &batch) {
                  "It was restored from a backup or cloned. Remove it and let it join anew."});
 }
 
+/// The answer says "flushed", whatever this node's users are content with.
+void flush_at_commit() {
+  if (synchronous_commit > SYNCHRONOUS_COMMIT_OFF) return;
+  bridge::pg_call([] {
+    set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+  });
+}
+
 ship::Reply merge_with_retries(const ship::Batch &batch) {
   for (int attempt = 1;; attempt++) {
     try {
@@ -75,6 +84,7 @@ VECTORSHARD_FUNCTION(vectorshard_apply) {
   return bridge::entry([&]() -> Datum {
     bridge::require_preloaded();
     check_isolation();
+    flush_at_commit();
     bytea *bytes = bridge::pg_call([&] { return PG_GETARG_BYTEA_PP(0); });
     ship::Batch batch = bridge::value_or_raise(
         ship::decode_batch({VARDATA_ANY(bytes), static_cast<size_t>(VARSIZE_ANY_EXHDR(bytes))}));

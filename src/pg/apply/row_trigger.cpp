@@ -12,6 +12,7 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/tables.hpp"
+#include "pg/ship/api.hpp"
 extern "C" {
 #include "access/htup_details.h"
 #include "access/sysattr.h"
@@ -251,6 +252,7 @@ bool passes_through(const TriggerData *t) {
 }
 
 Datum run(const TriggerData *t) {
+  ship::note_row_written();
   if (TRIGGER_FIRED_BY_TRUNCATE(t->tg_event)) {
     if (!passes_through(t)) refuse_truncate(t);
     return PointerGetDatum(nullptr);

@@ -14,6 +14,8 @@ int check_rate = 60;
 double client_idle_s = 604800;
 double copy_time_s = 1;
 char *duckdb_library = nullptr;
+int durability = kDurabilityLocal;
+int durability_timeout_ms = 10000;
 double horizon_margin_s = 20;
 int insert_wait_ms = 5000;
 double keep_s = 120;
@@ -27,6 +29,7 @@ int on_unreachable = kUnreachableError;
 int peer_queue_mb = 64;
 int placement_mode = kPlacementOn;
 int predictor = kPredictorReachSet;
+int quorum_holders = 1;
 int read_scope = kReadFabric;
 double report_max_age_s = 300;
 double report_max_ahead_s = 5;
@@ -36,6 +39,8 @@ int tombstone_retention_s = 604800;
 
 namespace {
 
+const config_enum_entry kDurability[] = {{"local", kDurabilityLocal, false}, {"home", kDurabilityHome, false},
+                                         {"quorum", kDurabilityQuorum, false}, {nullptr, 0, false}};
 const config_enum_entry kOnUnreachable[] = {
     {"error", kUnreachableError, false}, {"warn", kUnreachableWarn, false}, {nullptr, 0, false}};
 const config_enum_entry kPlacement[] = {
@@ -67,6 +72,10 @@ void define_a_to_l() {
   DefineCustomStringVariable("vectorshard.duckdb_library", "Path of libduckdb.so, which writes and reads segments.",
                              nullptr, &duckdb_library, "/usr/local/lib/vectorshard/libduckdb.so", PGC_SUSET, 0,
                              nullptr, nullptr, nullptr);
+  choice("vectorshard.durability", "Which nodes have a transaction when its COMMIT returns.", &durability, kDurability,
+         PGC_USERSET);
+  integer("vectorshard.durability_timeout_ms", "How long a COMMIT waits for other nodes; 0 waits for ever.",
+          &durability_timeout_ms, 0, INT_MAX, GUC_UNIT_MS, PGC_USERSET);
   real("vectorshard.horizon_margin_s", "How far beyond the lead time the predictor looks, at least.",
        &horizon_margin_s, 0, 86400);
   integer("vectorshard.insert_wait_ms", "How long an INSERT waits for the copy of its client.", &insert_wait_ms, 0,
@@ -98,7 +107,9 @@ void define_m_to_p() {
          PGC_SIGHUP);
 }
 
-void define_r_to_z() {
+void define_q_to_z() {
+  integer("vectorshard.quorum_holders", "Other holders that make a quorum for vectorshard.durability.", &quorum_holders, 1,
+          64, 0, PGC_USERSET);
   choice("vectorshard.read_scope", "Whether a query reads the fabric or this node alone.", &read_scope, kScopes,
          PGC_USERSET);
   real("vectorshard.report_max_age_s", "Older reports are refused.", &report_max_age_s, 0, 1e9);
@@ -116,7 +127,7 @@ void define_r_to_z() {
 void define() {
   define_a_to_l();
   define_m_to_p();
-  define_r_to_z();
+  define_q_to_z();
   MarkGUCPrefixReserved("vectorshard");
 }
 

@@ -5,6 +5,7 @@
 
 namespace vectorshard::bridge::guc {
 
+enum Durability { kDurabilityLocal, kDurabilityHome, kDurabilityQuorum };  // as core's ship::DurabilityLevel
 enum PlacementMode { kPlacementOff, kPlacementDryRun, kPlacementOn };
 enum Predictor { kPredictorNone, kPredictorReachSet };
 enum ReadScope { kReadFabric, kReadLocal, kReadHome };  // home: internal, what a home answers to a peer
@@ -15,6 +16,8 @@ extern int check_rate;                 // clients a minute that are compared wit
 extern double client_idle_s;           // idle this long: a client may go to the store
 extern double copy_time_s;             // floor for the time a copy takes, before it is measured
 extern char *duckdb_library;           // path of libduckdb.so; empty: segments cannot be written or read
+extern int durability;                 // Durability: what a commit waits for
+extern int durability_timeout_ms;      // how long it waits; 0: for ever
 extern double horizon_margin_s;        // how far beyond the lead time the predictor looks, at least
 extern int insert_wait_ms;             // how long an INSERT waits for its client's copy
 extern double keep_s;                  // a copy lives at least this long after it was last wished
@@ -28,6 +31,7 @@ extern int on_unreachable;             // OnUnreachable
 extern int peer_queue_mb;              // WAL and memory a peer that is away may hold before it becomes debt
 extern int placement_mode;             // PlacementMode
 extern int predictor;                  // Predictor
+extern int quorum_holders;             // other holders that make a quorum
 extern int read_scope;                 // ReadScope
 extern double report_max_age_s;        // older reports are refused as late
 extern double report_max_ahead_s;      // reports further in the future are refused

@@ -1,6 +1,8 @@
 // The validator of vectorshard_fdw and the look-up of a foreign table's role. It never lets a secret stand on a server.
 #include "pg/read/options.hpp"
 
+#include <libpq-fe.h>
+
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
 extern "C" {
@@ -22,28 +24,55 @@ struct Option {
   Oid catalog;  // the catalog of the objects that may carry it
 };
 
-constexpr Option kOptions[] = {
-    {"host", ForeignServerRelationId},        {"port", ForeignServerRelationId},
-    {"dbname", ForeignServerRelationId},      {"sslmode", ForeignServerRelationId},
-    {"sslrootcert", ForeignServerRelationId}, {"connect_timeout", ForeignServerRelationId},
-    {"user", UserMappingRelationId},          {"password", UserMappingRelationId},
-    {"role", ForeignTableRelationId},         {"segment", ForeignTableRelationId},
-};
+constexpr Option kOptions[] = {{"role", ForeignTableRelationId}, {"segment", ForeignTableRelationId}};
 
-bool is_secret(const char *name) { return strcmp(name, "password") == 0 || strcmp(name, "user") == 0; }
+// Set by the link itself: what a session of ours may rely on.
+constexpr const char *kSetByLink[] = {"application_name", "fallback_application_name", "client_encoding", "options",
+                                      "replication"};
+
+bool is_secret(const PQconninfoOption &o) { return strcmp(o.keyword, "user") == 0 || *o.dispchar == '*'; }
+
+/// Whether libpq's option may stand on objects of `catalog`. Secrets stand in user mappings only; a client certificate
+/// and its key (which are file names) in both.
+bool takes(const PQconninfoOption &o, Oid catalog) {
+  for (const char *name : kSetByLink)
+    if (strcmp(o.keyword, name) == 0) return false;
+  if (*o.dispchar == 'D') return false;  // for debugging libpq
+  bool either = strcmp(o.keyword, "sslcert") == 0 || strcmp(o.keyword, "sslkey") == 0;
+  if (catalog == UserMappingRelationId) return either || is_secret(o);
+  return catalog == ForeignServerRelationId && !is_secret(o);
+}
+
+/// libpq's options; they live as long as the process.
+const PQconninfoOption *libpq_options() {
+  static const PQconninfoOption *options = nullptr;
+  if (!options) options = PQconndefaults();
+  if (!options) ereport(ERROR, (errcode(ERRCODE_FDW_OUT_OF_MEMORY), errmsg("out of memory")));
+  return options;
+}
 
 bool known(const char *name, Oid catalog) {
   for (const Option &o : kOptions)
     if (o.catalog == catalog && strcmp(o.name, name) == 0) return true;
+  for (const PQconninfoOption *o = libpq_options(); o->keyword; o++)
+    if (strcmp(o->keyword, name) == 0) return takes(*o, catalog);
   return false;
 }
 
-const char *known_names(Oid catalog) {
-  StringInfoData names;
-  initStringInfo(&names);
-  for (const Option &o : kOptions)
-    if (o.catalog == catalog) appendStringInfo(&names, "%s%s", names.len ? ", " : "", o.name);
-  return names.data;
+bool is_secret(const char *name) {
+  for (const PQconninfoOption *o = libpq_options(); o->keyword; o++)
+    if (strcmp(o->keyword, name) == 0) return is_secret(*o);
+  return false;
+}
+
+const char *valid_options(Oid catalog) {
+  if (catalog == ForeignServerRelationId)
+    return "Valid options in this context are libpq's (host, port, dbname, sslmode, sslrootcert, …) but for secrets and what "
+           "the connection itself sets.";
+  if (catalog == UserMappingRelationId)
+    return "Valid options in this context are: user, password, sslcert, sslkey, sslpassword.";
+  if (catalog == ForeignTableRelationId) return "Valid options in this context are: role, segment.";
+  return "There are no valid options in this context.";
 }
 
 void refuse_unknown(const char *name, Oid catalog) {
@@ -52,10 +81,8 @@ void refuse_unknown(const char *name, Oid catalog) {
                     errdetail("Everybody can read the options of a server."),
                     errhint("Secrets stand in user mappings only: CREATE USER MAPPING FOR … SERVER … OPTIONS (user …, "
                             "password …).")));
-  const char *names = known_names(catalog);
   ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
-                  *names ? errhint("Valid options in this context are: %s.", names)
-                         : errhint("There are no valid options in this context.")));
+                  errhint("%s", valid_options(catalog))));
 }
 
 void refuse_value(const char *name, const char *value, const char *hint) {

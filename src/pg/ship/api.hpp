@@ -30,6 +30,8 @@ void learn_holder(std::string_view client, NodeId node, Generation generation, c
 /// Compares some clients of this home with their holders, check_rate a minute, and mends what differs. Outside a
 /// transaction; an error is logged. May take some seconds when something differs. Gives the milliseconds to the next call.
 long check_round();
+/// The current transaction wrote a row of an enrolled table: its commit may have to wait (vectorshard.durability).
+void note_row_written();
 
 /// Registers the shared region and the commit callback that wakes the shipper. Called once, in the postmaster.
 void init();

@@ -104,7 +104,7 @@ void Decoder::take(std::string_view bytes, Decoded &out) {
   Message message = bridge::value_or_raise(decode_message(bytes));
   if (auto *b = std::get_if<BeginMessage>(&message)) {
     begin_ = *b;
-    out.begun.push_back(b->commit_lsn);
+    out.begun.push_back(*b);
   } else if (std::holds_alternative<CommitMessage>(message)) {
     out.ended.push_back(begin_.commit_lsn);
   } else if (auto *oversized = std::get_if<OversizedMessage>(&message)) {

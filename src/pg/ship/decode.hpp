@@ -32,8 +32,8 @@ struct DecodedChange {
 /// for us are left out of `changes`.
 struct Decoded {
   std::vector<DecodedChange> changes;
-  std::vector<Lsn> begun;  // starts of their commit records, ascending
-  std::vector<Lsn> ended;
+  std::vector<BeginMessage> begun;  // ascending
+  std::vector<Lsn> ended;  // starts of their commit records
 };
 
 /// The transactions whose begin is among the messages.

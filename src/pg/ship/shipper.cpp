@@ -9,6 +9,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/ship/api.hpp"
+#include "pg/ship/commit_wait.hpp"
 #include "pg/ship/region.hpp"
 #include "pg/ship/routes.hpp"
 extern "C" {
@@ -87,7 +88,10 @@ void Shipper::follow_nodes() {
       continue;
     }
     it->second->give_up("removed");
-    for (Shipment &s : it->second->take_unsent()) settle_all(s.batch);
+    for (Shipment &s : it->second->take_unsent()) {
+      note_debt(it->first, s.batch);
+      settle_all(s.batch);
+    }
     it = peers_.erase(it);
   }
   catalog_epoch_ = epoch;
@@ -98,6 +102,24 @@ void Shipper::settle_all(const SealedBatch &batch) {
   for (auto &[transaction, rows] : batch.pieces) progress_.settle(transaction, rows);
 }
 
+/// Commits that wait for rows of the batch.
+void Shipper::note_answer(NodeId peer, const SealedBatch &batch, const Reply &reply) {
+  if (batch.watched.empty()) return;
+  std::set<ClientName> refused;
+  for (const Refusal &r : reply.refusals) refused.insert(r.client);
+  for (auto &[piece, rows] : batch.watched) {
+    // A dead letter may be any row of the batch.
+    if (reply.dead_letters > 0 || refused.contains(piece.second))
+      durability_.lost(piece.first, piece.second, peer);
+    else
+      durability_.flushed(piece.first, piece.second, peer, rows);
+  }
+}
+
+void Shipper::note_debt(NodeId peer, const SealedBatch &batch) {
+  for (auto &[piece, rows] : batch.watched) durability_.lost(piece.first, piece.second, peer);
+}
+
 /// What an answer means, in the current transaction; the batch is settled once that has committed.
 void Shipper::take(Peer &peer, Delivered &delivered, std::vector<Debt> &debts) {
   if (delivered.shipment.pays) return payer_.settle(peer.node(), delivered);
@@ -105,7 +127,9 @@ void Shipper::take(Peer &peer, Delivered &delivered, std::vector<Debt> &debts) {
   if (!delivered.reply) {
     for (const ClientName &c : batch.clients) debts.push_back({peer.node(), c, "", delivered.error});
     for (const std::string &t : batch.reference_tables) debts.push_back({peer.node(), "", t, delivered.error});
+    note_debt(peer.node(), batch);
   } else {
+    note_answer(peer.node(), batch, *delivered.reply);
     apply::observe(delivered.reply->clock);
     for (const Refusal &r : delivered.reply->refusals) {
       switch (after_refusal(r.reason, batch.as_home.contains(r.client))) {
@@ -184,7 +208,10 @@ void Shipper::relieve() {
       add_debts(debts);
       tx.commit();
     }
-    for (const Shipment &s : undelivered) settle_all(s.batch);
+    for (const Shipment &s : undelivered) {
+      note_debt(node, s.batch);
+      settle_all(s.batch);
+    }
   }
 }
 
@@ -250,6 +277,7 @@ void Shipper::round() {
   read();
   pump();
   relieve();
+  for (const Verdict &verdict : durability_.take_verdicts()) answer(verdict);
   pay();
   confirm();
   publish();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/ship/durability.hpp"
 #include "core/ship/router.hpp"
 #include "core/ship/slot_progress.hpp"
 #include "pg/ship/debt_pay.hpp"
@@ -33,7 +34,8 @@ class Shipper {
   std::vector<std::string> next_messages();
   void read();
   void route(Decoded &decoded);
-  void send(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts);
+  bool counts_for_durability(const DecodedChange &change) const;
+  void send(const DecodedChange &change, const std::vector<Target> &targets, bool watched, std::vector<Debt> &debts);
   void owe_oversized(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts);
   // shipper.cpp
   void pump_sockets();
@@ -42,6 +44,8 @@ class Shipper {
   bool holds_back_too_much(const Peer &peer) const;
   void relieve();
   void settle_all(const SealedBatch &batch);
+  void note_answer(NodeId peer, const SealedBatch &batch, const Reply &reply);
+  void note_debt(NodeId peer, const SealedBatch &batch);
   void pay();
   void confirm();
   void publish();
@@ -52,6 +56,7 @@ class Shipper {
   Decoder decoder_;
   Router router_;
   SlotProgress progress_;
+  DurabilityTracker durability_;
   DebtPayer payer_;
   std::map<NodeId, std::unique_ptr<Peer>> peers_;
   std::map<NodeId, std::vector<Delivered>> delivered_;  // answered, not yet looked at

@@ -6,6 +6,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/ship/api.hpp"
+#include "pg/ship/commit_wait.hpp"
 #include "pg/ship/region.hpp"
 #include "pg/ship/routes.hpp"
 #include "pg/ship/shipper.hpp"
@@ -37,7 +38,7 @@ bool is_copy_under_way(const DecodedChange &change) {
 
 /// Until the next read, if the last one was a moment ago and not much has come since.
 int64 Shipper::gather_us() const {
-  if (!slot_.messages().empty() || slot_.unread_bytes() > kReadBytes) return 0;
+  if (!slot_.messages().empty() || slot_.unread_bytes() > kReadBytes || commits_wait()) return 0;
   return std::max<int64>(0, last_read_us_ + kGatherUs - GetCurrentTimestamp());
 }
 
@@ -81,14 +82,27 @@ void Shipper::read() {
       decoder_.take(m, decoded);
       m = {};  // a large value is here once, not twice
     }
-    for (Lsn transaction : decoded.begun) progress_.open(transaction);
+    for (const BeginMessage &begun : decoded.begun) {
+      progress_.open(begun.commit_lsn);
+      if (auto demand = demand_of(begun.xid)) durability_.watch(begun.commit_lsn, begun.xid, *demand);
+    }
     route(decoded);
     tx.commit();
-    for (Lsn transaction : decoded.ended) progress_.settle(transaction);
+    for (Lsn transaction : decoded.ended) {
+      progress_.settle(transaction);
+      durability_.complete(transaction);
+    }
   }
   if (!slot_.messages().empty()) return;
   pg_atomic_write_u64(&bridge::shared()->decoded_lsn, slot_.read_to());
   progress_.read_to(slot_.read_to());
+  answer_unseen(slot_.read_to());
+}
+
+/// Rows of users' tables and their tombstones; what the fabric writes for itself is no part of a user's promise.
+bool Shipper::counts_for_durability(const DecodedChange &change) const {
+  if (durability_.idle() || !durability_.watches(change.transaction)) return false;
+  return !change.table->name.starts_with("vectorshard.") || (change.table->name == "vectorshard.tombstone" && !change.client.empty());
 }
 
 void Shipper::route(Decoded &decoded) {
@@ -105,10 +119,14 @@ void Shipper::route(Decoded &decoded) {
     if (is_copy_under_way(change)) continue;
     std::vector<Target> targets =
         change.client.empty() ? router_.targets_of_all() : router_.targets(routes[change.client]);
+    bool counts = counts_for_durability(change);
+    if (counts) durability_.routed(change.transaction, change.client, targets);
     if (change.oversized_bytes > 0)
       owe_oversized(change, targets, debts);
-    else if (change.missing.empty() || fill_from_row(change))  // else: deleted, or gone to the home since
-      send(change, targets, debts);
+    else if (change.missing.empty() || fill_from_row(change))
+      send(change, targets, counts, debts);
+    else if (counts)  // deleted, or gone to the home since: nothing is to be sent
+      for (const Target &t : targets) durability_.flushed(change.transaction, change.client, t.peer, 1);
   }
   add_debts(debts);
 }
@@ -117,17 +135,21 @@ void Shipper::route(Decoded &decoded) {
 void Shipper::owe_oversized(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts) {
   std::string why = too_large_to_travel(change.table->name, change.oversized_bytes);
   std::string table = change.client.empty() ? change.table->name : "";
-  for (const Target &target : targets) debts.push_back({target.peer, change.client, table, why});
+  for (const Target &target : targets) {
+    debts.push_back({target.peer, change.client, table, why});
+    durability_.lost(change.transaction, change.client, target.peer);
+  }
 }
 
-void Shipper::send(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts) {
+void Shipper::send(const DecodedChange &change, const std::vector<Target> &targets, bool watched,
+                   std::vector<Debt> &debts) {
   for (const Target &target : targets) {
     if (target.peer == kNoNode) {
       debts.push_back({kNoNode, change.client, "", ""});
       continue;
     }
     Change piece{change.table, change.values, change.version, change.client, target.as_home, target.shipped_to,
-                 change.transaction, change.commit_time};
+                 change.transaction, change.commit_time, watched};
     progress_.hold(change.transaction);
     peers_.at(target.peer)->add(piece);
   }
