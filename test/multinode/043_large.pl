@@ -2,13 +2,13 @@
 # Proves: a transaction of many rows and rows of 100 MB arrive with the memory of shipper and receiver bounded, while other
 # writers' rows go on arriving; kill -9 of the sender in the middle of it, a holder that is dead, and a concurrent writer
 # change nothing; a row too large to travel is a debt that says so, and goes away with the row.
-# VECTORSHARD_LARGE_ROWS=10000000 for the full form (200,000 otherwise).
+# VECTORSHARD_LARGE_ROWS=10000000 for the full form (80,000 otherwise).
 use strict;
 use warnings;
 use Fabric;
 use Test::More;
 
-my $rows = $ENV{VECTORSHARD_LARGE_ROWS} // 200_000;
+my $rows = $ENV{VECTORSHARD_LARGE_ROWS} // 80_000;
 my $patience = 120 + $rows / 5000;
 my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2' ],
 	config => "vectorshard.keep_s = 100000\nvectorshard.placement_mode = off\nshared_buffers = 16MB\nfsync = off\nlogical_decoding_work_mem = 4MB\n"
@@ -43,7 +43,7 @@ settled(60, 'before');
 my %before = map { $_ => memory_mb($_) } @nodes;
 
 # One transaction; meanwhile another session writes, and memory is watched.
-my $many = "INSERT INTO trip SELECT 'car' || (g % 20 + 1), g, md5(g::text) FROM generate_series(1, $rows) g";
+my $many = "INSERT INTO trip SELECT 'car' || (g % 20 + 1), g, repeat(md5(g::text), 6) FROM generate_series(1, $rows) g";
 my %most = %before;
 sub watch { for my $n (@nodes) { my $mb = memory_mb($n); $most{$n} = $mb if $mb > $most{$n}; } return; }
 $f->sql('e1', $many);

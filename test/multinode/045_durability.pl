@@ -42,7 +42,7 @@ is($missing, 0, 'home: the home has each row when COMMIT returns');
 for (1 .. 10) {
 	$id++;
 	commit('e1', $quorum->(2), "UPDATE trip SET note = 'quorum $id' WHERE car = 'car3'");
-	$missing++ if $f->sql($_, "SELECT count(*) FROM ONLY trip WHERE car = 'car3' AND note <> 'quorum $id'") != 0 for ('c1', 'e2');
+	for my $n ('c1', 'e2') { $missing++ if $f->sql($n, "SELECT count(*) FROM ONLY trip WHERE car = 'car3' AND note <> 'quorum $id'") != 0; }
 }
 is($missing, 0, 'quorum: two other holders have each row');
 is(commit('e1', "SET synchronous_commit = off; $home", "INSERT INTO trip VALUES ('car1', 1000, 'late flush')"), '', 'synchronous_commit = off does not make it wait in vain');

@@ -2,6 +2,7 @@
 // the bytes that are left before anything is reserved, every index against what was declared before it, and bytes
 // after the end are an error. It must never allocate by a number that a peer merely claims.
 #include "core/base/bytes.hpp"
+#include "core/ship/envelope.hpp"
 #include "core/ship/types.hpp"
 
 namespace vectorshard::ship {
@@ -138,6 +139,12 @@ std::string encode(const Batch &batch) {
 }
 
 Result<Batch> decode_batch(std::string_view bytes) {
+  if (is_envelope(bytes)) {
+    auto inside = open_envelope(bytes);
+    if (!inside.ok()) return inside.error();
+    if (is_envelope(inside.value())) return corrupt("An envelope holds another.");
+    return decode_batch(inside.value());
+  }
   ByteReader in(bytes);
   if (in.raw(kBatchMagic.size()) != kBatchMagic)
     return Error{Errc::corrupt, "not a batch of this version", "The bytes do not begin with VSB1.",

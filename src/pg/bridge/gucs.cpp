@@ -9,6 +9,7 @@ extern "C" {
 
 namespace vectorshard::bridge::guc {
 
+int batch_compression = kCompressionOff;
 bool birth_without_core = false;
 int check_rate = 60;
 double client_idle_s = 604800;
@@ -26,6 +27,7 @@ int max_clock_skew_ms = 5000;
 int max_copies_per_node = 1000000;
 double max_speed_mps = 340;
 int on_unreachable = kUnreachableError;
+int peer_connections = 1;
 int peer_queue_mb = 64;
 int placement_mode = kPlacementOn;
 int predictor = kPredictorReachSet;
@@ -39,6 +41,8 @@ int tombstone_retention_s = 604800;
 
 namespace {
 
+const config_enum_entry kCompression[] = {{"off", kCompressionOff, false}, {"lz4", kCompressionLz4, false},
+                                          {"zstd", kCompressionZstd, false}, {nullptr, 0, false}};
 const config_enum_entry kDurability[] = {{"local", kDurabilityLocal, false}, {"home", kDurabilityHome, false},
                                          {"quorum", kDurabilityQuorum, false}, {nullptr, 0, false}};
 const config_enum_entry kOnUnreachable[] = {
@@ -62,6 +66,8 @@ void choice(const char *name, const char *what, int *v, const config_enum_entry 
 }
 
 void define_a_to_l() {
+  choice("vectorshard.batch_compression", "How batches to other nodes are compressed.", &batch_compression, kCompression,
+         PGC_SIGHUP);
   DefineCustomBoolVariable("vectorshard.birth_without_core",
                            "Lets an unknown client be inserted while no core node answers.", nullptr,
                            &birth_without_core, birth_without_core, PGC_USERSET, 0, nullptr, nullptr, nullptr);
@@ -99,6 +105,7 @@ void define_m_to_p() {
   real("vectorshard.max_speed_mps", "Reports of faster clients are refused.", &max_speed_mps, 1, 1e5);
   choice("vectorshard.on_unreachable", "What a read does when a node does not answer.", &on_unreachable,
          kOnUnreachable, PGC_USERSET);
+  integer("vectorshard.peer_connections", "Connections to each peer.", &peer_connections, 1, 8, 0, PGC_SIGHUP);
   integer("vectorshard.peer_queue_mb", "What a peer that is away may hold back before it becomes debt.",
           &peer_queue_mb, 1, 1048576, GUC_UNIT_MB, PGC_SIGHUP);
   choice("vectorshard.placement_mode", "Whether the navigator places clients.", &placement_mode, kPlacement,

@@ -5,12 +5,14 @@
 
 namespace vectorshard::bridge::guc {
 
+enum BatchCompression { kCompressionOff, kCompressionLz4, kCompressionZstd };  // as core's ship::Compression
 enum Durability { kDurabilityLocal, kDurabilityHome, kDurabilityQuorum };  // as core's ship::DurabilityLevel
 enum PlacementMode { kPlacementOff, kPlacementDryRun, kPlacementOn };
 enum Predictor { kPredictorNone, kPredictorReachSet };
 enum ReadScope { kReadFabric, kReadLocal, kReadHome };  // home: internal, what a home answers to a peer
 enum OnUnreachable { kUnreachableError, kUnreachableWarn };
 
+extern int batch_compression;          // BatchCompression
 extern bool birth_without_core;        // a client may be born while no core node answers
 extern int check_rate;                 // clients a minute that are compared with their holders; 0: none
 extern double client_idle_s;           // idle this long: a client may go to the store
@@ -28,6 +30,7 @@ extern int max_clock_skew_ms;          // a peer's or row's clock may be this fa
 extern int max_copies_per_node;        // most clients that may be resident on this node
 extern double max_speed_mps;           // faster reports are refused as impossible
 extern int on_unreachable;             // OnUnreachable
+extern int peer_connections;           // connections to each peer
 extern int peer_queue_mb;              // WAL and memory a peer that is away may hold before it becomes debt
 extern int placement_mode;             // PlacementMode
 extern int predictor;                  // Predictor

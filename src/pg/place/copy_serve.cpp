@@ -2,9 +2,11 @@
 // goes on (one statement, autocommit). Never answers for a client that this node does not hold in the very snapshot it
 // reads.
 #include "core/place/handshake.hpp"
+#include "core/ship/envelope.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/export.hpp"
+#include "pg/bridge/gucs.hpp"
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
@@ -104,7 +106,8 @@ VECTORSHARD_FUNCTION(vectorshard_copy_export) {
     bridge::FreshSnapshot fresh;
     auto residency = apply::residency_under(GetActiveSnapshot(), client);
     if (!residency.resident) PG_RETURN_NULL();
-    std::string bytes = ship::encode(ship::export_client(client, ship::BatchKind::copy));
+    std::string bytes = ship::close_envelope(ship::encode(ship::export_client(client, ship::BatchKind::copy)),
+                                             static_cast<ship::Compression>(bridge::guc::batch_compression));
     return bridge::pg_call([&]() -> Datum {
       return PointerGetDatum(cstring_to_text_with_len(bytes.data(), static_cast<int>(bytes.size())));
     });

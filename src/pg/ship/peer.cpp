@@ -1,260 +1,76 @@
-// The connection to one peer: see peer.hpp.
+// The connections to one peer: see peer.hpp.
 #include "pg/ship/peer.hpp"
 
 #include "pg/bridge/gucs.hpp"
-#include "pg/bridge/guard.hpp"
-#include "pg/bridge/shmem.hpp"
-extern "C" {
-#include "catalog/pg_type.h"
-#include "utils/timestamp.h"
-}
 
 namespace vectorshard::ship {
 
-namespace {
+Peer::Peer(PeerRow row) : row_(std::move(row)) { follow_setting(); }
 
-constexpr int64 kFirstRetryMs = 100, kMostRetryMs = 5000;
-// A peer that works on a batch may be silent for a while; one that is silent for so many link time-outs is gone.
-constexpr int64 kSilenceTimeouts = 6;
-constexpr int kFailuresMax = 3;
-
-constexpr const char *kHello =
-    "SELECT node, uuid, wall_ms FROM vectorshard.hello($1::int, $2::uuid, $3::bigint)";
-constexpr const char *kApply = "SELECT vectorshard.apply($1)";
-
-int64 now_us() { return GetCurrentTimestamp(); }
-
-int64 unix_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+/// The number of connections changes while nothing waits, so that each client's changes stay in one queue.
+void Peer::follow_setting() {
+  auto wanted = static_cast<size_t>(bridge::guc::peer_connections);
+  if (lanes_.size() == wanted) return;
+  if (!std::all_of(lanes_.begin(), lanes_.end(), [](auto &lane) { return lane->idle(); })) return;
+  while (lanes_.size() > wanted) lanes_.pop_back();
+  while (lanes_.size() < wanted) lanes_.push_back(std::make_unique<Lane>(row_));
 }
 
-std::string one_line(const char *text) {
-  std::string s = text ? text : "";
-  while (!s.empty() && (s.back() == '\n' || s.back() == ' ')) s.pop_back();
-  std::replace(s.begin(), s.end(), '\n', ' ');
-  return s;
+Lane &Peer::lane(const ClientName &client) const {
+  return *lanes_[client.empty() ? 0 : std::hash<ClientName>{}(client) % lanes_.size()];
 }
 
-std::string error_text(const PGresult *r) {
-  const char *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-  const char *detail = PQresultErrorField(r, PG_DIAG_MESSAGE_DETAIL);
-  return one_line(message) + (detail ? " (" + one_line(detail) + ")" : "");
+bool Peer::ready() const {
+  return std::all_of(lanes_.begin(), lanes_.end(), [](auto &lane) { return lane->ready(); });
 }
 
-}  // namespace
-
-bool Peer::wants_connection() const { return state_ == State::down && now_us() >= next_try_us_; }
+bool Peer::wants_connection() const {
+  return std::any_of(lanes_.begin(), lanes_.end(), [](auto &lane) { return lane->wants_connection(); });
+}
 
 void Peer::begin() {
-  auto link = bridge::Link::begin(row_.node, "vectorshard shipper");
-  progress_us_ = now_us();
-  if (!link.ok()) return fail(link.error().message);
-  link_ = std::move(link).value();
-  polling_ = PGRES_POLLING_WRITING;
-  state_ = State::connecting;
+  for (auto &lane : lanes_)
+    if (lane->wants_connection()) lane->begin();
 }
 
-void Peer::fail(const std::string &why) {
-  if (last_error_ != why)
-    ereport(LOG, (errmsg("vectorshard shipper: node \"%s\" does not take changes", row_.name.c_str()),
-                  errdetail("%s", why.c_str())));
-  last_error_ = why;
-  link_.reset();
-  state_ = State::down;
-  in_flight_ = 0;
-  unsent_ = false;
-  retry_ms_ = std::clamp(retry_ms_ * 2, kFirstRetryMs, kMostRetryMs);
-  next_try_us_ = now_us() + retry_ms_ * 1000;
+void Peer::give_up(const std::string &why) {
+  for (auto &lane : lanes_) lane->give_up(why);
 }
 
-void Peer::send_hello() {
-  bridge::Shared *s = bridge::shared();
-  std::string self = std::to_string(bridge::self_node());
-  std::string incarnation = std::to_string(pg_atomic_read_u64(&s->incarnation));
-  const char *values[] = {self.c_str(), row_.uuid.c_str(), incarnation.c_str()};
-  hello_ms_ = unix_ms();
-  state_ = State::greeting;
-  if (!PQsendQueryParams(link_->conn(), kHello, 3, nullptr, values, nullptr, nullptr, 0))
-    return fail(one_line(PQerrorMessage(link_->conn())));
-  unsent_ = PQflush(link_->conn()) > 0;
-}
-
-/// The peer must be the very node that our table names, with a clock near ours.
-void Peer::take_hello(PGresult *r) {
-  if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1) return fail(error_text(r));
-  int64 back_ms = unix_ms();
-  if (std::atoi(PQgetvalue(r, 0, 0)) != row_.node || row_.uuid != PQgetvalue(r, 0, 1))
-    return fail("another node answers under its address: node " + std::string(PQgetvalue(r, 0, 0)) + ", uuid " +
-                PQgetvalue(r, 0, 1));
-  int64 theirs_ms = std::atoll(PQgetvalue(r, 0, 2));
-  // Somewhere between sending and receiving: only what cannot be the way there and back counts.
-  int64 ahead = theirs_ms < hello_ms_ ? hello_ms_ - theirs_ms : theirs_ms > back_ms ? back_ms - theirs_ms : 0;
-  ahead_ms_ = ahead;
-  if (std::abs(ahead) > bridge::guc::max_clock_skew_ms)
-    return fail("its clock is " + std::to_string(std::abs(ahead)) + " ms " + (ahead > 0 ? "behind" : "ahead of") +
-                " this node's; vectorshard.max_clock_skew_ms is " + std::to_string(bridge::guc::max_clock_skew_ms));
-}
-
-void Peer::add(const Change &change) {
-  builder_.add(change);
-  if (builder_.full()) seal();
-}
-
-void Peer::seal() {
-  if (builder_.empty()) return;
-  bridge::Shared *s = bridge::shared();
-  Shipment next;
-  next.batch = builder_.seal(bridge::self_node(), static_cast<int64_t>(pg_atomic_read_u64(&s->incarnation)),
-                             static_cast<Version>(pg_atomic_read_u64(&s->clock_high_water)));
-  queue_.push_back(std::move(next));
-}
-
-bool Peer::paying(const std::string &client, const std::string &table) const {
-  return std::any_of(queue_.begin(), queue_.end(), [&](const Shipment &s) {
-    return s.pays && s.pays->client == client && s.pays->table == table;
-  });
+bool Peer::has_room() const {
+  return std::all_of(lanes_.begin(), lanes_.end(), [](auto &lane) { return lane->has_room(); });
 }
 
 size_t Peer::stream_bytes() const {
-  size_t bytes = builder_.bytes();
-  for (const Shipment &s : queue_) bytes += s.pays ? 0 : s.batch.bytes.size();
+  size_t bytes = 0;
+  for (auto &lane : lanes_) bytes += lane->stream_bytes();
   return bytes;
 }
 
 Lsn Peer::oldest() const {
-  for (const Shipment &s : queue_)
-    if (!s.batch.pieces.empty()) return s.batch.pieces.begin()->first;
-  return builder_.oldest();
-}
-
-bool Peer::has_room() const {
-  size_t paying = 0;
-  for (const Shipment &s : queue_) paying += s.pays ? s.batch.bytes.size() : 0;
-  return ready() && queue_.size() < kInFlight && paying < kPaymentBytes;
+  Lsn oldest = 0;
+  for (auto &lane : lanes_)
+    if (Lsn lsn = lane->oldest(); lsn != 0 && (oldest == 0 || lsn < oldest)) oldest = lsn;
+  return oldest;
 }
 
 std::vector<Shipment> Peer::take_unsent() {
-  seal();
   std::vector<Shipment> out;
-  auto first = queue_.begin() + static_cast<ptrdiff_t>(in_flight_);
-  for (auto it = first; it != queue_.end(); ++it)
-    if (!it->pays) out.push_back(std::move(*it));
-  queue_.erase(first, queue_.end());
+  for (auto &lane : lanes_)
+    for (Shipment &s : lane->take_unsent()) out.push_back(std::move(s));
   return out;
 }
 
-void Peer::send_next() {
-  if (in_flight_ >= kInFlight) return;
-  // While the peer works on something, small changes gather: an apply call costs more than the rows in it.
-  if (in_flight_ == queue_.size() && (in_flight_ == 0 || builder_.bytes() >= kGatherBytes)) seal();
-  if (in_flight_ == queue_.size()) return;
-  const std::string &bytes = queue_[in_flight_].batch.bytes;
-  const Oid types[] = {BYTEAOID};
-  const char *values[] = {bytes.data()};
-  const int lengths[] = {static_cast<int>(bytes.size())};
-  const int formats[] = {1};
-  if (!PQsendQueryParams(link_->conn(), kApply, 1, types, values, lengths, formats, 1) ||
-      !PQpipelineSync(link_->conn()))
-    return fail(one_line(PQerrorMessage(link_->conn())));
-  if (in_flight_++ == 0) progress_us_ = now_us();
-}
-
-void Peer::take_answer(PGresult *r, std::vector<Delivered> &out) {
-  if (in_flight_ == 0) return fail("it answered without having been asked");
-  Shipment &first = queue_.front();
-  if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1) {
-    std::string why = error_text(r);
-    if (++first.failures >= kFailuresMax) {
-      out.push_back({std::move(first), std::nullopt, why});
-      queue_.pop_front();
-    }
-    return fail(why);
-  }
-  auto reply = decode_reply({PQgetvalue(r, 0, 0), static_cast<size_t>(PQgetlength(r, 0, 0))});
-  if (!reply.ok()) return fail(reply.error().message);
-  first.batch.bytes = {};
-  out.push_back({std::move(first), std::move(reply).value(), ""});
-  queue_.pop_front();
-  in_flight_--;
-  retry_ms_ = 0;
-  last_error_.clear();
-  progress_us_ = now_us();
-}
-
-void Peer::receive(std::vector<Delivered> &out) {
-  PGconn *conn = link_->conn();
-  if (!PQconsumeInput(conn)) return fail(one_line(PQerrorMessage(conn)));
-  // A statement's results end with a null; in pipeline mode the next statement's follow, and two nulls mean idle.
-  for (int nulls = 0; link_ && nulls < 2 && !PQisBusy(conn);) {
-    bridge::PgResult r(PQgetResult(conn));
-    if (r) {
-      nulls = 0;
-      if (PQresultStatus(r.get()) == PGRES_PIPELINE_SYNC) continue;
-      if (state_ == State::ready)
-        take_answer(r.get(), out);
-      else
-        take_hello(r.get());
-    } else if (nulls++ == 0 && state_ == State::greeting) {
-      if (!PQenterPipelineMode(conn)) return fail(one_line(PQerrorMessage(conn)));
-      state_ = State::ready;
-      return;
-    }
-  }
-}
-
-bool Peer::overdue() const {
-  if (state_ == State::down || (state_ == State::ready && in_flight_ == 0)) return false;
-  int64 patience_ms = bridge::guc::link_timeout_ms * (state_ == State::ready ? kSilenceTimeouts : 1);
-  return now_us() - progress_us_ > patience_ms * 1000;
-}
-
 void Peer::pump(std::vector<Delivered> &out) {
-  if (state_ == State::down) return;
-  if (state_ == State::connecting) {
-    polling_ = link_->poll();
-    if (polling_ == PGRES_POLLING_FAILED) return fail(link_->connection_failure().detail);
-    if (polling_ == PGRES_POLLING_OK) send_hello();
-  } else {
-    receive(out);
-  }
-  if (state_ == State::ready) {
-    for (size_t before = in_flight_ + 1; link_ && before != in_flight_;) {
-      before = in_flight_;
-      send_next();
-    }
-  }
-  if (link_ && state_ != State::connecting) {
-    int left = PQflush(link_->conn());
-    if (left < 0) return fail(one_line(PQerrorMessage(link_->conn())));
-    unsent_ = left > 0;
-  }
-  if (overdue()) fail("no answer within the time-out");
-}
-
-int Peer::socket(int *events) const {
-  if (!link_) return -1;
-  if (state_ == State::connecting)
-    *events = polling_ == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
-  else
-    *events = WL_SOCKET_READABLE | (unsent_ ? WL_SOCKET_WRITEABLE : 0);
-  return PQsocket(link_->conn());
+  follow_setting();
+  for (auto &lane : lanes_) lane->pump(out);
 }
 
 PeerStatus Peer::status() const {
   PeerStatus s{};
   s.node = row_.node;
   s.connected = ready();
-  s.queue_bytes = stream_bytes();
-  s.queue_rows = builder_.rows();
-  for (const Shipment &item : queue_) s.queue_rows += item.pays ? 0 : item.batch.rows;
-  s.oldest_commit_time = builder_.oldest_commit_time();
-  for (const Shipment &item : queue_)
-    if (!item.pays && item.batch.oldest_commit_time != 0) {
-      s.oldest_commit_time = item.batch.oldest_commit_time;
-      break;
-    }
-  strlcpy(s.last_error, last_error_.c_str(), sizeof s.last_error);
+  for (auto &lane : lanes_) lane->add_to(s);
   return s;
 }
 

@@ -1,60 +1,31 @@
-// One peer of the shipper: a connection in pipeline mode, what waits for it, what is under way. Nothing here blocks and
-// nothing here touches the database, so a peer that hangs or dies holds up nobody. A batch that got no answer is sent
-// again: the receiver decides by version. It never drops a batch; only take_unsent() hands undelivered ones back.
+// One peer of the shipper: one connection, or several where one core of the peer is not enough (peer_connections). All
+// changes of a client go over the same connection; what belongs to no client goes over the first. No order between
+// connections is needed: rows are merged by version, and a row that comes before what makes its client known there is
+// refused, which is a debt.
 #pragma once
-#include <deque>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "core/ship/batch_builder.hpp"
-#include "pg/bridge/link.hpp"
-#include "pg/ship/region.hpp"
-#include "pg/ship/routes.hpp"
+#include "pg/ship/lane.hpp"
 
 namespace vectorshard::ship {
 
-/// A debt as it stood when its payment was read. `seen`: its row version (xmin), so that a renewed debt survives.
-struct DueDebt {
-  std::string client;
-  std::string table;
-  std::string seen;
-};
-
-/// What is sent in one call of vectorshard.apply().
-struct Shipment {
-  SealedBatch batch;
-  std::optional<DueDebt> pays;
-  int failures = 0;  // times the peer answered with an error
-};
-
-/// A shipment that is through: answered, or given up after the peer failed on it again and again.
-struct Delivered {
-  Shipment shipment;
-  std::optional<Reply> reply;  // nothing: given up
-  std::string error;
-};
-
 class Peer {
  public:
-  explicit Peer(PeerRow row) : row_(std::move(row)), builder_(kBatchBytes, kBatchRows) {}
+  explicit Peer(PeerRow row);
 
   NodeId node() const { return row_.node; }
   const std::string &name() const { return row_.name; }
-  bool ready() const { return state_ == State::ready; }
+  /// Every connection stands.
+  bool ready() const;
   /// A connection is wanted now: call begin() inside a transaction.
   bool wants_connection() const;
   void begin();
-  /// Gives the connection up; what was under way counts as unsent again.
-  void give_up(const std::string &why) { fail(why); }
+  /// Gives the connections up; what was under way counts as unsent again.
+  void give_up(const std::string &why);
 
-  void add(const Change &change);
-  void push(Shipment shipment) { queue_.push_back(std::move(shipment)); }
+  void add(const Change &change) { lane(change.client).add(change); }
+  void push(Shipment payment) { lane(payment.pays->client).push(std::move(payment)); }
   /// Room for a payment of debt beside the stream.
   bool has_room() const;
-  bool paying(const std::string &client, const std::string &table) const;
+  bool paying(const std::string &client, const std::string &table) const { return lane(client).paying(client, table); }
   /// Changes that the peer has not acknowledged.
   size_t stream_bytes() const;
   /// The oldest transaction among them; 0: none.
@@ -62,42 +33,28 @@ class Peer {
   /// The changes that are not under way, for making them debt. Payments among them are dropped: they are debt already.
   std::vector<Shipment> take_unsent();
 
-  /// Moves everything as far as the socket allows.
+  /// Moves everything as far as the sockets allow.
   void pump(std::vector<Delivered> &out);
-  /// -1: no socket to wait for. `events`: WL_SOCKET_READABLE, WL_SOCKET_WRITEABLE or both.
-  int socket(int *events) const;
+  /// Calls f(socket, events) for each socket to wait for.
+  template <class F>
+  void for_each_socket(F f) const {
+    for (const auto &lane : lanes_) {
+      int events = 0;
+      int socket = lane->socket(&events);
+      if (socket >= 0) f(socket, events);
+    }
+  }
+  size_t connections() const { return lanes_.size(); }
   /// How far this node's clock seemed ahead of the peer's at the last greeting; nothing: not greeted yet.
-  std::optional<int64_t> ahead_ms() const { return ahead_ms_; }
+  std::optional<int64_t> ahead_ms() const { return lanes_.front()->ahead_ms(); }
   PeerStatus status() const;
 
  private:
-  enum class State { down, connecting, greeting, ready };
-  static constexpr size_t kBatchBytes = 1 << 20, kBatchRows = 2000, kGatherBytes = 64 << 10, kInFlight = 8,
-                          kPaymentBytes = 4 << 20;
-
-  void fail(const std::string &why);
-  void send_hello();
-  void take_hello(PGresult *r);
-  void seal();
-  void send_next();
-  void receive(std::vector<Delivered> &out);
-  void take_answer(PGresult *r, std::vector<Delivered> &out);
-  bool overdue() const;
+  Lane &lane(const ClientName &client) const;
+  void follow_setting();
 
   PeerRow row_;
-  State state_ = State::down;
-  std::unique_ptr<bridge::Link> link_;
-  PostgresPollingStatusType polling_ = PGRES_POLLING_WRITING;
-  BatchBuilder builder_;
-  std::deque<Shipment> queue_;  // the first `in_flight_` of them are sent
-  size_t in_flight_ = 0;
-  bool unsent_ = false;      // libpq holds bytes that the socket did not take
-  int64 next_try_us_ = 0;    // wall clock
-  int64 retry_ms_ = 0;
-  int64 progress_us_ = 0;    // when the peer last answered, or was given something to do
-  int64 hello_ms_ = 0;       // wall clock when the greeting was sent
-  std::optional<int64_t> ahead_ms_;
-  std::string last_error_;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // at least one
 };
 
 }  // namespace vectorshard::ship

@@ -254,15 +254,15 @@ void Shipper::publish() {
 }
 
 void Shipper::wait(long timeout_ms) {
+  int sockets = 0;
+  for (auto &[node, peer] : peers_) sockets += static_cast<int>(peer->connections());
   bridge::pg_call([&] {
-    WaitEventSet *set = CreateWaitEventSet(CurrentMemoryContext, static_cast<int>(peers_.size()) + 2);
+    WaitEventSet *set = CreateWaitEventSet(CurrentMemoryContext, sockets + 2);
     AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
     AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
-    for (auto &[node, peer] : peers_) {
-      int events = 0;
-      int socket = peer->socket(&events);
-      if (socket >= 0) AddWaitEventToSet(set, static_cast<uint32>(events), socket, nullptr, nullptr);
-    }
+    for (auto &[node, peer] : peers_)
+      peer->for_each_socket(
+          [&](int socket, int events) { AddWaitEventToSet(set, static_cast<uint32>(events), socket, nullptr, nullptr); });
     WaitEvent event;
     WaitEventSetWait(set, timeout_ms, &event, 1, PG_WAIT_EXTENSION);
     FreeWaitEventSet(set);

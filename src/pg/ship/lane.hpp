@@ -1,0 +1,106 @@
+// One connection to a peer, in pipeline mode: what waits for it and what is under way. Nothing here blocks and nothing here
+// touches the database, so a peer that hangs or dies holds up nobody. A batch that got no answer is sent again: the
+// receiver decides by version. It never drops a batch; only take_unsent() hands undelivered ones back.
+#pragma once
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/ship/batch_builder.hpp"
+#include "pg/bridge/link.hpp"
+#include "pg/ship/region.hpp"
+#include "pg/ship/routes.hpp"
+
+namespace vectorshard::ship {
+
+/// A debt as it stood when its payment was read. `seen`: its row version (xmin), so that a renewed debt survives.
+struct DueDebt {
+  std::string client;
+  std::string table;
+  std::string seen;
+};
+
+/// What is sent in one call of vectorshard.apply().
+struct Shipment {
+  SealedBatch batch;
+  std::optional<DueDebt> pays;
+  int failures = 0;  // times the peer answered with an error
+};
+
+/// A shipment that is through: answered, or given up after the peer failed on it again and again.
+struct Delivered {
+  Shipment shipment;
+  std::optional<Reply> reply;  // nothing: given up
+  std::string error;
+};
+
+class Lane {
+ public:
+  explicit Lane(const PeerRow &row) : row_(row), builder_(kBatchBytes, kBatchRows) {}
+
+  bool ready() const { return state_ == State::ready; }
+  /// A connection is wanted now: call begin() inside a transaction.
+  bool wants_connection() const;
+  void begin();
+  /// Gives the connection up; what was under way counts as unsent again.
+  void give_up(const std::string &why) { fail(why); }
+
+  void add(const Change &change);
+  /// Compresses its batch if the setting says so.
+  void push(Shipment shipment);
+  /// Room for a payment of debt beside the stream.
+  bool has_room() const;
+  bool paying(const std::string &client, const std::string &table) const;
+  bool idle() const { return queue_.empty() && builder_.empty(); }
+  /// Changes that the peer has not acknowledged.
+  size_t stream_bytes() const;
+  /// The oldest transaction among them; 0: none.
+  Lsn oldest() const;
+  /// The changes that are not under way, for making them debt. Payments among them are dropped: they are debt already.
+  std::vector<Shipment> take_unsent();
+
+  /// Moves everything as far as the socket allows.
+  void pump(std::vector<Delivered> &out);
+  /// -1: no socket to wait for. `events`: WL_SOCKET_READABLE, WL_SOCKET_WRITEABLE or both.
+  int socket(int *events) const;
+  /// How far this node's clock seemed ahead of the peer's at the last greeting; nothing: not greeted yet.
+  std::optional<int64_t> ahead_ms() const { return ahead_ms_; }
+  /// Adds what is here to `status`.
+  void add_to(PeerStatus &status) const;
+
+ private:
+  enum class State { down, connecting, greeting, ready };
+  static constexpr size_t kBatchBytes = 1 << 20, kBatchRows = 2000, kGatherBytes = 64 << 10, kInFlight = 8,
+                          kPaymentBytes = 4 << 20;
+
+  void fail(const std::string &why);
+  void send_hello();
+  void take_hello(PGresult *r);
+  void seal();
+  void send_next();
+  void receive(std::vector<Delivered> &out);
+  void take_result(bridge::PgResult r, std::vector<Delivered> &out);
+  void take_answer(PGresult *r, std::vector<Delivered> &out);
+  bool overdue() const;
+
+  PeerRow row_;
+  State state_ = State::down;
+  std::unique_ptr<bridge::Link> link_;
+  bridge::PgResult answer_;  // of the first under way; counts when its transaction has ended
+  PostgresPollingStatusType polling_ = PGRES_POLLING_WRITING;
+  BatchBuilder builder_;
+  std::deque<Shipment> queue_;  // the first `in_flight_` of them are sent
+  size_t in_flight_ = 0;
+  bool unsent_ = false;      // libpq holds bytes that the socket did not take
+  int64 next_try_us_ = 0;    // wall clock
+  int64 retry_ms_ = 0;
+  int64 progress_us_ = 0;    // when the peer last answered, or was given something to do
+  int64 hello_ms_ = 0;       // wall clock when the greeting was sent
+  std::optional<int64_t> ahead_ms_;
+  std::string last_error_;
+};
+
+}  // namespace vectorshard::ship
