@@ -48,8 +48,8 @@ BEGIN
       ['crdt_smaller', '@', '@', 'smaller', 'STRICT', 'the smaller value'],
       ['crdt_hash', '', 'integer', 'hash', 'STRICT', 'hash of the value'],
       ['crdt_hash', 'bigint', 'bigint', 'hash_extended', 'STRICT', 'hash of the value with a seed']] LOOP
-      name := format('vectorshard.%s(vectorshard.%s%s)', f[1], t,
-                     CASE f[2] WHEN '' THEN '' WHEN '@' THEN ', vectorshard.' || t ELSE ', ' || f[2] END);
+      name := format('vectorshard.%s(value vectorshard.%s%s)', f[1], t,
+                     CASE f[2] WHEN '' THEN '' WHEN '@' THEN ', other vectorshard.' || t ELSE ', number ' || f[2] END);
       EXECUTE format('CREATE FUNCTION %s RETURNS %s LANGUAGE c IMMUTABLE %s PARALLEL SAFE AS ''MODULE_PATHNAME'', %L', name,
                      CASE f[3] WHEN '@' THEN 'vectorshard.' || t ELSE f[3] END, f[5], 'vectorshard_crdt_' || f[4]);
       EXECUTE format('COMMENT ON FUNCTION %s IS %L', name, f[6]);

@@ -3,6 +3,7 @@
 #include "pg/ship/debt_table.hpp"
 
 #include "pg/bridge/as_superuser.hpp"
+#include "pg/bridge/merging_types.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/tables.hpp"
@@ -33,10 +34,11 @@ constexpr const char *kOweClients = R"(
    WHERE c.home IS DISTINCT FROM $1
   ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error)";
 
-std::string owe_table(const std::string &table) {
+/// `merges`: the table has values that merge, which this node may have changed without a version of its own.
+std::string owe_table(const std::string &table, bool merges) {
   return "INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name) "
          "SELECT n.node, '', $2 FROM vectorshard.node n WHERE n.node <> $1 AND n.state = 'active' "
-         "AND EXISTS (SELECT FROM ONLY " + table + " t WHERE t._version & 1023 = $1) "
+         "AND EXISTS (SELECT FROM ONLY " + table + " t WHERE " + (merges ? "$1 > 0" : "t._version & 1023 = $1") + ") "
          "ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error";
 }
 
@@ -64,12 +66,14 @@ void add_debt(NodeId peer, std::string_view client, const std::string &table) {
 
 void owe_everything() {
   int self = bridge::self_node();
-  std::vector<std::string> tables;
+  std::map<std::string, bool> tables;  // whether they have values that merge
   for (const bridge::EnrolledTable *t : bridge::enrolled_tables())
-    if (t->reference && t->version_attnum != 0) tables.push_back(t->name);
+    if (t->reference && t->version_attnum != 0)
+      tables[t->name] = std::any_of(t->columns.begin(), t->columns.end(),
+                                    [](auto &c) { return bridge::merging_kind(c.type).has_value(); });
   bridge::Spi spi;
   spi.execute(kOweClients, {bridge::p_int4(self)});
-  for (const std::string &t : tables) spi.execute(owe_table(t), {bridge::p_int4(self), bridge::p_text(t)});
+  for (auto &[t, merges] : tables) spi.execute(owe_table(t, merges), {bridge::p_int4(self), bridge::p_text(t)});
   spi.execute("DELETE FROM vectorshard.peer_debt WHERE peer = 0 AND client = '' AND table_name = $1",
               {bridge::p_text(kEverything)});
   if (ship_shared()) pg_atomic_fetch_add_u64(&ship_shared()->debt_epoch, 1);

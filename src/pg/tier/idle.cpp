@@ -2,6 +2,7 @@
 #include "pg/tier/idle.hpp"
 
 #include "pg/bridge/gucs.hpp"
+#include "pg/bridge/merging_types.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/tables.hpp"
@@ -22,6 +23,7 @@ const char kMayLeave[] = R"( c.home = $1 AND r.confirmed
 namespace {
 
 constexpr size_t kMeasuredMax = 2000;  // clients looked at in one round
+constexpr size_t kStatesMax = 200000;  // clients whose states are remembered
 constexpr double kRowBytes = 512;      // when nothing is known of a table
 
 /// What was measured of a client.
@@ -29,6 +31,7 @@ struct Measured {
   int64_t last_write_us = 0;
   int64_t rows = 0;
   double bytes = 0;
+  std::string states;  // hashes of the values that merge: writing them keeps the version
 };
 
 /// Average bytes of a row with its TOAST; the estimate of the last ANALYZE or VACUUM.
@@ -38,19 +41,31 @@ double row_bytes(bridge::Spi &spi, Oid relid) {
   return rows.empty() || rows.null(0, 0) ? kRowBytes : rows.float8(0, 0);
 }
 
+/// A hash over the states of a table's values that merge, as an SQL aggregate.
+std::string states_hash(const bridge::EnrolledTable &table) {
+  std::string out;
+  for (const bridge::EnrolledColumn &c : table.columns) {
+    if (!bridge::merging_kind(c.type)) continue;
+    const char *name = bridge::pg_call([&] { return quote_identifier(c.name.c_str()); });
+    out += (out.empty() ? "" : " + ") + ("coalesce(sum(hashtextextended(vectorshard.crdt_state(" + std::string(name) + "), 0)), 0)");
+  }
+  return out.empty() ? "''" : out;
+}
+
 void measure(bridge::Spi &spi, const bridge::EnrolledTable &table, const std::vector<std::string> &clients,
              std::map<std::string, Measured> &out) {
   ClientCondition condition = condition_on(table, clients);
   if (condition.clients.empty()) return;
   double width = row_bytes(spi, table.relid);
   bridge::Rows rows = spi.query("SELECT " + condition.column + "::text, "
-                                "extract(epoch FROM vectorshard.version_time(max(_version))) * 1000000, count(*) FROM ONLY " +
+                                "extract(epoch FROM vectorshard.version_time(max(_version))) * 1000000, count(*), " + states_hash(table) + " FROM ONLY " +
                                     table.name + " WHERE " + condition.sql + " GROUP BY " + condition.column,
                                 {bridge::p_text_array(condition.clients)});
   for (size_t i = 0; i < rows.size(); i++) {
     Measured &m = out[rows.at(i, 0)];
     m.last_write_us = std::max(m.last_write_us, static_cast<int64_t>(rows.float8(i, 1)));
     m.rows += rows.int8(i, 2);
+    m.states += rows.at(i, 3) + ' ';
     m.bytes += width * static_cast<double>(rows.int8(i, 2));
   }
 }
@@ -60,6 +75,14 @@ int64_t unix_us_now() {
 }
 
 }  // namespace
+
+int64_t IdleFinder::states_changed_us(const std::string &client, const std::string &states, int64_t now_us) {
+  if (states.find_first_not_of(' ') == std::string::npos) return 0;
+  if (states_.size() > kStatesMax) states_.clear();  // forgotten, they count as changed just now
+  auto [seen, first] = states_.try_emplace(client, States{states, now_us});
+  if (!first && seen->second.hash != states) seen->second = {states, now_us};
+  return seen->second.since_us;
+}
 
 std::vector<IdleClient> IdleFinder::find(double idle_s) {
   int64_t now_us = unix_us_now();
@@ -84,6 +107,7 @@ std::vector<IdleClient> IdleFinder::find(double idle_s) {
       if (!clients.empty()) measure(spi, t, clients, measured);
     for (const std::string &client : clients) {
       Measured m = measured[client];
+      m.last_write_us = std::max(m.last_write_us, states_changed_us(client, m.states, now_us));
       int64_t since_us = now_us - m.last_write_us;
       if (m.rows > 0 && since_us >= idle_us)
         out.push_back({client, static_cast<double>(since_us) / 1e6 * bridge::guc::time_scale, static_cast<int64_t>(m.bytes)});

@@ -1,5 +1,6 @@
 // Which clients may go to a store. Idle is measured by the row versions: the time since the newest write that reached
 // any of the client's rows here, checkpoints of its motion included, or since it became resident, whichever is later.
+// Additions to values that merge keep the version: there it is the time since the states were first seen as they are.
 #pragma once
 #include <map>
 #include <string>
@@ -22,7 +23,15 @@ class IdleFinder {
   std::vector<IdleClient> find(double idle_s);
 
  private:
+  struct States {
+    std::string hash;
+    int64_t since_us = 0;
+  };
+  /// Since when the values that merge are known to be as they are; 0 for a client that has none.
+  int64_t states_changed_us(const std::string &client, const std::string &states, int64_t now_us);
+
   std::map<std::string, int64_t> not_before_us_;  // by the wall clock
+  std::map<std::string, States> states_;          // of clients measured while they were at home
 };
 
 }  // namespace vectorshard::tier
