@@ -13,6 +13,11 @@ CREATE FUNCTION vectorshard.range_rows(client text, table_name text, ranges int,
 COMMENT ON FUNCTION vectorshard.range_rows(text, text, int, int[], int) IS
   'internal: key, version and digest of the rows of some ranges, at most so many';
 
+CREATE FUNCTION vectorshard.digest_between(client text, table_name text, after text[], upto text[]) RETURNS text
+  LANGUAGE c STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_digest_between';
+COMMENT ON FUNCTION vectorshard.digest_between(text, text, text[], text[]) IS
+  'internal: number and digest of the rows of a table (of one client, or all) whose keys lie after one and up to another';
+
 CREATE FUNCTION vectorshard.ask_node(node int, statement text, parameters text[] DEFAULT '{}', timeout_ms int DEFAULT 60000)
   RETURNS SETOF text[]
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'vectorshard_ask_node';

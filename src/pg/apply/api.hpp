@@ -6,6 +6,7 @@
 
 #include "core/base/ids.hpp"
 #include "core/ship/types.hpp"
+#include "pg/bridge/key_range.hpp"
 #include "pg/bridge/postgres.hpp"
 extern "C" {
 #include "utils/snapshot.h"
@@ -51,6 +52,10 @@ void cancel_leave(std::string_view client);
 /// A digest over version and content of all rows and tombstones of a client held here, under the active snapshot. Equal
 /// digests on two nodes: they hold the same. Bounded memory.
 std::string client_digest(std::string_view client);
+
+/// "rows digest" of the rows of `table` within a range of its key: those of `client`, or all of a reference table (client
+/// empty). No tombstones. Under the active snapshot, in bounded memory. Raises Errc::not_found if there is no such table.
+std::string digest_between(const std::string &client, const std::string &table, const bridge::KeyRange &range);
 
 /// A record in `conflict`: a dead letter or a beaten write.
 void record_conflict(const std::string &kind, const std::string &table, const std::string &client,

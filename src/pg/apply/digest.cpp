@@ -103,11 +103,11 @@ void hash_tombstones(Hasher &hasher, const std::string &client, const std::strin
                });
 }
 
-bridge::EnrolledTable reference_table(const std::string &name) {
+bridge::EnrolledTable table_named(const std::string &name, bool reference) {
   const bridge::EnrolledTable *t = bridge::enrolled_table_by_name(name);
-  if (!t || !t->reference)
-    bridge::raise({Errc::not_found, "table " + name + " is not a reference table of this node", "",
-                   "Look at vectorshard.shard_table."});
+  if (!t || t->reference != reference)
+    bridge::raise({Errc::not_found, "table " + name + " is not a " + (reference ? "reference" : "vector-shard") +
+                   " table of this node", "", "Look at vectorshard.shard_table."});
   return *t;
 }
 
@@ -117,7 +117,7 @@ void hash_rows(const std::string &client, const std::string &table, bool with_ke
   UserScope owner(extension_owner(), false);
   Hasher hasher;
   if (client.empty()) {
-    hash_table(hasher, reference_table(table), "true", {}, with_keys, row);
+    hash_table(hasher, table_named(table, true), "true", {}, with_keys, row);
   } else {
     for (const bridge::EnrolledTable &t : client_tables()) {
       std::string condition = bridge::client_condition(t, client);
@@ -131,6 +131,20 @@ std::string client_digest(std::string_view client) {
   Digest digest;
   hash_rows(std::string(client), {}, false, [&](const HashedRow &row) { digest.add(row.hash); });
   return digest.hex();
+}
+
+std::string digest_between(const std::string &client, const std::string &table, const bridge::KeyRange &range) {
+  UserScope owner(extension_owner(), false);
+  bridge::EnrolledTable t = table_named(table, client.empty());
+  std::string condition = client.empty() ? "TRUE" : bridge::client_condition(t, client);
+  Digest digest;
+  if (!condition.empty()) {
+    Hasher hasher;
+    hash_table(hasher, t, condition + " AND " + bridge::key_within(t, range, 2),
+               {bridge::p_text(client), bridge::p_text_array(range.after), bridge::p_text_array(range.upto)}, false,
+               [&](const HashedRow &row) { digest.add(row.hash); });
+  }
+  return std::to_string(digest.rows) + " " + digest.hex();
 }
 
 }  // namespace vectorshard::apply

@@ -23,6 +23,20 @@ std::string text_argument(FunctionCallInfo fcinfo, int n) {
   return std::string(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
 }
 
+std::vector<std::string> key_argument(FunctionCallInfo fcinfo, int n) {
+  Datum *elements = nullptr;
+  int count = 0;
+  bridge::pg_call([&] {
+    deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &count);
+  });
+  std::vector<std::string> out;
+  for (int i = 0; i < count; i++) {
+    auto *t = reinterpret_cast<text *>(DatumGetPointer(elements[i]));
+    out.emplace_back(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+  }
+  return out;
+}
+
 uint32_t ranges_argument(FunctionCallInfo fcinfo, int n) {
   int ranges = PG_GETARG_INT32(n);
   if (ranges < 1 || ranges > kRangesMax)
@@ -104,5 +118,14 @@ VECTORSHARD_FUNCTION(vectorshard_range_rows) {
       });
     });
     return static_cast<Datum>(0);
+  });
+}
+
+/// (client, table_name, after text[], upto text[]) → "rows digest"
+VECTORSHARD_FUNCTION(vectorshard_digest_between) {
+  return bridge::entry([&]() -> Datum {
+    std::string digest = apply::digest_between(text_argument(fcinfo, 0), text_argument(fcinfo, 1),
+                                               {key_argument(fcinfo, 2), key_argument(fcinfo, 3)});
+    return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(digest.c_str())); });
   });
 }

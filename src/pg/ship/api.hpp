@@ -11,8 +11,6 @@ namespace vectorshard::ship {
 /// All rows and tombstones of `client` in all vector-shard tables, under the active snapshot, as a batch of `kind`.
 /// The caller takes the snapshot after wait_decoded_visible(). Binary send format, current schema.
 Batch export_client(std::string_view client, BatchKind kind);
-/// All rows and tombstones of one reference table (fabric tables too).
-Batch export_reference_table(const std::string &table);
 
 /// Waits until every transaction that the shipper has decoded so far is visible to a new snapshot, so that a copy
 /// read afterwards lacks nothing that was routed before.

@@ -19,6 +19,9 @@ namespace vectorshard::ship {
 namespace {
 
 constexpr int kScanRows = 64;
+// How many ranges of how many rows a peer is asked for at once: enough to hide the way there and back, few enough that
+// this node's stream does not wait for the digests.
+constexpr size_t kAskRanges = 8, kRangeRows = 1000;
 constexpr int64 kFirstWaitUs = 200000, kMostWaitUs = 30000000;
 
 constexpr const char *kAssign = R"(
@@ -61,6 +64,7 @@ const char *words(RefusalReason reason) {
 }  // namespace
 
 bool DebtPayer::assign_homes() {
+  asking_ = false;
   bridge::WorkerTransaction tx;
   bool any;
   {
@@ -95,6 +99,7 @@ void DebtPayer::put_off(NodeId peer, const DueDebt &d, const std::string &why) {
   Wait &wait = waits_[{peer, {d.client, d.table}}];
   wait.until_us = GetCurrentTimestamp() + std::min(kMostWaitUs, kFirstWaitUs << std::min(wait.tries, 8));
   wait.tries++;
+  give_up({peer, {d.client, d.table}});
   bridge::Spi spi;
   spi.execute(kFailed, {bridge::p_int4(peer), bridge::p_text(d.client), bridge::p_text(d.table), bridge::p_text(why)});
 }
@@ -116,44 +121,126 @@ bool DebtPayer::hand_to_home(NodeId peer, const std::string &client) {
   return answer.ok();
 }
 
-void DebtPayer::read_reference(Shipment &s) {
-  const std::string &table = s.pays->table;
-  s.batch.bytes = encode(export_reference_table(table));
-  s.batch.reference_tables.insert(table);
-}
-
-/// The payment, or nothing: there is nothing to pay (the debt is gone then) or it cannot be read now (put off).
-std::optional<Shipment> DebtPayer::read(NodeId peer, const DueDebt &debt) {
+Shipment DebtPayer::shipment(NodeId peer, const DueDebt &debt, Batch batch) const {
   Shipment s;
   s.pays = debt;
-  bridge::FreshSnapshot fresh;
   if (debt.client.empty()) {
-    if (!bridge::enrolled_table_by_name(debt.table)) {
-      clear(peer, debt);
-      return {};
-    }
-    read_reference(s);
-    return s;
+    s.batch.reference_tables.insert(debt.table);
+  } else {
+    bridge::Rows home = bridge::Spi().query_kept("SELECT home FROM vectorshard.client WHERE client = $1",
+                                                 {bridge::p_text(debt.client)}, true);
+    batch.clients[0].as_home = !home.empty() && home.int8(0, 0) == peer;
+    if (batch.clients[0].as_home) s.batch.as_home.insert(debt.client);
+    s.batch.clients.insert(debt.client);
   }
-  if (!apply::residency_under(GetActiveSnapshot(), debt.client).resident) {
+  s.batch.rows = batch.rows.size();
+  s.batch.bytes = encode(batch);
+  return s;
+}
+
+/// The payment, or nothing: there is nothing to pay (the debt is gone then) or it cannot be read now (put off, or the peer
+/// is being asked what it has).
+std::optional<Shipment> DebtPayer::read(NodeId peer, const DueDebt &debt) {
+  bridge::FreshSnapshot fresh;
+  Key key{peer, {debt.client, debt.table}};
+  if (debt.client.empty() && !bridge::enrolled_table_by_name(debt.table)) {
+    clear(peer, debt);
+    return {};
+  }
+  if (!debt.client.empty() && !apply::residency_under(GetActiveSnapshot(), debt.client).resident) {
     if (hand_to_home(peer, debt.client))
       clear(peer, debt);
     else
       put_off(peer, debt, "the client has left this node, and its home does not answer");
     return {};
   }
-  bridge::Rows standing;
-  {
-    bridge::Spi spi;
-    standing = spi.query_kept(kStanding, {bridge::p_text(debt.client), bridge::p_int4(peer)}, true);
+  auto begun = long_.find(key);
+  if (begun == long_.end()) {
+    Walk walk(debt.client, debt.table);
+    Batch batch = start_batch(BatchKind::sync, debt.client);
+    walk.fill(batch, {});
+    if (walk.finished()) return shipment(peer, debt, std::move(batch));
+    begun = long_.emplace(key, LongPayment{debt, Walk(debt.client, debt.table), {}, {}, {}}).first;
   }
-  Batch batch = export_client(debt.client, BatchKind::sync);
-  batch.clients[0].as_home = standing.int8(0, 0) == peer;
-  if (batch.clients[0].as_home) s.batch.as_home.insert(debt.client);
-  s.batch.rows = batch.rows.size();
-  s.batch.bytes = encode(batch);
-  s.batch.clients.insert(debt.client);
-  return s;
+  return read_portion(peer, begun->second);
+}
+
+/// Fills `equal`, or starts to ask the peer for it. False: not known yet, or the payment is put off.
+bool DebtPayer::compare(NodeId peer, LongPayment &p) {
+  RangeAsker &asker = askers_[peer];
+  if (p.digests.empty()) {
+    if (asker.busy()) return false;  // for another payment
+    auto ranges = p.walk.next_ranges(kAskRanges, kRangeRows);
+    p.ranges.assign(ranges.begin(), ranges.end());
+    for (const bridge::KeyRange &r : ranges) p.digests.push_back(apply::digest_between(p.debt.client, p.walk.table(), r));
+    if (ranges.empty())
+      p.walk.next_table();
+    else
+      asker.ask(peer, p.debt.client, p.walk.table(), ranges);
+    asking_ = !ranges.empty();
+    return ranges.empty();
+  }
+  auto theirs = asker.poll();
+  if (!theirs) {
+    asking_ = true;
+    return false;
+  }
+  if (!theirs->ok()) {
+    put_off(peer, DueDebt(p.debt), theirs->error().message);
+    return false;
+  }
+  for (size_t i = 0; i < p.digests.size(); i++) p.equal.push_back(p.digests[i] == theirs->value()[i]);
+  p.digests.clear();
+  return true;
+}
+
+/// The next portion of a long payment that the peer lacks. All before it is acknowledged when this is called.
+std::optional<Shipment> DebtPayer::read_portion(NodeId peer, LongPayment &p) {
+  while (!p.walk.finished()) {
+    if (p.equal.empty() && !p.walk.at_tombstones()) {
+      if (!compare(peer, p)) return {};
+      continue;
+    }
+    bridge::KeyRange range = p.walk.at_tombstones() ? bridge::KeyRange{} : p.ranges.front();
+    Batch batch = start_batch(BatchKind::sync, p.debt.client);
+    bool done = !p.walk.at_tombstones() && p.equal.front();
+    if (!done) done = p.walk.read(batch, range.upto, {});
+    if (done && !p.walk.at_tombstones()) {
+      p.equal.pop_front();
+      p.ranges.pop_front();
+      p.walk.skip_to(range.upto);
+    }
+    if (done && range.upto.empty()) p.walk.next_table();
+    if (!batch.rows.empty()) {
+      Shipment s = shipment(peer, p.debt, std::move(batch));
+      s.last = false;
+      return s;
+    }
+  }
+  clear(peer, p.debt);
+  waits_.erase({peer, {p.debt.client, p.debt.table}});
+  long_.erase({peer, {p.debt.client, p.debt.table}});
+  return {};
+}
+
+/// Ends a long payment before it is through; its question, if one is open, with it.
+void DebtPayer::give_up(const Key &key) {
+  auto it = long_.find(key);
+  if (it == long_.end()) return;
+  if (!it->second.digests.empty()) askers_.erase(key.first);
+  long_.erase(it);
+}
+
+/// Long payments of debts that are not due any more.
+void DebtPayer::forget(NodeId peer, const std::vector<DueDebt> &but) {
+  std::vector<Key> gone;
+  for (auto &[key, payment] : long_) {
+    bool due = std::any_of(but.begin(), but.end(), [&key = key](const DueDebt &d) {
+      return d.client == key.second.first && d.table == key.second.second;
+    });
+    if (key.first == peer && !due) gone.push_back(key);
+  }
+  for (const Key &key : gone) give_up(key);
 }
 
 void DebtPayer::pay(Peer &peer) {
@@ -163,6 +250,7 @@ void DebtPayer::pay(Peer &peer) {
     debts = due(peer.node());
     tx.commit();
   }
+  forget(peer.node(), debts);
   if (debts.empty()) return;
   wait_decoded_visible();  // what was routed past the peer must be in what we read
   for (const DueDebt &d : debts) {
@@ -185,6 +273,7 @@ void DebtPayer::settle(NodeId peer, const Delivered &payment) {
       case AfterRefusal::learn_gone: learn_holder(d.client, peer, r.generation, "gone", 0); break;
     }
   }
+  if (!payment.shipment.last) return;
   waits_.erase({peer, {d.client, d.table}});
   clear(peer, d);
 }

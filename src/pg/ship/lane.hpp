@@ -27,6 +27,7 @@ struct DueDebt {
 struct Shipment {
   SealedBatch batch;
   std::optional<DueDebt> pays;
+  bool last = true;  // of a payment: with it all of the debt is paid
   int failures = 0;  // times the peer answered with an error
 };
 

@@ -24,7 +24,7 @@ namespace {
 
 // Debts are looked at again this often while there are some; otherwise when somebody adds one here, and now and then for
 // those that came by plain SQL.
-constexpr int64 kDebtsUs = 200000, kNoDebtsUs = 1000000, kPublishUs = 100000;
+constexpr int64 kAskingUs = 10000, kDebtsUs = 200000, kNoDebtsUs = 1000000, kPublishUs = 100000;
 constexpr long kIdleMs = 500;
 // A peer that answers may hold back this many times peer_queue_mb of WAL, because most of what it lacks is on its way.
 constexpr size_t kSlowPeerTimes = 4;
@@ -221,7 +221,7 @@ void Shipper::pay() {
   if (epoch == debt_epoch_ && now < next_debts_us_) return;
   debt_epoch_ = epoch;
   debts_ = payer_.assign_homes();
-  next_debts_us_ = now + (debts_ ? kDebtsUs : kNoDebtsUs);
+  next_debts_us_ = now + (payer_.asking() ? kAskingUs : debts_ ? kDebtsUs : kNoDebtsUs);
   if (!debts_) return;
   for (auto &[node, peer] : peers_)
     if (peer->has_room()) payer_.pay(*peer);
@@ -285,6 +285,7 @@ void Shipper::round() {
   if (more_to_read() && !pressed()) return wait(static_cast<long>(gather_us() / 1000));
   bool waiting = false;  // somebody is to be connected to, or watched for a time-out
   for (auto &[node, peer] : peers_) waiting = waiting || !peer->ready() || peer->stream_bytes() > 0;
+  if (payer_.asking()) return wait(kAskingUs / 1000);
   wait(waiting || debts_ ? static_cast<long>(kPublishUs / 1000) : kIdleMs);
 }
 
