@@ -28,7 +28,7 @@ BEGIN
       DETAIL = format('It is node %s with uuid %s; expected was %s.', node, uuid, my_uuid),
       HINT = 'Correct the address of the node, or remove it and let it join anew.';
   END IF;
-  wall_ms := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+  wall_ms := vectorshard.wall_ms();
 END
 $$;
 COMMENT ON FUNCTION vectorshard.hello(int, uuid, bigint) IS

@@ -4,6 +4,12 @@ CREATE FUNCTION vectorshard.next_version() RETURNS bigint
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_next_version';
 COMMENT ON FUNCTION vectorshard.next_version() IS 'the next row version of this node';
 
+CREATE FUNCTION vectorshard.wall_ms() RETURNS bigint
+  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_wall_ms';
+COMMENT ON FUNCTION vectorshard.wall_ms() IS
+  'internal: milliseconds since 1970 by the clock that versions are made of, which does not follow a jump';
+REVOKE ALL ON FUNCTION vectorshard.wall_ms() FROM PUBLIC;
+
 CREATE FUNCTION vectorshard.version_time(version bigint) RETURNS timestamptz
   LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_version_time';
 COMMENT ON FUNCTION vectorshard.version_time(bigint) IS 'when a row version was given, by the clock of the node that gave it';

@@ -31,6 +31,18 @@ Residency residency_now(std::string_view client);
 Version stamp(Version replaced = 0);
 /// Moves the clock past a version seen. Raises Errc::clock_skew if it is more than max_clock_skew_ms ahead.
 void observe(Version seen);
+/// As observe, but a version from the future is left alone: what a peer's clock says must not stop anybody.
+void observe_peer(Version seen);
+
+/// Milliseconds since 1970 by the wall clock that versions are made of: the machine's, but a jump of more than
+/// max_clock_skew_ms is not followed.
+int64_t wall_unix_ms();
+/// True while the machine's clock is that far from the one believed.
+bool wall_doubted();
+/// Follows the machine's clock wherever it is now: the peers found the believed one wrong, or there are none.
+void believe_wall();
+/// Registers what apply keeps in shared memory. Called once, while the library is loaded.
+void init();
 
 /// Merges a batch in the current transaction. For BatchKind::copy the caller makes the `resident` row in the same
 /// transaction, before this. Rows of clients that are not resident here are refused, not merged (see Reply).

@@ -5,6 +5,7 @@
 #include "pg/apply/clock.hpp"
 
 #include "pg/apply/api.hpp"
+#include "pg/apply/wall.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
@@ -29,8 +30,6 @@ constexpr const char *kFormat = "vectorshard clock 1\n%lld\n";
 // One write of the file pays for this much time of versions.
 constexpr int64_t kStrideMsMax = 10000;
 constexpr int64_t kUnixToPgEpochMs = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000);
-
-int64_t wall_unix_ms() { return GetCurrentTimestamp() / 1000 + kUnixToPgEpochMs; }
 
 /// A restart jumps to the bound, so the stride stays well below what peers accept as skew.
 int64_t stride() {
@@ -111,6 +110,14 @@ void check_may_stamp(bridge::Shared *s, NodeId node) {
                    "Set the clock of this machine right (NTP); writes work again after the next handshake."});
 }
 
+/// A clock that was wrong and is right again has left versions in the future: more of them would be refused everywhere.
+[[noreturn]] void raise_ahead(int64_t ahead_ms) {
+  bridge::raise({Errc::clock_skew, "the versions of this node are ahead of its clock",
+                 "They are " + std::to_string(ahead_ms) + " ms ahead; at most " + std::to_string(bridge::guc::max_clock_skew_ms) +
+                     " ms are accepted by its peers.",
+                 "The clock was wrong before. Writes work again when it has caught up."});
+}
+
 }  // namespace
 
 Version stamp(Version replaced) {
@@ -120,8 +127,11 @@ Version stamp(Version replaced) {
   check_may_stamp(s, node);
   if (pg_atomic_read_u64(&s->clock_bound) == 0) cover(0);
   uint64 high = pg_atomic_read_u64(&s->clock_high_water);
+  int64_t now_ms = wall_unix_ms();
   for (;;) {
-    Version v = next_version(wall_unix_ms(), static_cast<Version>(high), replaced, node);
+    Version v = next_version(now_ms, static_cast<Version>(high), replaced, node);
+    int64_t ahead_ms = version_unix_ms(v) - now_ms;
+    if (ahead_ms > bridge::guc::max_clock_skew_ms) raise_ahead(ahead_ms);
     if (!covered(s, v)) cover(v);
     if (pg_atomic_compare_exchange_u64(&s->clock_high_water, &high, static_cast<uint64>(v))) return v;
   }
@@ -139,6 +149,12 @@ void observe(Version seen) {
   if (!covered(s, seen)) cover(seen);
   raise_high_water(s, seen);
 }
+
+void observe_peer(Version seen) {
+  if (seen <= future_limit()) observe(seen);
+}
+
+void init() { init_wall(); }
 
 Version future_limit() {
   return version_at_unix_ms(wall_unix_ms() + bridge::guc::max_clock_skew_ms, kNodeMax);

@@ -242,7 +242,7 @@ void Merge::record_beaten(const Group &group, const Beaten &beaten) {
 ship::Reply Merge::run() {
   UserScope owner(extension_owner(), false);
   DeadlockScope victim;
-  if (batch_.clock <= future_limit()) observe(batch_.clock);
+  observe_peer(batch_.clock);
   make_groups();
   sort_rows_in(true);
   for (size_t i : order_)

@@ -22,7 +22,6 @@ namespace vectorshard::apply {
 namespace {
 
 constexpr AttrNumber kVersion = 4;
-constexpr int64_t kUnixToPgEpochMs = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000);
 
 FabricIndex tombstone_index{"tombstone", "tombstone_pkey"};
 
@@ -95,7 +94,7 @@ void write_tombstone(const std::string &table, const std::vector<std::string> &k
 }
 
 Version tombstone_horizon() {
-  int64_t now_ms = GetCurrentTimestamp() / 1000 + kUnixToPgEpochMs;
+  int64_t now_ms = wall_unix_ms();
   return horizon_at(now_ms, int64_t{bridge::guc::tombstone_retention_s} * 1000);
 }
 

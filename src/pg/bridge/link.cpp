@@ -7,6 +7,7 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 extern "C" {
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
@@ -115,7 +116,7 @@ std::string one_line(const char *text) {
 
 /// Waits for the socket, the latch or the deadline. Raises on cancel or shutdown.
 bool wait_socket(PGconn *conn, bool write, TimestampTz deadline) {
-  long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+  long left = TimestampDifferenceMilliseconds(steady_us(), deadline);
   if (left <= 0) return false;
   int socket = PQsocket(conn);
   int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | (write ? WL_SOCKET_WRITEABLE : WL_SOCKET_READABLE);
@@ -130,7 +131,7 @@ bool wait_socket(PGconn *conn, bool write, TimestampTz deadline) {
 }
 
 TimestampTz deadline_in(int timeout_ms) {
-  return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms > 0 ? timeout_ms : guc::link_timeout_ms);
+  return TimestampTzPlusMilliseconds(steady_us(), timeout_ms > 0 ? timeout_ms : guc::link_timeout_ms);
 }
 
 /// A connection that has begun; it must be polled, or finished.

@@ -3,6 +3,7 @@
 
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 extern "C" {
 #include "access/xact.h"
 #include "pgstat.h"
@@ -79,9 +80,9 @@ void wait_latch(long wait_ms) {
 }
 
 void back_off(long wait_ms) {
-  TimestampTz deaf_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(wait_ms, kDeafMs));
+  TimestampTz deaf_until = TimestampTzPlusMilliseconds(steady_us(), Min(wait_ms, kDeafMs));
   for (;;) {
-    long left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deaf_until);
+    long left_ms = TimestampDifferenceMilliseconds(steady_us(), deaf_until);
     if (left_ms <= 0) break;
     wait_latch(left_ms);
     CHECK_FOR_INTERRUPTS();

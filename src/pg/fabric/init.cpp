@@ -2,6 +2,7 @@
 // Runs in the postmaster while it loads the library, so nothing here may connect, allocate much, or fail.
 #include "pg/fabric/init.hpp"
 
+#include "pg/apply/api.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/fabric/boot.hpp"
 #include "pg/fabric/launcher.hpp"
@@ -32,6 +33,7 @@ void init() {
   previous_access = object_access_hook;
   object_access_hook = on_object_access;
   telemetry::init();
+  apply::init();
   place::init_navigator();
   ship::init();
   register_launcher();

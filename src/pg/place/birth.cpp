@@ -11,6 +11,7 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/place/api.hpp"
 #include "pg/place/holder_queue.hpp"
 extern "C" {
@@ -74,7 +75,7 @@ void ask_worker(std::string_view client, TimestampTz until) {
 /// Waits for the worker. Returns when the client is resident, raises otherwise.
 void wait_for_copy(std::string_view client) {
   int wait_ms = bridge::guc::insert_wait_ms;
-  TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait_ms);
+  TimestampTz deadline = TimestampTzPlusMilliseconds(bridge::steady_us(), wait_ms);
   // The request outlives the wait: a retry of the transaction then finds the client resident.
   ask_worker(client, TimestampTzPlusMilliseconds(deadline, 5000));
   for (;;) {
@@ -83,7 +84,7 @@ void wait_for_copy(std::string_view client) {
     if (residency.resident) return;
     auto o = outcome(RequestKind::copy, client);
     if (o && o->state == RequestState::failed) bridge::raise_sqlstate(o->sqlstate, o->message, o->detail, o->hint);
-    long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+    long left = TimestampDifferenceMilliseconds(bridge::steady_us(), deadline);
     if (left <= 0) raise_timeout(client, wait_ms);
     wait_for_outcome(Min(left, kPollMs));
   }
@@ -140,7 +141,7 @@ void require_resident(std::string_view client) {
   }
   if (bridge::holds_client_shared(client)) {
     // Waiting would be for ourselves: the copy cannot start while our forwarded write is open.
-    ask_worker(client, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), bridge::guc::insert_wait_ms + 5000));
+    ask_worker(client, TimestampTzPlusMilliseconds(bridge::steady_us(), bridge::guc::insert_wait_ms + 5000));
     bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE,
                            "client " + quoted(client) + " cannot become resident within this transaction",
                            "The transaction has an open write of this client at its home.",

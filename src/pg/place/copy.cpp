@@ -6,6 +6,7 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/place/holder_queue.hpp"
 #include "pg/place/receive.hpp"
 extern "C" {
@@ -21,9 +22,9 @@ constexpr char kAnnounce[] =
     "FROM unnest($1::text[], $3::bigint[], $4::text[], $5::bigint[]) AS u(c, g, s, v)";
 constexpr char kExport[] = "SELECT u.c, vectorshard.copy_export(u.c) FROM unnest($1::text[]) AS u(c)";
 
-TimestampTz in_ms(int ms) { return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms); }
+TimestampTz in_ms(int ms) { return TimestampTzPlusMilliseconds(bridge::steady_us(), ms); }
 
-double ms_since(TimestampTz start) { return static_cast<double>(GetCurrentTimestamp() - start) / 1000; }
+double ms_since(TimestampTz start) { return static_cast<double>(bridge::steady_us() - start) / 1000; }
 
 Error gone_error(const CopyItem &item, const std::string &answer) {
   return Error{Errc::not_found, "client \"" + item.client + "\" cannot be copied here",
@@ -91,7 +92,7 @@ bool CopyPort::send(const char *sql, const std::vector<std::string> &params, boo
 void CopyPort::start(std::vector<CopyItem> items, std::vector<CopyEnded> &ended) {
   items_ = std::move(items);
   announced_.clear();
-  started_ = GetCurrentTimestamp();
+  started_ = bridge::steady_us();
   if (!connect(ended)) return;
   std::vector<std::string> clients, generations, states, versions;
   for (const CopyItem &i : items_) {
@@ -135,7 +136,7 @@ void CopyPort::pump(std::vector<CopyEnded> &ended) {
       return;
     }
     if (PQisBusy(conn)) {
-      if (GetCurrentTimestamp() > deadline_)
+      if (bridge::steady_us() > deadline_)
         source_failed({Errc::unreachable, "node " + std::to_string(source_) + " does not answer",
                        "No answer within " + std::to_string(bridge::guc::link_timeout_ms) + " ms.",
                        "Check the node, or raise vectorshard.link_timeout_ms."},

@@ -10,6 +10,7 @@
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/place/birth.hpp"
 #include "pg/place/holder_queue.hpp"
 #include "pg/ship/api.hpp"
@@ -54,7 +55,7 @@ AskedStanding standing(std::string_view client) {
   here.cold = tier::cold_under(GetActiveSnapshot(), client);
   if (here.cold)
     ask({RequestKind::copy, std::string(client), false},
-        TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kBringBackMs));
+        TimestampTzPlusMilliseconds(bridge::steady_us(), kBringBackMs));
   return here;
 }
 

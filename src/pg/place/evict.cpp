@@ -10,6 +10,7 @@
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/place/copy.hpp"
 #include "pg/ship/api.hpp"
 extern "C" {
@@ -40,9 +41,9 @@ EvictEnd kept(int sqlstate, Error why) { return {false, sqlstate, std::move(why)
 /// True if everything written here before now was delivered or stands in debt.
 bool all_shipped() {
   uint64_t written = bridge::pg_call([] { return static_cast<uint64_t>(GetXLogInsertRecPtr()); });
-  TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kShipMs);
+  TimestampTz deadline = TimestampTzPlusMilliseconds(bridge::steady_us(), kShipMs);
   while (pg_atomic_read_u64(&bridge::shared()->confirmed_lsn) < written) {
-    if (GetCurrentTimestamp() > deadline) return false;
+    if (bridge::steady_us() > deadline) return false;
     bridge::wake(bridge::kShipper);
     // Not the latch: a wake-up of this worker must not be lost here.
     bridge::pg_call([] {

@@ -7,6 +7,7 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/bridge/worker.hpp"
 #include "pg/place/api.hpp"
 extern "C" {
@@ -47,7 +48,7 @@ constexpr char kMissingQuery[] = R"(
 
 }  // namespace
 
-double Holder::now_s() const { return static_cast<double>(GetCurrentTimestamp()) / 1e6; }
+double Holder::now_s() const { return static_cast<double>(bridge::steady_us()) / 1e6; }
 
 bool Holder::may_try(const std::string &client) const {
   auto it = retries_.find(client);

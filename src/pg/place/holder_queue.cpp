@@ -3,6 +3,7 @@
 
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/place/api.hpp"
 extern "C" {
 #include "pgstat.h"
@@ -96,7 +97,7 @@ bool ask(const Request &request, TimestampTz until) {
     Locked locked(LW_EXCLUSIVE);
     Slot *s = find(request.kind, request.client);
     if (!s) {
-      s = free_slot(GetCurrentTimestamp());
+      s = free_slot(bridge::steady_us());
       if (!s) return false;
       *s = Slot{};
       s->kind = request.kind;
@@ -128,7 +129,7 @@ void wait_for_outcome(long ms) {
 
 std::vector<Request> take_requests(const std::set<std::string, std::less<>> &known) {
   std::vector<Request> out;
-  TimestampTz now = GetCurrentTimestamp();
+  TimestampTz now = bridge::steady_us();
   Locked locked(LW_EXCLUSIVE);
   for (Slot &s : region->slots) {
     if (s.state == RequestState::free) continue;

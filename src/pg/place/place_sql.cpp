@@ -2,6 +2,7 @@
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/place/api.hpp"
 #include "pg/place/holder_queue.hpp"
 extern "C" {
@@ -16,7 +17,7 @@ namespace {
 constexpr int kEvictWaitMs = 15000;
 
 void evict_now(const std::string &client) {
-  TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kEvictWaitMs);
+  TimestampTz deadline = TimestampTzPlusMilliseconds(bridge::steady_us(), kEvictWaitMs);
   if (client.empty() || client.size() > kMaxClientBytes)
     bridge::raise_sqlstate(ERRCODE_INVALID_PARAMETER_VALUE, "client must have 1 to 255 bytes",
                            "It has " + std::to_string(client.size()) + ".",
@@ -31,7 +32,7 @@ void evict_now(const std::string &client) {
     if (!o) break;
     if (o->state == RequestState::done) return;
     if (o->state == RequestState::failed) bridge::raise_sqlstate(o->sqlstate, o->message, o->detail, o->hint);
-    if (GetCurrentTimestamp() > deadline) break;
+    if (bridge::steady_us() > deadline) break;
     wait_for_outcome(50);
   }
   bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the holder worker does not answer",

@@ -10,6 +10,7 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/read/session_end.hpp"
 extern "C" {
 #include "access/xact.h"
@@ -203,11 +204,11 @@ bool Session::await(long timeout_ms, bool interruptible) {
 Result<bridge::PgResult> Session::read_all(bool interruptible, long timeout_ms) {
   if (!link_ || !link_->alive()) return lost_error();
   PGconn *conn = link_->conn();
-  TimestampTz deadline = timeout_ms < 0 ? 0 : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+  TimestampTz deadline = timeout_ms < 0 ? 0 : TimestampTzPlusMilliseconds(bridge::steady_us(), timeout_ms);
   bridge::PgResult last;
   for (;;) {
     while (PQisBusy(conn)) {
-      long left = timeout_ms < 0 ? -1 : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+      long left = timeout_ms < 0 ? -1 : TimestampDifferenceMilliseconds(bridge::steady_us(), deadline);
       if (left == 0 || !await(left, interruptible) || !PQconsumeInput(conn)) return lost_error();
     }
     bridge::PgResult r(PQgetResult(conn));

@@ -4,6 +4,7 @@
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/ship/api.hpp"
 extern "C" {
 #include "utils/timestamp.h"
@@ -49,7 +50,7 @@ long check_round() {
   static Turn turn;
   int rate = bridge::guc::check_rate;
   if (rate == 0 || bridge::self_node() == kNoNode) return kOffMs;
-  int64 now = GetCurrentTimestamp();
+  int64 now = bridge::steady_us();
   if (turn.next_us == 0) turn.next_us = turn.began_us = now + kGroupUs;
   if (now >= turn.next_us) {
     int clients = std::clamp(static_cast<int>(rate * kGroupUs / (60 * USECS_PER_SEC)), 1, kGroupMax);

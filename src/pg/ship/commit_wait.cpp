@@ -4,6 +4,7 @@
 
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/ship/api.hpp"
 extern "C" {
 #include "access/xact.h"
@@ -137,9 +138,9 @@ void wait_for_answer() {
   XLogFlush(XactLastCommitEnd);  // nothing is shipped before; with synchronous_commit = off it may not be yet
   bridge::wake(bridge::kShipper);
   int timeout_ms = bridge::guc::durability_timeout_ms;
-  TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+  TimestampTz deadline = TimestampTzPlusMilliseconds(bridge::steady_us(), timeout_ms);
   while (!take_answer() && !interrupted()) {
-    long left_ms = timeout_ms > 0 ? TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline) : 60000;
+    long left_ms = timeout_ms > 0 ? TimestampDifferenceMilliseconds(bridge::steady_us(), deadline) : 60000;
     if (left_ms <= 0) return warn("other nodes did not acknowledge the commit within vectorshard.durability_timeout_ms");
     int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, left_ms, PG_WAIT_EXTENSION);
     if (rc & WL_POSTMASTER_DEATH) {

@@ -7,6 +7,7 @@
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/bridge/tables.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/ship/debt_table.hpp"
@@ -79,7 +80,7 @@ bool DebtPayer::assign_homes() {
 std::vector<DueDebt> DebtPayer::due(NodeId peer) const {
   std::vector<DueDebt> out;
   bridge::Spi spi;
-  int64 now = GetCurrentTimestamp();
+  int64 now = bridge::steady_us();
   bridge::Rows rows =
       spi.query_kept(kDue, {bridge::p_int4(peer), bridge::p_int4(kScanRows + static_cast<int>(waits_.size()))});
   for (size_t i = 0; i < rows.size(); i++) {
@@ -97,7 +98,7 @@ void DebtPayer::clear(NodeId peer, const DueDebt &d) {
 
 void DebtPayer::put_off(NodeId peer, const DueDebt &d, const std::string &why) {
   Wait &wait = waits_[{peer, {d.client, d.table}}];
-  wait.until_us = GetCurrentTimestamp() + std::min(kMostWaitUs, kFirstWaitUs << std::min(wait.tries, 8));
+  wait.until_us = bridge::steady_us() + std::min(kMostWaitUs, kFirstWaitUs << std::min(wait.tries, 8));
   wait.tries++;
   give_up({peer, {d.client, d.table}});
   bridge::Spi spi;

@@ -2,9 +2,11 @@
 #include "pg/ship/lane.hpp"
 
 #include "core/ship/envelope.hpp"
+#include "pg/apply/api.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
+#include "pg/bridge/steady.hpp"
 extern "C" {
 #include "catalog/pg_type.h"
 #include "utils/timestamp.h"
@@ -23,12 +25,7 @@ constexpr const char *kHello =
     "SELECT node, uuid, wall_ms FROM vectorshard.hello($1::int, $2::uuid, $3::bigint)";
 constexpr const char *kApply = "SELECT vectorshard.apply($1)";
 
-int64 now_us() { return GetCurrentTimestamp(); }
-
-int64 unix_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
+int64 now_us() { return bridge::steady_us(); }
 
 std::string one_line(const char *text) {
   std::string s = text ? text : "";
@@ -75,7 +72,7 @@ void Lane::send_hello() {
   std::string self = std::to_string(bridge::self_node());
   std::string incarnation = std::to_string(pg_atomic_read_u64(&s->incarnation));
   const char *values[] = {self.c_str(), row_.uuid.c_str(), incarnation.c_str()};
-  hello_ms_ = unix_ms();
+  hello_ms_ = apply::wall_unix_ms();
   state_ = State::greeting;
   if (!PQsendQueryParams(link_->conn(), kHello, 3, nullptr, values, nullptr, nullptr, 0))
     return fail(one_line(PQerrorMessage(link_->conn())));
@@ -85,7 +82,7 @@ void Lane::send_hello() {
 /// The peer must be the very node that our table names, with a clock near ours.
 void Lane::take_hello(PGresult *r) {
   if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1) return fail(error_text(r));
-  int64 back_ms = unix_ms();
+  int64 back_ms = apply::wall_unix_ms();
   if (std::atoi(PQgetvalue(r, 0, 0)) != row_.node || row_.uuid != PQgetvalue(r, 0, 1))
     return fail("another node answers under its address: node " + std::string(PQgetvalue(r, 0, 0)) + ", uuid " +
                 PQgetvalue(r, 0, 1));

@@ -69,6 +69,7 @@ class Lane {
   int socket(int *events) const;
   /// How far this node's clock seemed ahead of the peer's at the last greeting; nothing: not greeted yet.
   std::optional<int64_t> ahead_ms() const { return ahead_ms_; }
+  void forget_clock() { ahead_ms_.reset(); }
   /// Adds what is here to `status`.
   void add_to(PeerStatus &status) const;
 

@@ -47,6 +47,7 @@ class Peer {
   size_t connections() const { return lanes_.size(); }
   /// How far this node's clock seemed ahead of the peer's at the last greeting; nothing: not greeted yet.
   std::optional<int64_t> ahead_ms() const { return lanes_.front()->ahead_ms(); }
+  void forget_clock() { lanes_.front()->forget_clock(); }
   PeerStatus status() const;
 
  private:

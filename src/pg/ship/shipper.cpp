@@ -8,6 +8,7 @@
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/ship/commit_wait.hpp"
 #include "pg/ship/region.hpp"
@@ -130,7 +131,7 @@ void Shipper::take(Peer &peer, Delivered &delivered, std::vector<Debt> &debts) {
     note_debt(peer.node(), batch);
   } else {
     note_answer(peer.node(), batch, *delivered.reply);
-    apply::observe(delivered.reply->clock);
+    apply::observe_peer(delivered.reply->clock);
     for (const Refusal &r : delivered.reply->refusals) {
       switch (after_refusal(r.reason, batch.as_home.contains(r.client))) {
         case AfterRefusal::owe: debts.push_back({peer.node(), r.client, r.table, ""}); break;
@@ -217,7 +218,7 @@ void Shipper::relieve() {
 
 void Shipper::pay() {
   uint64 epoch = pg_atomic_read_u64(&ship_shared()->debt_epoch);
-  int64 now = GetCurrentTimestamp();
+  int64 now = bridge::steady_us();
   if (epoch == debt_epoch_ && now < next_debts_us_) return;
   debt_epoch_ = epoch;
   debts_ = payer_.assign_homes();
@@ -234,9 +235,19 @@ void Shipper::confirm() {
 
 /// This node's clock is at fault if more peers find it ahead than not: then nothing is stamped until it is right again.
 void Shipper::judge_clock() {
-  int ahead = 0, near = 0;
-  for (auto &[node, peer] : peers_)
-    if (auto ms = peer->ahead_ms()) (*ms > bridge::guc::max_clock_skew_ms ? ahead : near)++;
+  int ahead = 0, off = 0, near = 0;
+  for (auto &[node, peer] : peers_) {
+    auto ms = peer->ahead_ms();
+    if (!ms) continue;
+    ahead += *ms > bridge::guc::max_clock_skew_ms;
+    (std::abs(*ms) > bridge::guc::max_clock_skew_ms ? off : near)++;
+  }
+  if (apply::wall_doubted() && (off > near || peers_.empty())) {
+    // The peers find the clock that we hold on to wrong: the machine's may have been set right.
+    apply::believe_wall();
+    for (auto &[node, peer] : peers_) peer->forget_clock();
+    return;
+  }
   uint32 refused = ahead > near ? 1 : 0;
   if (refused != pg_atomic_exchange_u32(&bridge::shared()->clock_refused, refused))
     ereport(LOG, (refused ? errmsg("vectorshard shipper: this node's clock is ahead of its peers'; nothing is stamped")
@@ -244,7 +255,7 @@ void Shipper::judge_clock() {
 }
 
 void Shipper::publish() {
-  int64 now = GetCurrentTimestamp();
+  int64 now = bridge::steady_us();
   if (now < next_publish_us_) return;
   next_publish_us_ = now + kPublishUs;
   std::vector<PeerStatus> status;

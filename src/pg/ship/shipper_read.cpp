@@ -5,6 +5,7 @@
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/ship/commit_wait.hpp"
 #include "pg/ship/region.hpp"
@@ -39,7 +40,7 @@ bool is_copy_under_way(const DecodedChange &change) {
 /// Until the next read, if the last one was a moment ago and not much has come since.
 int64 Shipper::gather_us() const {
   if (!slot_.messages().empty() || slot_.unread_bytes() > kReadBytes || commits_wait()) return 0;
-  return std::max<int64>(0, last_read_us_ + kGatherUs - GetCurrentTimestamp());
+  return std::max<int64>(0, last_read_us_ + kGatherUs - bridge::steady_us());
 }
 
 bool Shipper::more_to_read() const { return !slot_.messages().empty() || slot_.more(); }
@@ -55,7 +56,7 @@ bool Shipper::pressed() const {
 /// The next messages, about kReadBytes of them.
 std::vector<std::string> Shipper::next_messages() {
   if (slot_.messages().empty()) {
-    last_read_us_ = GetCurrentTimestamp();
+    last_read_us_ = bridge::steady_us();
     slot_.read(kReadBytes);
   }
   std::vector<std::string> out;
