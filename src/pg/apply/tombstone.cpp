@@ -2,6 +2,8 @@
 // of the delete. collect_tombstones() is the only place that removes any, and it never ships.
 #include "core/apply/rules.hpp"
 #include "pg/apply/tombstone.hpp"
+
+#include "pg/apply/api.hpp"
 #include "pg/apply/lookup.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/bridge/export.hpp"
