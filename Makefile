@@ -2,6 +2,7 @@
 #
 #   make && make install     build and install the extension
 #   make check               install what is missing, build, run every test; last line "N passed, N failed"
+#   make test-histories      install what is missing, build, histories on three servers with faults (SEED=, HISTORIES=, OPERATIONS=)
 #   make demo                install what is missing, build, run the main job on this machine
 #
 # The core library alone builds with CMake (CMakeLists.txt), without PostgreSQL.
@@ -27,14 +28,16 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
-ifneq ($(filter check demo bootstrap,$(MAKECMDGOALS)),)
-.PHONY: check demo bootstrap
+ifneq ($(filter check demo bootstrap test-histories,$(MAKECMDGOALS)),)
+.PHONY: check demo bootstrap test-histories
 bootstrap:
 	scripts/bootstrap
 check: bootstrap
 	scripts/check
 demo: bootstrap
 	scripts/demo
+test-histories: bootstrap
+	scripts/histories
 else
 include $(PGXS)
 

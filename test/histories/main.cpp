@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -302,6 +303,8 @@ int main(int argc, char **argv) {
       say("histories: SKIPPED: " + why);
       return 77;
     }
+    for (const int number : {SIGINT, SIGTERM, SIGHUP})
+      std::signal(number, [](int) { g_interrupted = true; });
     return run(settings);
   } catch (const std::exception &e) {
     std::fprintf(stderr, "error: %s\n", e.what());

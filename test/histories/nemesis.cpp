@@ -14,6 +14,8 @@ constexpr auto kTick = std::chrono::milliseconds(20);
 
 }  // namespace
 
+std::atomic<bool> g_interrupted = false;
+
 void Nemesis::say(const std::string &text) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start_).count();
   diary_.push_back(std::to_string(ms) + " ms " + text);
@@ -111,6 +113,7 @@ void Nemesis::run(std::chrono::steady_clock::time_point start, const std::functi
       }
     }
     std::this_thread::sleep_for(kTick);
+    if (g_interrupted) throw std::runtime_error("interrupted");
   }
 }
 

@@ -12,6 +12,9 @@
 
 namespace vectorshard::histories {
 
+/// Set by a signal: the run ends as by an error.
+extern std::atomic<bool> g_interrupted;
+
 class Nemesis {
  public:
   Nemesis(const Plan &plan, Net &net, std::vector<Server> &servers) : plan_(plan), net_(net), servers_(servers) {}

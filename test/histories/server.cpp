@@ -94,6 +94,15 @@ std::vector<pid_t> children_of(pid_t parent) {
   return out;
 }
 
+/// A process that kills others if we are gone: a frozen one does not hear the signal that tells it so.
+pid_t guard(const std::vector<pid_t> &processes) {
+  const pid_t parent = getpid(), child = fork();
+  if (child != 0) return child;
+  while (getppid() == parent) usleep(100000);
+  for (const pid_t process : processes) kill(process, SIGKILL);
+  _exit(0);
+}
+
 std::string tail(const fs::path &path) {
   std::ifstream in(path);
   const std::string text((std::istreambuf_iterator<char>(in)), {});
@@ -106,7 +115,7 @@ Server::Server(fs::path work, fs::path bin, int index, const Net &net)
     : work_(std::move(work)), bin_(std::move(bin)), index_(index), net_(&net) {}
 
 Server::Server(Server &&o) noexcept
-    : work_(std::move(o.work_)), bin_(std::move(o.bin_)), index_(o.index_), net_(o.net_), pid_(o.pid_), fake_clock_(o.fake_clock_) {
+    : work_(std::move(o.work_)), bin_(std::move(o.bin_)), index_(o.index_), net_(o.net_), pid_(o.pid_), fake_clock_(o.fake_clock_), guardian_(o.guardian_) {
   o.pid_ = -1;
 }
 
@@ -181,13 +190,20 @@ void Server::stop_fast() {
 
 void Server::freeze() {
   kill(pid_, SIGSTOP);
-  for (const pid_t child : children_of(pid_)) kill(child, SIGSTOP);
+  std::vector<pid_t> all = children_of(pid_);
+  all.push_back(pid_);
+  guardian_ = guard(all);
+  for (const pid_t process : all) kill(process, SIGSTOP);
 }
 
 void Server::thaw() {
   if (pid_ <= 0) return;
   for (const pid_t child : children_of(pid_)) kill(child, SIGCONT);
   kill(pid_, SIGCONT);
+  if (guardian_ < 0) return;
+  kill(guardian_, SIGKILL);
+  waitpid(guardian_, nullptr, 0);
+  guardian_ = -1;
 }
 
 void Server::set_clock(double ahead_s) {

@@ -50,6 +50,7 @@ class Server {
   const Net *net_;
   pid_t pid_ = -1;
   bool fake_clock_ = false;
+  pid_t guardian_ = -1;  // while frozen
 };
 
 /// Makes a data directory with PostGIS but without vectorshard, as a template; returns its path.
