@@ -110,6 +110,11 @@ $f->sql('c1', q{UPDATE score SET note = 'by c1', tags = tags + 'c', top = 60, lo
 $f->sql('e1', q{UPDATE score SET tags = tags + 'd' - 'nothing', top = 50, low = 50, hits = hits + 100 WHERE car = 'car1' AND id = 0});
 $f->sql('e2', q{UPDATE score SET tags = tags + 'c', top = 70, low = 70, hits = hits + 200 WHERE car = 'car1' AND id = 0});
 $f->sql('c1', q{UPDATE score SET tags = tags - 'c' WHERE car = 'car1' AND id = 0});
+# A large set, of which another column is written elsewhere: its bytes are not in that change.
+$f->sql('c1', q{UPDATE score SET tags = tags - 'a', note = 'small' WHERE car = 'car1' AND id = 1});
+$f->sql('e1', q{UPDATE score SET tags = tags + (SELECT array_agg(md5(i::text)) FROM generate_series(1, 3000) i) WHERE car = 'car1' AND id = 1});
+$f->sql('e1', q{UPDATE score SET note = 'large' WHERE car = 'car1' AND id = 1});
+$f->sql('e2', q{UPDATE score SET tags = tags + 'e2 too' WHERE car = 'car1' AND id = 1});
 # Reference tables.
 $f->sql($_, q{UPDATE total SET n = n + 5 WHERE id = 1}) for @nodes;
 hear();
@@ -121,6 +126,7 @@ for my $n (@nodes) {
 	is($f->sql($n, value('hits', 'car1', 3)), '52', "$n: an assignment beats what it did not see");
 	is($f->sql($n, value(q{note || ' ' || hits::text || ' ' || tags::text || ' ' || top::text || ' ' || low::text}, 'car1', 0)), 'by c1 305 {c,d} 70 50',
 		"$n: an addition survives a removal that did not see it, a plain column survives additions");
+	is($f->sql($n, value(q{note || (tags @> '{e2 too}') || (tags @> '{a}') || (tags @> ARRAY[md5('1'), md5('3000')]::vectorshard.text_set)}, 'car1', 1)), 'largetruefalsetrue', "$n: a large set");
 	$f->poll($n, 'SELECT n FROM ONLY total', '115', "$n: a reference table counts");
 }
 is($f->sql('c1', q{SELECT count(*) FROM vectorshard.conflicts WHERE kind = 'dead_letter'}), '0', 'no dead letters');

@@ -124,12 +124,12 @@ TextSet text_set(std::vector<std::string> texts) {
   return s;
 }
 
-TextSet changed(TextSet s, std::string text, bool add) {
-  auto at = find_key(s.pending, text);
-  if (at != s.pending.end() && at->key == text)
-    at->add = add;
-  else
-    s.pending.insert(at, {std::move(text), add});
+TextSet changed(TextSet s, std::vector<std::string> texts, bool add) {
+  for (std::string &t : texts) s.pending.push_back({std::move(t), add});
+  std::stable_sort(s.pending.begin(), s.pending.end(), [](auto &x, auto &y) { return x.key < y.key; });
+  // Of several changes of a text the last counts.
+  auto last = std::unique(s.pending.rbegin(), s.pending.rend(), [](auto &x, auto &y) { return x.key == y.key; });
+  s.pending.erase(s.pending.begin(), last.base());
   return s;
 }
 
@@ -206,24 +206,21 @@ CrdtWrite classify(const TextSet &was, const TextSet &now) {
 }
 
 Result<TextSet> grown(const TextSet &was, const TextSet &now, const EntryKey &entry) {
-  TextSet out = was;
-  out.pending.clear();
-  out.fresh = false;
+  TextSet out;
+  out.birth = was.birth;
+  out.seen = was.seen;
+  uint64_t number = seen_of(was, entry);
+  auto element = was.elements.begin();
   for (const SetChange &c : now.pending) {
-    auto at = find_key(out.elements, c.key);
-    bool there = at != out.elements.end() && at->key == c.key;
-    if (!c.add) {
-      if (there) out.elements.erase(at);
-      continue;
-    }
-    auto mine = find_key(out.seen, entry);
-    if (mine == out.seen.end() || mine->key != entry) mine = out.seen.insert(mine, {entry, 0});
-    Dot dot{entry, ++mine->number};
-    if (there)
-      at->dots = {dot};
-    else
-      out.elements.insert(at, {c.key, {dot}});
+    while (element != was.elements.end() && element->key < c.key) out.elements.push_back(*element++);
+    if (element != was.elements.end() && element->key == c.key) ++element;
+    if (c.add) out.elements.push_back({c.key, {{entry, ++number}}});
   }
+  out.elements.insert(out.elements.end(), element, was.elements.end());
+  if (number == seen_of(was, entry)) return out;
+  auto mine = find_key(out.seen, entry);
+  if (mine == out.seen.end() || mine->key != entry) mine = out.seen.insert(mine, {entry, 0});
+  mine->number = number;
   return out;
 }
 

@@ -47,8 +47,8 @@ struct TextSet {
 std::vector<std::string> values(const TextSet &s);
 /// A set that is not born yet. Texts may repeat.
 TextSet text_set(std::vector<std::string> texts);
-/// `s` with a pending change.
-TextSet changed(TextSet s, std::string text, bool add);
+/// `s` with a pending change of each text.
+TextSet changed(TextSet s, std::vector<std::string> texts, bool add);
 
 std::string encode(const TextSet &s);
 /// Errors: corrupt.

@@ -91,9 +91,7 @@ std::string text_arg(Datum value) {
 }
 
 Datum with_changes(Datum set, const std::vector<std::string> &texts, bool add) {
-  auto s = crdt_as<TextSet>(set);
-  for (const std::string &t : texts) s = changed(std::move(s), t, add);
-  return datum_of(s);
+  return datum_of(changed(crdt_as<TextSet>(set), texts, add));
 }
 
 /// The second operand of `-`, which is polymorphic so that it does not compete with the operators of other types.
