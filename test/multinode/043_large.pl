@@ -11,7 +11,7 @@ use Test::More;
 my $rows = $ENV{VECTORSHARD_LARGE_ROWS} // 80_000;
 my $patience = 120 + $rows / 5000;
 my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2' ],
-	config => "vectorshard.keep_s = 100000\nvectorshard.placement_mode = off\nshared_buffers = 16MB\nfsync = off\nlogical_decoding_work_mem = 4MB\n"
+	config => "log_statement = none\nvectorshard.keep_s = 100000\nvectorshard.placement_mode = off\nshared_buffers = 16MB\nfsync = off\nlogical_decoding_work_mem = 4MB\n"
 	  . "max_wal_size = 256MB\nvectorshard.peer_queue_mb = 16\n");
 my @nodes = ('c1', 'e1', 'e2');
 my %own = (c1 => -11, e1 => -12, e2 => -13);

@@ -11,7 +11,7 @@ use Test::More;
 my $megabytes = $ENV{VECTORSHARD_WAL_MB} // 160;
 my $bound = 64 + 3 * 16;
 my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2' ],
-	config => "vectorshard.keep_s = 100000\nvectorshard.placement_mode = off\nvectorshard.peer_queue_mb = 8\nfsync = off\nshared_buffers = 32MB\n"
+	config => "log_statement = none\nvectorshard.keep_s = 100000\nvectorshard.placement_mode = off\nvectorshard.peer_queue_mb = 8\nfsync = off\nshared_buffers = 32MB\n"
 	  . "max_wal_size = 64MB\nmin_wal_size = 32MB\nmax_slot_wal_keep_size = 64MB\nautovacuum = off\ncheckpoint_completion_target = 0\n");
 my @nodes = ('c1', 'e1', 'e2');
 $f->sql('c1', q{CREATE TABLE trip (car text, id int, round int, blob bytea, PRIMARY KEY (car, id));

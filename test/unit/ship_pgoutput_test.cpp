@@ -78,6 +78,13 @@ TEST(ShipPgoutput, OthersAreReadOver) {
   EXPECT_FALSE(decode_message("Z").ok());
 }
 
+TEST(ShipPgoutput, TheMarkOfARowTooLarge) {
+  auto m = decode_message(encode(OversizedMessage{uint64_t{5} << 30}));
+  ASSERT_TRUE(m.ok());
+  EXPECT_EQ(std::get<OversizedMessage>(m.value()).bytes, uint64_t{5} << 30);
+  EXPECT_FALSE(decode_message("!short").ok());
+}
+
 TEST(ShipPgoutput, TruncationAndNoiseAreRefused) {
   std::mt19937 rng(5);
   std::string insert = "I" + be(16400, 4) + "N" + be(2, 2) + value('b', be(5, 8)) + "n";

@@ -17,12 +17,16 @@ namespace vectorshard::ship {
 namespace {
 
 constexpr int64 kFirstRetryMs = 100, kMostRetryMs = 5000;
-// A peer that works on a batch may be silent for a while; one that is silent for so many link time-outs is gone.
-constexpr int64 kSilenceTimeouts = 6;
+// A peer that works on a batch may be silent for a while, and longer on a large one; one that is silent for so many link
+// time-outs, and a second for so many bytes, is gone.
+constexpr int64 kSilenceTimeouts = 6, kSlowestBytesPerS = 1 << 20;
 constexpr int kFailuresMax = 3;
 
+// Batches are parameters: whatever a peer logs of its statements, it should not be all that it is sent.
 constexpr const char *kHello =
-    "SELECT node, uuid, wall_ms FROM vectorshard.hello($1::int, $2::uuid, $3::bigint)";
+    "SELECT node, uuid, wall_ms, set_config('log_parameter_max_length', '128', false), "
+    "set_config('log_parameter_max_length_on_error', '0', false) "
+    "FROM vectorshard.hello($1::int, $2::uuid, $3::bigint)";
 constexpr const char *kApply = "SELECT vectorshard.apply($1)";
 
 int64 now_us() { return bridge::steady_us(); }
@@ -219,6 +223,7 @@ void Lane::receive(std::vector<Delivered> &out) {
 bool Lane::overdue() const {
   if (state_ == State::down || (state_ == State::ready && in_flight_ == 0)) return false;
   int64 patience_ms = bridge::guc::link_timeout_ms * (state_ == State::ready ? kSilenceTimeouts : 1);
+  if (state_ == State::ready) patience_ms += static_cast<int64>(queue_.front().batch.bytes.size()) * 1000 / kSlowestBytesPerS;
   return now_us() - progress_us_ > patience_ms * 1000;
 }
 
