@@ -42,13 +42,15 @@ my ($round, $most_wal, $most_memory) = (0, 0, 0);
 sub write_mb {
 	my ($mb) = @_;
 	($most_wal, $most_memory) = (0, 0);
-	for (1 .. $mb) {
-		$round++;
-		my $car = 'car' . ($round % 20 + 1);
-		$f->sql('e1', "INSERT INTO trip SELECT '$car', g, $round, decode(repeat(md5('$round' || g), 6250), 'hex') FROM generate_series(1, 10) g ON CONFLICT (car, id) DO UPDATE SET round = excluded.round, blob = excluded.blob");
-		next if $round % 8;
+	for (1 .. $mb / 8) {
+		my $sql = '';
+		for (1 .. 8) {
+			$round++;
+			my $car = 'car' . ($round % 20 + 1);
+			$sql .= "INSERT INTO trip SELECT '$car', g, $round, decode(repeat(md5('$round' || g), 6250), 'hex') FROM generate_series(1, 10) g ON CONFLICT (car, id) DO UPDATE SET round = excluded.round, blob = excluded.blob;\n";
+		}
 		# What a server does by itself when max_wal_size is reached, without the wait for its timing.
-		my $wal = $f->sql('e1', q{CHECKPOINT; SELECT sum(size) / 1048576 FROM pg_ls_waldir()});
+		my $wal = $f->sql('e1', $sql . q{CHECKPOINT; SELECT sum(size) / 1048576 FROM pg_ls_waldir()});
 		$most_wal = $wal if $wal > $most_wal;
 		my $memory = memory_mb();
 		$most_memory = $memory if $memory > $most_memory;
@@ -80,14 +82,14 @@ converge('after it stood still');
 
 # The slot is lost: the shipper stands still, and the server keeps no more than it was told to.
 $pid = $f->sql('e1', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'vectorshard shipper'});
-my $old = $f->sql('e1', q{SELECT restart_lsn FROM pg_replication_slots});
 kill 'STOP', $pid;
-$f->sql('e1', "UPDATE trip SET round = -1 WHERE car = 'car3'");
+my $unseen = "UPDATE trip SET round = -1 WHERE car = 'car3';\n";
 for (1 .. 100) {
 	$round++;
 	my $car = 'car' . ($round % 10 + 11);
-	$f->sql('e1', "UPDATE trip SET round = $round, blob = decode(repeat(md5('$round' || id), 6250), 'hex') WHERE car = '$car' AND id > 0");
+	$unseen .= "UPDATE trip SET round = $round, blob = decode(repeat(md5('$round' || id), 6250), 'hex') WHERE car = '$car' AND id > 0;\n";
 }
+$f->sql('e1', $unseen);
 my $checkpoint = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('e1')->connstr('postgres'), '-c', 'CHECKPOINT' ], '<', \undef, '>', \my $o, '2>', \my $e);
 $f->wait_for(sub { PostgreSQL::Test::Utils::slurp_file($f->node('e1')->logfile) =~ /terminating process $pid to release replication slot/ }, 60);
 kill 'CONT', $pid;

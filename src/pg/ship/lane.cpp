@@ -21,6 +21,7 @@ constexpr int64 kFirstRetryMs = 100, kMostRetryMs = 5000;
 // time-outs, and a second for so many bytes, is gone.
 constexpr int64 kSilenceTimeouts = 6, kSlowestBytesPerS = 1 << 20;
 constexpr int kFailuresMax = 3;
+constexpr size_t kBulkyBytes = 16 << 20;
 
 // Batches are parameters: whatever a peer logs of its statements, it should not be all that it is sent.
 constexpr const char *kHello =
@@ -66,9 +67,17 @@ void Lane::fail(const std::string &why) {
   link_.reset();
   state_ = State::down;
   in_flight_ = 0;
-  unsent_ = false;
+  unsent_ = bulky_ = false;
   retry_ms_ = std::clamp(retry_ms_ * 2, kFirstRetryMs, kMostRetryMs);
   next_try_us_ = now_us() + retry_ms_ * 1000;
+}
+
+/// libpq's buffer never shrinks: after a large batch the connection is made anew.
+void Lane::renew() {
+  link_.reset();
+  state_ = State::down;
+  bulky_ = false;
+  next_try_us_ = 0;
 }
 
 void Lane::send_hello() {
@@ -181,6 +190,7 @@ void Lane::take_answer(PGresult *r, std::vector<Delivered> &out) {
   }
   auto reply = decode_reply({PQgetvalue(r, 0, 0), static_cast<size_t>(PQgetlength(r, 0, 0))});
   if (!reply.ok()) return fail(reply.error().message);
+  bulky_ = bulky_ || first.batch.bytes.size() > kBulkyBytes;
   first.batch.bytes = {};
   out.push_back({std::move(first), std::move(reply).value(), ""});
   queue_.pop_front();
@@ -236,6 +246,7 @@ void Lane::pump(std::vector<Delivered> &out) {
   } else {
     receive(out);
   }
+  if (state_ == State::ready && bulky_ && in_flight_ == 0) return renew();
   if (state_ == State::ready) {
     for (size_t before = in_flight_ + 1; link_ && before != in_flight_;) {
       before = in_flight_;

@@ -79,6 +79,7 @@ class Lane {
                           kPaymentBytes = 4 << 20;
 
   void fail(const std::string &why);
+  void renew();
   void send_hello();
   void take_hello(PGresult *r);
   void seal();
@@ -97,6 +98,7 @@ class Lane {
   std::deque<Shipment> queue_;  // the first `in_flight_` of them are sent
   size_t in_flight_ = 0;
   bool unsent_ = false;      // libpq holds bytes that the socket did not take
+  bool bulky_ = false;       // something large went over this connection
   int64 next_try_us_ = 0;    // wall clock
   int64 retry_ms_ = 0;
   int64 progress_us_ = 0;    // when the peer last answered, or was given something to do
