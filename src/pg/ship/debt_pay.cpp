@@ -160,7 +160,11 @@ std::optional<Shipment> DebtPayer::read(NodeId peer, const DueDebt &debt) {
     Walk walk(debt.client, debt.table);
     Batch batch = start_batch(BatchKind::sync, debt.client);
     walk.fill(batch, {});
-    if (walk.finished()) return shipment(peer, debt, std::move(batch));
+    if (walk.finished()) {
+      Shipment s = shipment(peer, debt, std::move(batch));
+      s.left_out = walk.left_out();
+      return s;
+    }
     begun = long_.emplace(key, LongPayment{debt, Walk(debt.client, debt.table), {}, {}, {}}).first;
   }
   return read_portion(peer, begun->second);
@@ -217,6 +221,10 @@ std::optional<Shipment> DebtPayer::read_portion(NodeId peer, LongPayment &p) {
       s.last = false;
       return s;
     }
+  }
+  if (!p.walk.left_out().empty()) {
+    put_off(peer, DueDebt(p.debt), std::string(p.walk.left_out()));
+    return {};
   }
   clear(peer, p.debt);
   waits_.erase({peer, {p.debt.client, p.debt.table}});
@@ -275,6 +283,7 @@ void DebtPayer::settle(NodeId peer, const Delivered &payment) {
     }
   }
   if (!payment.shipment.last) return;
+  if (!payment.shipment.left_out.empty()) return put_off(peer, d, payment.shipment.left_out);
   waits_.erase({peer, {d.client, d.table}});
   clear(peer, d);
 }

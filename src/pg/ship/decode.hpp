@@ -60,7 +60,7 @@ class Decoder {
 };
 
 /// The current local row with the key of `change`, under a fresh snapshot; false if there is none. Replaces values and
-/// version: a change goes out as the newest state of its row.
+/// version: a change goes out as the newest state of its row. Of a row that is too large to travel it sets oversized_bytes alone.
 bool fill_from_row(DecodedChange &change);
 
 }  // namespace vectorshard::ship

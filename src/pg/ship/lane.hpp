@@ -28,6 +28,7 @@ struct Shipment {
   SealedBatch batch;
   std::optional<DueDebt> pays;
   bool last = true;  // of a payment: with it all of the debt is paid
+  std::string left_out;  // of a payment: … but for a row that does not travel, because of this
   int failures = 0;  // times the peer answered with an error
 };
 

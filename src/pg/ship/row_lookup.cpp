@@ -6,7 +6,9 @@
 #include "pg/ship/decode.hpp"
 #include "pg/ship/values.hpp"
 extern "C" {
+#include "access/detoast.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 }
 
 namespace vectorshard::ship {
@@ -39,8 +41,8 @@ Key key_of(const bridge::EnrolledTable &table, const DecodedChange &change) {
   return key;
 }
 
-/// The row's values in send format, or nothing.
-std::optional<Values> read_row(const std::string &sql, Key &key, const std::vector<Oid> &types) {
+/// The row's values in send format, or nothing. A row too large to travel is told by its size, and read without values.
+std::optional<Values> read_row(const std::string &sql, Key &key, const std::vector<Oid> &types, uint64_t *oversized_bytes) {
   bridge::Spi spi;
   auto n = static_cast<int>(key.types.size());
   bool found = bridge::pg_call([&] {
@@ -49,7 +51,20 @@ std::optional<Values> read_row(const std::string &sql, Key &key, const std::vect
     return SPI_processed > 0;
   });
   if (!found) return {};
+  size_t large = 0;
+  for (size_t i = 0; i < types.size(); i++) {
+    large += bridge::pg_call([&]() -> size_t {
+      bool null = false;
+      Datum d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, static_cast<int>(i) + 1, &null);
+      if (null || get_typlen(types[i]) != -1 || !VARATT_IS_EXTERNAL(DatumGetPointer(d))) return 0;
+      return toast_raw_datum_size(d);
+    });
+  }
   Values out;
+  if (large > kRowBytesMax) {
+    *oversized_bytes = large;
+    return out;
+  }
   for (size_t i = 0; i < types.size(); i++) {
     bool null = false;
     Datum d = bridge::pg_call([&] {
@@ -77,8 +92,9 @@ bool fill_from_row(DecodedChange &change) {
     types.push_back(c.type);
   }
   sql += " FROM ONLY " + table.name + " WHERE " + key.condition;
-  auto row = read_row(sql, key, types);
+  auto row = read_row(sql, key, types, &change.oversized_bytes);
   if (!row) return false;
+  if (change.oversized_bytes > 0) return true;
   change.table = std::make_shared<Table>(describe(table));
   change.values = std::make_shared<Values>(std::move(*row));
   change.missing.clear();

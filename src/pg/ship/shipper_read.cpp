@@ -122,9 +122,10 @@ void Shipper::route(Decoded &decoded) {
         change.client.empty() ? router_.targets_of_all() : router_.targets(routes[change.client]);
     bool counts = counts_for_durability(change);
     if (counts) durability_.routed(change.transaction, change.client, targets);
+    bool there = change.oversized_bytes > 0 || change.missing.empty() || fill_from_row(change);
     if (change.oversized_bytes > 0)
       owe_oversized(change, targets, debts);
-    else if (change.missing.empty() || fill_from_row(change))
+    else if (there)
       send(change, targets, counts, debts);
     else if (counts)  // deleted, or gone to the home since: nothing is to be sent
       for (const Target &t : targets) durability_.flushed(change.transaction, change.client, t.peer, 1);

@@ -7,7 +7,9 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/ship/values.hpp"
 extern "C" {
+#include "access/detoast.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 }
 
 namespace vectorshard::ship {
@@ -42,6 +44,19 @@ std::vector<std::string> key_of(const bridge::EnrolledTable &table, const Datum 
 size_t bytes_of(const Row &row) {
   size_t out = 0;
   for (const auto &v : row.values) out += v ? v->size() : 0;
+  return out;
+}
+
+/// Bytes of the values that are stored out of line, without fetching them.
+size_t large_bytes(const bridge::EnrolledTable &table, const Datum *values, const bool *nulls) {
+  size_t out = 0;
+  for (size_t c = 0; c < table.columns.size(); c++) {
+    if (nulls[c]) continue;
+    out += bridge::pg_call([&]() -> size_t {
+      if (get_typlen(table.columns[c].type) != -1) return 0;
+      return VARATT_IS_EXTERNAL(DatumGetPointer(values[c])) ? toast_raw_datum_size(values[c]) : 0;
+    });
+  }
   return out;
 }
 
@@ -98,6 +113,10 @@ bool Walk::read(Batch &batch, const std::vector<std::string> &upto, const Portio
                 bridge::p_text(only_)},
                [&](const Datum *values, const bool *nulls) {
                  if (batch.rows.size() >= max.rows || bytes >= max.bytes) return exhausted = false;
+                 if (size_t large = large_bytes(t, values, nulls); large > kRowBytesMax) {
+                   left_out_ = too_large_to_travel(t.name, large);
+                   return true;
+                 }
                  Row row;
                  row.table = table_index(batch, t);
                  for (size_t c = 0; c < t.columns.size(); c++) {

@@ -35,6 +35,8 @@ class Walk {
   /// Adds rows of the table, up to key `upto` (empty: all), to `batch`, and moves on behind them. True if no more are
   /// left before `upto`.
   bool read(Batch &batch, const std::vector<std::string> &upto, const PortionMax &max);
+  /// Why a row was left out so far: it is too large to travel (the last such row). Empty: none was.
+  const std::string &left_out() const { return left_out_; }
   /// Adds rows of this table and the following ones until the portion is full or the walk finished.
   void fill(Batch &batch, const PortionMax &max);
   /// The next `count` ranges of about `rows` rows each, from where the walk stands; fewer when the table ends: then the
@@ -47,6 +49,7 @@ class Walk {
   std::vector<std::string> tables_;
   size_t at_ = 0;
   std::vector<std::string> after_;
+  std::string left_out_;
 };
 
 }  // namespace vectorshard::ship
