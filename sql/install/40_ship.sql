@@ -58,10 +58,11 @@ CREATE VIEW vectorshard.ship_lag AS
          coalesce(p.queue_rows, 0) AS queue_rows, coalesce(p.queue_bytes, 0) AS queue_bytes,
          coalesce(extract(epoch FROM clock_timestamp() - p.oldest_commit) * 1000, 0)::bigint AS lag_ms,
          coalesce(d.debts, 0) AS debts, d.oldest_debt, coalesce(p.last_error, d.debt_error) AS last_error,
-         vectorshard.ship_position(true) AS decoded_lsn, vectorshard.ship_position(false) AS confirmed_lsn
+         coalesce(d.paused, '{}') AS paused, vectorshard.ship_position(true) AS decoded_lsn, vectorshard.ship_position(false) AS confirmed_lsn
     FROM vectorshard.node n
     LEFT JOIN vectorshard.ship_peers() p ON p.node = n.node
-    LEFT JOIN (SELECT peer, count(*) AS debts, min(since) AS oldest_debt, max(last_error) AS debt_error
+    LEFT JOIN (SELECT peer, count(*) AS debts, min(since) AS oldest_debt, max(last_error) AS debt_error,
+                      array_agg(DISTINCT table_name) FILTER (WHERE table_name <> '' AND (client <> '' OR last_error LIKE 'the columns of the table differ%')) AS paused
                  FROM vectorshard.peer_debt GROUP BY peer) d ON d.peer = n.node
    WHERE n.state = 'active' AND n.node <> vectorshard.self_node();
 COMMENT ON VIEW vectorshard.ship_lag IS

@@ -200,8 +200,9 @@ void Merge::merge_fabric(Group &group) {
   uint32_t before = reply_.applied;
   merge_group(group);
   if (reply_.applied == before) return;
-  if (name == "vectorshard.node" || name == "vectorshard.shard_table") bridge::catalog_changed();
-  bool for_all = name == "vectorshard.node" || name == "vectorshard.shard_table" || name == "vectorshard.client";
+  bool catalog = name == "vectorshard.node" || name == "vectorshard.shard_table" || name == "vectorshard.ddl";
+  if (catalog) bridge::catalog_changed();
+  bool for_all = catalog || name == "vectorshard.client";
   bool for_one = name == "vectorshard.wish" || name == "vectorshard.holder";
   if (for_all || (for_one && names_this_node(group))) bridge::wake_at_commit(bridge::kHolder);
 }

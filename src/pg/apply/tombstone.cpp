@@ -10,6 +10,7 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/ship/api.hpp"
 extern "C" {
 #include "catalog/pg_collation.h"
 #include "utils/array.h"
@@ -33,8 +34,14 @@ constexpr const char *kWrite = R"(
     SET client = excluded.client, _version = excluded._version, deleted_at = excluded.deleted_at
     WHERE t._version < excluded._version)";
 
-// Both bounds: what arrived late stays a full retention time here, and the horizon goes by version alone.
-constexpr const char *kCollect = "DELETE FROM vectorshard.tombstone WHERE deleted_at < $1 AND _version < $2";
+// Both bounds: what arrived late stays a full retention time here, and the horizon goes by version alone. What some peer is
+// still owed stays: however long it is away, it hears of the delete before this node forgets it.
+constexpr const char *kCollect = R"(
+  DELETE FROM vectorshard.tombstone t
+   WHERE t.deleted_at < $1 AND t._version < $2 AND NOT EXISTS (
+     SELECT FROM vectorshard.peer_debt d
+      WHERE d.client = t.client AND (t.client <> '' OR d.table_name IN (t.table_name, 'vectorshard.tombstone'))
+         OR d.table_name = '*'))";
 // Beaten writes are kept as long as tombstones; dead letters until they are merged.
 constexpr const char *kForget = "DELETE FROM vectorshard.conflict WHERE at < $1 AND (kind = 'beaten' OR resolved < $1)";
 
@@ -109,7 +116,8 @@ VECTORSHARD_FUNCTION(vectorshard_collect_tombstones) {
     bridge::HiddenScope hidden;
     bridge::Spi spi;
     spi.execute(kForget, {bridge::p_timestamptz(before)});
-    uint64 n = spi.execute(kCollect, {bridge::p_timestamptz(before), bridge::p_int8(tombstone_horizon())});
+    TimestampTz delivered = ship::delivered_until();
+    uint64 n = spi.execute(kCollect, {bridge::p_timestamptz(std::min(before, delivered)), bridge::p_int8(tombstone_horizon())});
     return Int64GetDatum(static_cast<int64>(n));
   });
 }

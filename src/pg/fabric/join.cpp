@@ -92,13 +92,16 @@ int join(const std::string &server, const Self &self) {
   bridge::pg_call([] {
     (void)set_config_option("session_replication_role", "replica", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
   });
-  for (const char *t : {"node", "shard_table", "client", "wish", "holder", "policy", "store", "segment"})
+  for (const char *t : {"node", "shard_table", "client", "wish", "holder", "policy", "store", "segment", "ddl"})
     copy_table(*link, spi, std::string("vectorshard.") + t, "true");
   copy_table(*link, spi, "vectorshard.tombstone", "client = ''");
   take_present_definitions(*link, spi);
   spi.query("INSERT INTO vectorshard.node SELECT ($1::vectorshard.node).* ON CONFLICT (node) DO NOTHING", {bridge::p_text(row)});
   spi.query("SELECT vectorshard.set_up_member()");
   spi.query("SELECT vectorshard.copy_user_mapping($1)", {bridge::p_text(server)});
+  // Before and after: tables may need types that statements made, and those find tables there already.
+  spi.query("SELECT vectorshard.realize_tables()");
+  spi.query("SELECT vectorshard.catch_up_statements()");
   spi.query("SELECT vectorshard.realize_tables()");
   copy_reference_tables(*link, spi);
   AtEOXact_GUC(false, level);

@@ -34,6 +34,8 @@ constexpr long kIdleMs = 1000;
 constexpr double kFirstRetryS = 1;
 constexpr double kMostRetryS = 60;
 constexpr double kSoonS = 0.02;
+// A statement for all nodes that failed, or waits for a lock.
+constexpr double kStatementsRetryS = 2;
 
 constexpr char kMissingQuery[] = R"(
   SELECT q.client, coalesce(c.home, 0), r.client IS NOT NULL, coalesce(h.state, ''), coalesce(h.generation, 0),
@@ -85,16 +87,21 @@ void Holder::take_marks_back() {
   marks_left_ = false;
 }
 
-/// New definitions of tables may have come: they are made before rows of them are copied.
+/// New definitions of tables, or statements for all nodes, may have come: they are made and run before rows are copied.
 void Holder::follow_catalog() {
   uint64_t epoch = pg_atomic_read_u64(&bridge::shared()->catalog_epoch);
-  if (epoch == catalog_epoch_) return;
+  bool again = statements_left_ && now_s() >= next_statements_s_;
+  if (epoch == catalog_epoch_ && !again) return;
   bridge::WorkerTransaction tx;
   {
     bridge::Spi spi;
-    spi.query("SELECT vectorshard.realize_tables()");
+    // What makes an object comes before the tables that use it, what alters a table after it.
+    statements_left_ = spi.query("SELECT vectorshard.run_statements()").boolean(0, 0);
+    if (spi.query("SELECT vectorshard.realize_tables()").int8(0, 0) > 0 && statements_left_)
+      statements_left_ = spi.query("SELECT vectorshard.run_statements()").boolean(0, 0);
   }
   tx.commit();
+  next_statements_s_ = now_s() + kStatementsRetryS;
   catalog_epoch_ = epoch;
 }
 

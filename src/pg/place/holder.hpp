@@ -92,6 +92,8 @@ class Holder {
   std::set<std::string> asked_to_evict_;
   std::set<std::string, std::less<>> in_flight_;
   uint64_t catalog_epoch_ = 0;
+  bool statements_left_ = false;
+  double next_statements_s_ = 0;
   size_t residents_ = 0;
   double residents_counted_s_ = -1e9;
   double next_let_go_s_ = 0;

@@ -31,6 +31,9 @@ long check_round();
 /// The current transaction wrote a row of an enrolled table: its commit may have to wait (vectorshard.durability).
 void note_row_written();
 
+/// All that was committed here before this time (microseconds since 2000) is acknowledged by every peer, or in debt.
+int64_t delivered_until();
+
 /// Registers the shared region and the commit callback that wakes the shipper. Called once, in the postmaster.
 void init();
 

@@ -4,6 +4,7 @@
 #include "pg/bridge/link.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/ship/api.hpp"
 #include "pg/ship/region.hpp"
 extern "C" {
 #include "access/htup_details.h"
@@ -106,6 +107,16 @@ bool delivered(uint64 since, TimestampTz at, const std::vector<NodeId> &peers) {
     bool asked = std::find(peers.begin(), peers.end(), p.node) != peers.end();
     return asked && p.oldest_commit_time != 0 && p.oldest_commit_time <= at;
   });
+}
+
+int64_t delivered_until() {
+  uint64 routed = 0;
+  std::vector<PeerStatus> all = read_peer_status(&routed);
+  if (routed == 0) return 0;  // the shipper has not looked yet
+  int64_t oldest = GetCurrentTimestamp();
+  for (const PeerStatus &p : all)
+    if (p.oldest_commit_time != 0) oldest = std::min<int64_t>(oldest, p.oldest_commit_time);
+  return oldest;
 }
 
 }  // namespace vectorshard::ship

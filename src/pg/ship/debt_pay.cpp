@@ -23,6 +23,7 @@ constexpr int kScanRows = 64;
 // How many ranges of how many rows a peer is asked for at once: enough to hide the way there and back, few enough that
 // this node's stream does not wait for the digests.
 constexpr size_t kAskRanges = 8, kRangeRows = 1000;
+constexpr int64 kPauseUs = USECS_PER_SEC;
 constexpr int64 kFirstWaitUs = 200000, kMostWaitUs = 30000000;
 
 constexpr const char *kAssign = R"(
@@ -85,6 +86,8 @@ std::vector<DueDebt> DebtPayer::due(NodeId peer) const {
       spi.query_kept(kDue, {bridge::p_int4(peer), bridge::p_int4(kScanRows + static_cast<int>(waits_.size()))});
   for (size_t i = 0; i < rows.size(); i++) {
     DueDebt d{rows.at(i, 0), rows.at(i, 1), rows.at(i, 2)};
+    auto paused = paused_until_.find({peer, d.table});
+    if (paused != paused_until_.end() && paused->second > now) continue;
     auto wait = waits_.find({peer, {d.client, d.table}});
     if (wait == waits_.end() || wait->second.until_us <= now) out.push_back(std::move(d));
   }
@@ -272,16 +275,34 @@ void DebtPayer::pay(Peer &peer) {
   }
 }
 
+/// The peer does not take the rows of one table, as its columns differ or it is not there: that table waits for this peer,
+/// everything else of the payment is delivered. A look now and then tells when it may go on.
+void DebtPayer::pause(NodeId peer, const DueDebt &d, const Refusal &refusal, bool &refused) {
+  std::string why = std::string(words(refusal.reason)) + ": " + refusal.table;
+  paused_until_[{peer, refusal.table}] = GetCurrentTimestamp() + kPauseUs;
+  if (d.table.empty()) return add_debts({{peer, d.client, refusal.table, why}});
+  refused = true;
+  give_up({peer, {d.client, d.table}});
+  bridge::Spi spi;
+  spi.execute(kFailed, {bridge::p_int4(peer), bridge::p_text(d.client), bridge::p_text(d.table), bridge::p_text(why)});
+}
+
 void DebtPayer::settle(NodeId peer, const Delivered &payment) {
   const DueDebt &d = *payment.shipment.pays;
   if (!payment.reply) return put_off(peer, d, payment.error);
+  bool refused = false;
   for (const Refusal &r : payment.reply->refusals) {
     switch (after_refusal(r.reason, !payment.shipment.batch.as_home.empty())) {
-      case AfterRefusal::owe: return put_off(peer, d, std::string(words(r.reason)) + (r.table.empty() ? "" : ": " + r.table));
+      case AfterRefusal::owe:
+        if (r.table.empty()) return put_off(peer, d, words(r.reason));
+        pause(peer, d, r, refused);
+        break;
       case AfterRefusal::owe_home: add_debt(kNoNode, d.client, {}); break;
       case AfterRefusal::learn_gone: learn_holder(d.client, peer, r.generation, "gone", 0); break;
     }
   }
+  if (refused) return;
+  if (!d.table.empty()) paused_until_.erase({peer, d.table});
   if (!payment.shipment.last) return;
   if (!payment.shipment.left_out.empty()) return put_off(peer, d, payment.shipment.left_out);
   waits_.erase({peer, {d.client, d.table}});

@@ -40,6 +40,7 @@ class DebtPayer {
   using Key = std::pair<NodeId, std::pair<std::string, std::string>>;
   std::vector<DueDebt> due(NodeId peer) const;
   std::optional<Shipment> read(NodeId peer, const DueDebt &debt);
+  void pause(NodeId peer, const DueDebt &debt, const Refusal &refusal, bool &refused);
   std::optional<Shipment> read_portion(NodeId peer, LongPayment &payment);
   bool compare(NodeId peer, LongPayment &payment);
   Shipment shipment(NodeId peer, const DueDebt &debt, Batch batch) const;
@@ -50,6 +51,7 @@ class DebtPayer {
   void forget(NodeId peer, const std::vector<DueDebt> &but);
 
   std::map<Key, Wait> waits_;
+  std::map<std::pair<NodeId, std::string>, int64> paused_until_;  // tables that peers do not take
   std::map<Key, LongPayment> long_;
   std::map<NodeId, RangeAsker> askers_;
   bool asking_ = false;

@@ -1,0 +1,141 @@
+-- DDL on all nodes: a statement is run here, and its text goes to every node as a row of a fabric table; the holder worker
+-- of each runs what it has not run yet, in order. Rows that meet another schema wait as debt.
+
+CREATE TABLE vectorshard.ddl (
+  statement   bigint PRIMARY KEY,
+  node        int NOT NULL,
+  role        text NOT NULL,
+  search_path text NOT NULL,
+  sql         text NOT NULL,
+  tables      text[] NOT NULL,
+  _version    bigint NOT NULL
+);
+COMMENT ON TABLE vectorshard.ddl IS
+  'statements for all nodes, in the order of their numbers, and the enrolled tables they altered; written by the node where they were given';
+SELECT vectorshard.attach_triggers('vectorshard.ddl');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.ddl', '');
+
+CREATE TABLE vectorshard.ddl_done (
+  statement bigint PRIMARY KEY,
+  done      boolean NOT NULL,
+  at        timestamptz NOT NULL DEFAULT now(),
+  tries     int NOT NULL DEFAULT 1,
+  error     text
+);
+COMMENT ON TABLE vectorshard.ddl_done IS 'which statements this node has run, or tried to; never shipped';
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.ddl_done', '');
+
+CREATE FUNCTION vectorshard.ddl_refusal(sql text) RETURNS text
+  LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_ddl_refusal';
+COMMENT ON FUNCTION vectorshard.ddl_refusal(text) IS 'internal: why statements cannot be run on all nodes, or null';
+
+CREATE FUNCTION vectorshard.execute_ddl(p_search_path text, p_sql text) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  PERFORM set_config('search_path', p_search_path, true);
+  EXECUTE p_sql;
+END $$;
+COMMENT ON FUNCTION vectorshard.execute_ddl(text, text) IS 'internal: runs statements under a search path';
+
+CREATE FUNCTION vectorshard.definitions() RETURNS jsonb
+  LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+  SELECT coalesce(jsonb_object_agg(s.table_name, vectorshard.table_definition(to_regclass(s.table_name))), '{}')
+    FROM vectorshard.shard_table s WHERE s.state = 'enrolled' AND to_regclass(s.table_name) IS NOT NULL
+$$;
+COMMENT ON FUNCTION vectorshard.definitions() IS 'internal: the enrolled tables of this node, and how they are defined now';
+
+-- Not pinned: the statement is run under the caller's search path. Everything here is qualified.
+CREATE FUNCTION vectorshard.run_on_all_nodes(sql text) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE AS $$
+DECLARE
+  path text := pg_catalog.current_setting('search_path');
+BEGIN
+  RETURN vectorshard.run_here_and_ship(sql, path);
+END $$;
+COMMENT ON FUNCTION vectorshard.run_on_all_nodes(text) IS
+  'runs DDL here, in this transaction, and then on every other node in the order it was given; its number';
+REVOKE ALL ON FUNCTION vectorshard.run_on_all_nodes(text) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.run_here_and_ship(p_sql text, p_search_path text) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  refusal text := vectorshard.ddl_refusal(p_sql);
+  number bigint;
+  before jsonb;
+BEGIN
+  PERFORM vectorshard.require_member();
+  IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    RAISE EXCEPTION 'must be superuser to run statements on all nodes' USING ERRCODE = 'insufficient_privilege',
+      DETAIL = format('The current role is %I.', current_user), HINT = 'Other nodes run them as the same role.';
+  ELSIF refusal IS NOT NULL THEN
+    RAISE EXCEPTION 'this cannot be run on all nodes' USING ERRCODE = 'feature_not_supported', DETAIL = refusal,
+      HINT = 'Only statements that define objects are; rows reach other nodes by themselves.';
+  END IF;
+  -- One at a time, so that the numbers are in the order of the commits.
+  PERFORM pg_advisory_xact_lock(hashtextextended('vectorshard.run_on_all_nodes', 0));
+  number := vectorshard.next_version();
+  before := vectorshard.definitions();
+  PERFORM vectorshard.execute_ddl(p_search_path, p_sql);
+  INSERT INTO vectorshard.ddl (statement, node, role, search_path, sql, tables, _version)
+    SELECT number, vectorshard.self_node(), current_user, p_search_path, p_sql,
+           coalesce(array_agg(b.key) FILTER (WHERE b.value IS DISTINCT FROM a.value), '{}'), number
+      FROM jsonb_each_text(before) b FULL JOIN jsonb_each_text(vectorshard.definitions()) a USING (key);
+  INSERT INTO vectorshard.ddl_done (statement, done) VALUES (number, true);
+  RETURN number;
+END $$;
+COMMENT ON FUNCTION vectorshard.run_here_and_ship(text, text) IS 'internal: run_on_all_nodes under a search path';
+
+-- One statement, in a subtransaction. True: done, or the next may be tried; false: a lock is in the way, and all wait.
+CREATE FUNCTION vectorshard.run_statement(d vectorshard.ddl) RETURNS boolean
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  role text := current_setting('role');
+  message text;
+BEGIN
+  -- Tables made here from a later definition have it in them.
+  IF d.tables = '{}' OR EXISTS (SELECT FROM vectorshard.shard_table s WHERE s.table_name = ANY (d.tables) AND s._version < d.statement) THEN
+    PERFORM set_config('role', d.role, true);
+    PERFORM vectorshard.execute_ddl(d.search_path, d.sql);
+    PERFORM set_config('role', role, true);
+  END IF;
+  INSERT INTO vectorshard.ddl_done AS t (statement, done) VALUES (d.statement, true)
+    ON CONFLICT (statement) DO UPDATE SET done = true, at = now(), tries = t.tries + 1;
+  UPDATE vectorshard.conflict SET resolved = now() WHERE kind = 'ddl' AND loser = d.statement AND resolved IS NULL;
+  RETURN true;
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS message = PG_EXCEPTION_DETAIL;
+  message := concat_ws(': ', SQLERRM, nullif(message, ''));
+  INSERT INTO vectorshard.ddl_done AS t (statement, done, error) VALUES (d.statement, false, message)
+    ON CONFLICT (statement) DO UPDATE SET error = excluded.error, at = now(), tries = t.tries + 1;
+  IF SQLSTATE IN ('55P03', '40P01', '40001') THEN RETURN false; END IF;
+  INSERT INTO vectorshard.conflict (kind, table_name, client, key, loser, reason)
+    SELECT 'ddl', coalesce(d.tables[1], ''), '', d.sql, d.statement, message
+     WHERE NOT EXISTS (SELECT FROM vectorshard.conflict c WHERE c.kind = 'ddl' AND c.loser = d.statement AND c.resolved IS NULL);
+  RETURN true;
+END $$;
+COMMENT ON FUNCTION vectorshard.run_statement(vectorshard.ddl) IS 'internal: runs one statement of another node, once';
+
+-- True if something is left to be tried again.
+CREATE FUNCTION vectorshard.run_statements() RETURNS boolean
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  d vectorshard.ddl;
+BEGIN
+  FOR d IN SELECT s.* FROM vectorshard.ddl s WHERE NOT EXISTS (SELECT FROM vectorshard.ddl_done t WHERE t.statement = s.statement AND t.done)
+            ORDER BY s.statement LOOP
+    IF NOT vectorshard.run_statement(d) THEN RETURN true; END IF;
+  END LOOP;
+  RETURN EXISTS (SELECT FROM vectorshard.ddl_done t WHERE NOT t.done);
+END $$;
+COMMENT ON FUNCTION vectorshard.run_statements() IS 'internal: runs the statements of other nodes that this node has not run';
+
+-- A new node was given the tables as they are now. Of the rest, what fails was overtaken by something later.
+CREATE FUNCTION vectorshard.catch_up_statements() RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  INSERT INTO vectorshard.ddl_done (statement, done) SELECT s.statement, true FROM vectorshard.ddl s WHERE s.tables <> '{}';
+  PERFORM vectorshard.run_statements();
+  UPDATE vectorshard.ddl_done SET done = true WHERE NOT done;
+  UPDATE vectorshard.conflict SET resolved = now() WHERE kind = 'ddl' AND resolved IS NULL;
+END $$;
+COMMENT ON FUNCTION vectorshard.catch_up_statements() IS 'internal: what a node that joins does about statements given before';
