@@ -22,7 +22,7 @@ namespace vectorshard::ship {
 
 namespace {
 
-using Table = std::vector<std::vector<std::optional<std::string>>>;
+using Answer = std::vector<std::vector<std::optional<std::string>>>;
 
 std::string text_argument(FunctionCallInfo fcinfo, int n) {
   text *t = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(n); });
@@ -43,14 +43,14 @@ std::vector<std::string> texts_argument(FunctionCallInfo fcinfo, int n) {
   return out;
 }
 
-Table local(const std::string &sql, const std::vector<std::string> &texts) {
+Answer local(const std::string &sql, const std::vector<std::string> &texts) {
   std::vector<bridge::Param> params;
   for (const std::string &t : texts) params.push_back(bridge::p_text(t));
   return bridge::Spi().query(sql, params).rows;
 }
 
 /// A link that was kept may have died unnoticed: then once more over a new one.
-Table remote(NodeId node, const std::string &sql, const std::vector<std::string> &texts, int timeout_ms) {
+Answer remote(NodeId node, const std::string &sql, const std::vector<std::string> &texts, int timeout_ms) {
   std::vector<bridge::LinkParam> params;
   for (const std::string &t : texts) params.push_back({t, false});
   for (int attempt = 1;; attempt++) {
@@ -65,7 +65,7 @@ Table remote(NodeId node, const std::string &sql, const std::vector<std::string>
                              answer.error().hint);
     }
     const PGresult *r = answer.value().get();
-    Table out;
+    Answer out;
     for (int i = 0; i < PQntuples(r); i++) {
       auto &row = out.emplace_back();
       for (int c = 0; c < PQnfields(r); c++)
@@ -130,7 +130,7 @@ VECTORSHARD_FUNCTION(vectorshard_ask_node) {
     std::string sql = ship::text_argument(fcinfo, 1);
     std::vector<std::string> params = ship::texts_argument(fcinfo, 2);
     bridge::pg_call([&] { InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC); });
-    ship::Table rows = node == bridge::self_node() ? ship::local(sql, params)
+    ship::Answer rows = node == bridge::self_node() ? ship::local(sql, params)
                                                    : ship::remote(node, sql, params, PG_GETARG_INT32(3));
     for (const auto &row : rows) ship::put_text_array(fcinfo, row);
     return static_cast<Datum>(0);
