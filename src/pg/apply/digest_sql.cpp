@@ -2,6 +2,7 @@
 // of its hashed keys, and the rows of some ranges. Each reads under the snapshot of its statement and changes nothing.
 #include "pg/apply/api.hpp"
 #include "pg/apply/digest.hpp"
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/spi.hpp"
 extern "C" {
@@ -18,25 +19,6 @@ namespace {
 
 constexpr int kRangesMax = 65536;
 
-std::string text_argument(FunctionCallInfo fcinfo, int n) {
-  text *t = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(n); });
-  return std::string(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
-}
-
-std::vector<std::string> key_argument(FunctionCallInfo fcinfo, int n) {
-  Datum *elements = nullptr;
-  int count = 0;
-  bridge::pg_call([&] {
-    deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &count);
-  });
-  std::vector<std::string> out;
-  for (int i = 0; i < count; i++) {
-    auto *t = reinterpret_cast<text *>(DatumGetPointer(elements[i]));
-    out.emplace_back(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
-  }
-  return out;
-}
-
 uint32_t ranges_argument(FunctionCallInfo fcinfo, int n) {
   int ranges = PG_GETARG_INT32(n);
   if (ranges < 1 || ranges > kRangesMax)
@@ -52,16 +34,9 @@ void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls) {
 }
 
 std::vector<bool> chosen_ranges(FunctionCallInfo fcinfo, int n, uint32_t ranges) {
-  Datum *elements = nullptr;
-  int count = 0;
-  bridge::pg_call([&] {
-    deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), INT4OID, 4, true, TYPALIGN_INT, &elements, nullptr, &count);
-  });
   std::vector<bool> out(ranges, false);
-  for (int i = 0; i < count; i++) {
-    auto range = static_cast<uint32_t>(DatumGetInt32(elements[i]));
-    if (range < ranges) out[range] = true;
-  }
+  for (int32 range : bridge::integers_argument(fcinfo, n))
+    if (range >= 0 && static_cast<uint32_t>(range) < ranges) out[static_cast<size_t>(range)] = true;
   return out;
 }
 
@@ -69,7 +44,7 @@ std::vector<bool> chosen_ranges(FunctionCallInfo fcinfo, int n, uint32_t ranges)
 
 VECTORSHARD_FUNCTION(vectorshard_client_digest) {
   return bridge::entry([&]() -> Datum {
-    std::string digest = apply::client_digest(text_argument(fcinfo, 0));
+    std::string digest = apply::client_digest(bridge::text_argument(fcinfo, 0));
     return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(digest.c_str())); });
   });
 }
@@ -77,7 +52,7 @@ VECTORSHARD_FUNCTION(vectorshard_client_digest) {
 /// (client, table_name, ranges) → rows (range, rows, digest) of the ranges that are not empty.
 VECTORSHARD_FUNCTION(vectorshard_range_digests) {
   return bridge::entry([&]() -> Datum {
-    std::string client = text_argument(fcinfo, 0), table = text_argument(fcinfo, 1);
+    std::string client = bridge::text_argument(fcinfo, 0), table = bridge::text_argument(fcinfo, 1);
     std::vector<apply::Digest> digests(ranges_argument(fcinfo, 2));
     auto count = static_cast<uint32_t>(digests.size());
     bridge::pg_call([&] { InitMaterializedSRF(fcinfo, 0); });
@@ -101,7 +76,7 @@ VECTORSHARD_FUNCTION(vectorshard_range_digests) {
 /// (client, table_name, ranges, which[], at_most) → rows (table_name, key, version, deleted, digest) of the ranges named.
 VECTORSHARD_FUNCTION(vectorshard_range_rows) {
   return bridge::entry([&]() -> Datum {
-    std::string client = text_argument(fcinfo, 0), table = text_argument(fcinfo, 1);
+    std::string client = bridge::text_argument(fcinfo, 0), table = bridge::text_argument(fcinfo, 1);
     uint32_t ranges = ranges_argument(fcinfo, 2);
     std::vector<bool> chosen = chosen_ranges(fcinfo, 3, ranges);
     int64_t left = PG_GETARG_INT32(4);
@@ -124,8 +99,8 @@ VECTORSHARD_FUNCTION(vectorshard_range_rows) {
 /// (client, table_name, after text[], upto text[]) → "rows digest"
 VECTORSHARD_FUNCTION(vectorshard_digest_between) {
   return bridge::entry([&]() -> Datum {
-    std::string digest = apply::digest_between(text_argument(fcinfo, 0), text_argument(fcinfo, 1),
-                                               {key_argument(fcinfo, 2), key_argument(fcinfo, 3)});
+    std::string digest = apply::digest_between(bridge::text_argument(fcinfo, 0), bridge::text_argument(fcinfo, 1),
+                                               {bridge::texts_argument(fcinfo, 2), bridge::texts_argument(fcinfo, 3)});
     return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(digest.c_str())); });
   });
 }

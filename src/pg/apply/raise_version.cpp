@@ -4,6 +4,7 @@
 #include "pg/apply/merge_rows.hpp"
 #include "pg/apply/merge_sql.hpp"
 #include "pg/apply/scopes.hpp"
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/spi.hpp"
 extern "C" {
@@ -45,12 +46,9 @@ using namespace vectorshard;
 /// (client, table_name, key text[], version) → boolean
 VECTORSHARD_FUNCTION(vectorshard_raise_version) {
   return bridge::entry([&]() -> Datum {
-    text *client = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(0); });
-    char *name = bridge::pg_call([&] { return text_to_cstring(PG_GETARG_TEXT_PP(1)); });
+    std::string client = bridge::text_argument(fcinfo, 0), name = bridge::text_argument(fcinfo, 1);
     const bridge::EnrolledTable *table = bridge::enrolled_table_by_name(name);
     if (!table || table->fabric) PG_RETURN_BOOL(false);
-    return BoolGetDatum(apply::raise(bridge::EnrolledTable(*table),
-                                     {VARDATA_ANY(client), static_cast<size_t>(VARSIZE_ANY_EXHDR(client))},
-                                     PG_GETARG_DATUM(2), PG_GETARG_INT64(3)));
+    return BoolGetDatum(apply::raise(bridge::EnrolledTable(*table), client, PG_GETARG_DATUM(2), PG_GETARG_INT64(3)));
   });
 }

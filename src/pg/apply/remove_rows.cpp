@@ -4,6 +4,7 @@
 #include "pg/apply/api.hpp"
 #include "pg/apply/client_rows.hpp"
 #include "pg/apply/scopes.hpp"
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/spi.hpp"
 extern "C" {
@@ -55,8 +56,7 @@ void remove_rows(std::string_view client) {
 // No SQL object of the extension: the isolation tests declare it to evict at a chosen moment.
 VECTORSHARD_FUNCTION(vectorshard_remove_rows) {
   return bridge::entry([&]() -> Datum {
-    text *client = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(0); });
-    remove_rows({VARDATA_ANY(client), static_cast<size_t>(VARSIZE_ANY_EXHDR(client))});
+    remove_rows(bridge::text_argument(fcinfo, 0));
     return PointerGetDatum(nullptr);
   });
 }

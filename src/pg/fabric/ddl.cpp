@@ -1,5 +1,6 @@
 // What run_on_all_nodes() takes: statements that define objects and whose outcome does not depend on a node's rows. Parses
 // only; runs nothing.
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
 extern "C" {
@@ -37,7 +38,8 @@ using namespace vectorshard;
 
 VECTORSHARD_FUNCTION(vectorshard_ddl_refusal) {
   return bridge::entry([&]() -> Datum {
-    const char *why = bridge::pg_call([&] { return fabric::refusal(text_to_cstring(PG_GETARG_TEXT_PP(0))); });
+    std::string sql = bridge::text_argument(fcinfo, 0);
+    const char *why = bridge::pg_call([&] { return fabric::refusal(sql.c_str()); });
     if (!why) PG_RETURN_NULL();
     return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(why)); });
   });

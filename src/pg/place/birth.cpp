@@ -5,6 +5,7 @@
 #include "pg/place/birth.hpp"
 
 #include "pg/apply/api.hpp"
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/export.hpp"
@@ -157,7 +158,7 @@ using namespace vectorshard;
 /// birth_client(client, OUT home, OUT epoch, OUT version, OUT born): on a core node, makes or finds the client.
 VECTORSHARD_FUNCTION(vectorshard_birth_client) {
   return bridge::entry([&]() -> Datum {
-    std::string client(VARDATA_ANY(PG_GETARG_TEXT_PP(0)), VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0)));
+    std::string client = bridge::text_argument(fcinfo, 0);
     place::check_name(client);
     if (place::own_kind() != "core")
       bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "clients are born on core nodes alone",

@@ -4,6 +4,7 @@
 #include "core/place/handshake.hpp"
 #include "core/ship/envelope.hpp"
 #include "pg/apply/api.hpp"
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/gucs.hpp"
@@ -29,11 +30,6 @@ namespace {
 
 // A holder that waits for a cold client asks again within this time.
 constexpr int kBringBackMs = 30000;
-
-std::string text_argument(FunctionCallInfo fcinfo, int n) {
-  text *t = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(n); });
-  return std::string(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
-}
 
 Datum text_result(const char *s) {
   return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(s)); });
@@ -93,8 +89,8 @@ using namespace vectorshard;
 
 VECTORSHARD_FUNCTION(vectorshard_copy_announce) {
   return bridge::entry([&]() -> Datum {
-    std::string client = place::text_argument(fcinfo, 0);
-    std::string state = place::text_argument(fcinfo, 3);
+    std::string client = bridge::text_argument(fcinfo, 0);
+    std::string state = bridge::text_argument(fcinfo, 3);
     return place::text_result(
         word(place::announce(client, PG_GETARG_INT32(1), PG_GETARG_INT64(2), state, PG_GETARG_INT64(4))));
   });
@@ -102,7 +98,7 @@ VECTORSHARD_FUNCTION(vectorshard_copy_announce) {
 
 VECTORSHARD_FUNCTION(vectorshard_copy_export) {
   return bridge::entry([&]() -> Datum {
-    std::string client = place::text_argument(fcinfo, 0);
+    std::string client = bridge::text_argument(fcinfo, 0);
     ship::wait_decoded_visible();
     bridge::FreshSnapshot fresh;
     auto residency = apply::residency_under(GetActiveSnapshot(), client);
@@ -117,14 +113,9 @@ VECTORSHARD_FUNCTION(vectorshard_copy_export) {
 
 VECTORSHARD_FUNCTION(vectorshard_evict_handshake) {
   return bridge::entry([&]() -> Datum {
-    std::string client = place::text_argument(fcinfo, 0);
-    std::string digest = place::text_argument(fcinfo, 3);
-    ArrayType *array = bridge::pg_call([&] { return PG_GETARG_ARRAYTYPE_P(5); });
-    Datum *elements = nullptr;
-    int n = 0;
-    bridge::pg_call([&] { deconstruct_array(array, INT4OID, 4, true, TYPALIGN_INT, &elements, nullptr, &n); });
-    std::vector<NodeId> debts;
-    for (int i = 0; i < n; i++) debts.push_back(DatumGetInt32(elements[i]));
+    std::string client = bridge::text_argument(fcinfo, 0);
+    std::string digest = bridge::text_argument(fcinfo, 3);
+    std::vector<NodeId> debts = bridge::integers_argument(fcinfo, 5);
     return place::text_result(word(place::may_evict(client, PG_GETARG_INT32(1), PG_GETARG_INT64(2), digest,
                                                     PG_GETARG_BOOL(4), debts)));
   });

@@ -1,5 +1,6 @@
 // explain_placement(): one client planned as the navigator would, with the reasons; and the counters of placement.
 // Nothing here writes a wish.
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
@@ -133,8 +134,7 @@ VECTORSHARD_FUNCTION(vectorshard_explain_placement) {
   return bridge::entry([&]() -> Datum {
     bridge::require_preloaded();
     bridge::pg_call([&] { InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC); });
-    text *t = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(0); });
-    place::explain(fcinfo, std::string(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)));
+    place::explain(fcinfo, bridge::text_argument(fcinfo, 0));
     return 0;
   });
 }

@@ -1,4 +1,5 @@
 // SQL functions by which operators let a client go and read copy times (place() itself is plpgsql, 35_hold.sql).
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -48,8 +49,7 @@ using namespace vectorshard;
 
 VECTORSHARD_FUNCTION(vectorshard_evict) {
   return bridge::entry([&]() -> Datum {
-    text *t = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(0); });
-    place::evict_now(std::string(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)));
+    place::evict_now(bridge::text_argument(fcinfo, 0));
     PG_RETURN_VOID();
   });
 }

@@ -1,5 +1,6 @@
 // What checks ask of the ship stage: a statement on another node, and whether all that was committed here before a moment
 // is delivered. Neither waits longer than its time-out; neither changes anything of its own.
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/link.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -23,25 +24,6 @@ namespace vectorshard::ship {
 namespace {
 
 using Answer = std::vector<std::vector<std::optional<std::string>>>;
-
-std::string text_argument(FunctionCallInfo fcinfo, int n) {
-  text *t = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(n); });
-  return std::string(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
-}
-
-std::vector<std::string> texts_argument(FunctionCallInfo fcinfo, int n) {
-  Datum *elements = nullptr;
-  int count = 0;
-  bridge::pg_call([&] {
-    deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &count);
-  });
-  std::vector<std::string> out;
-  for (int i = 0; i < count; i++) {
-    auto *t = reinterpret_cast<text *>(DatumGetPointer(elements[i]));
-    out.emplace_back(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
-  }
-  return out;
-}
 
 Answer local(const std::string &sql, const std::vector<std::string> &texts) {
   std::vector<bridge::Param> params;
@@ -127,8 +109,8 @@ using namespace vectorshard;
 VECTORSHARD_FUNCTION(vectorshard_ask_node) {
   return bridge::entry([&]() -> Datum {
     NodeId node = PG_GETARG_INT32(0);
-    std::string sql = ship::text_argument(fcinfo, 1);
-    std::vector<std::string> params = ship::texts_argument(fcinfo, 2);
+    std::string sql = bridge::text_argument(fcinfo, 1);
+    std::vector<std::string> params = bridge::texts_argument(fcinfo, 2);
     bridge::pg_call([&] { InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC); });
     ship::Answer rows = node == bridge::self_node() ? ship::local(sql, params)
                                                    : ship::remote(node, sql, params, PG_GETARG_INT32(3));
@@ -158,13 +140,7 @@ VECTORSHARD_FUNCTION(vectorshard_ship_mark) {
 VECTORSHARD_FUNCTION(vectorshard_ship_delivered) {
   return bridge::entry([&]() -> Datum {
     bridge::require_preloaded();
-    Datum *elements = nullptr;
-    int n = 0;
-    bridge::pg_call([&] {
-      deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), INT4OID, 4, true, TYPALIGN_INT, &elements, nullptr, &n);
-    });
-    std::vector<NodeId> peers;
-    for (int i = 0; i < n; i++) peers.push_back(DatumGetInt32(elements[i]));
+    std::vector<NodeId> peers = bridge::integers_argument(fcinfo, 2);
     return BoolGetDatum(ship::delivered(DatumGetUInt64(PG_GETARG_DATUM(0)), PG_GETARG_TIMESTAMPTZ(1), peers));
   });
 }

@@ -1,4 +1,5 @@
 // What the shipper shows and says of itself: the rows behind the view ship_lag.
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -44,8 +45,7 @@ VECTORSHARD_FUNCTION(vectorshard_ship_position) {
 VECTORSHARD_FUNCTION(vectorshard_take_over_debt) {
   return bridge::entry([&]() -> Datum {
     bridge::require_preloaded();
-    text *client = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(0); });
-    ship::add_debt(PG_GETARG_INT32(1), {VARDATA_ANY(client), static_cast<size_t>(VARSIZE_ANY_EXHDR(client))});
+    ship::add_debt(PG_GETARG_INT32(1), bridge::text_argument(fcinfo, 0));
     bridge::wake(bridge::kShipper);
     PG_RETURN_VOID();
   });

@@ -1,5 +1,6 @@
 // SQL functions of tier that are no plpgsql: probing a store, bringing a client back, reading a
 // segment, loading a partition (60_tier.sql).
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/spi.hpp"
@@ -18,11 +19,6 @@ extern "C" {
 using namespace vectorshard;
 
 namespace {
-
-std::string text_argument(FunctionCallInfo fcinfo, int n) {
-  text *t = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(n); });
-  return std::string(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
-}
 
 /// Rights of a table's owner, such that nothing he wrote can take back those of the caller. Meanwhile segment_rows() may
 /// be called.
@@ -63,14 +59,14 @@ Oid owner_of(Oid relid) {
 /// probe_store(name, url): raises unless an object can be written, read and removed there now.
 VECTORSHARD_FUNCTION(vectorshard_probe_store) {
   return bridge::entry([&]() -> Datum {
-    tier::probe_store(text_argument(fcinfo, 0), text_argument(fcinfo, 1));
+    tier::probe_store(bridge::text_argument(fcinfo, 0), bridge::text_argument(fcinfo, 1));
     PG_RETURN_VOID();
   });
 }
 
 /// bring_back(client): false if it is not cold here.
 VECTORSHARD_FUNCTION(vectorshard_bring_back) {
-  return bridge::entry([&]() -> Datum { PG_RETURN_BOOL(tier::bring_back(text_argument(fcinfo, 0))); });
+  return bridge::entry([&]() -> Datum { PG_RETURN_BOOL(tier::bring_back(bridge::text_argument(fcinfo, 0))); });
 }
 
 /// segment_rows(segment, relation): its rows, in the columns that the caller declares, by name.
@@ -79,7 +75,7 @@ VECTORSHARD_FUNCTION(vectorshard_segment_rows) {
     if (!OwnerScope::loading && !superuser())
       bridge::raise_sqlstate(ERRCODE_INSUFFICIENT_PRIVILEGE, "only superusers read segments directly", "",
                              "Query the table: rows in a store are among its rows.");
-    auto scan = tier::scan_segment(text_argument(fcinfo, 0), PG_GETARG_OID(1));
+    auto scan = tier::scan_segment(bridge::text_argument(fcinfo, 0), PG_GETARG_OID(1));
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     TupleTableSlot *slot = bridge::pg_call([&] {
       InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
@@ -94,7 +90,7 @@ VECTORSHARD_FUNCTION(vectorshard_segment_rows) {
 /// execute_as_owner(relation, statement): rows touched.
 VECTORSHARD_FUNCTION(vectorshard_execute_as_owner) {
   return bridge::entry([&]() -> Datum {
-    std::string statement = text_argument(fcinfo, 1);
+    std::string statement = bridge::text_argument(fcinfo, 1);
     bridge::Spi spi;
     OwnerScope owner(owner_of(PG_GETARG_OID(0)));
     spi.query(statement);
