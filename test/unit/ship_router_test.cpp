@@ -6,6 +6,7 @@
 #include <random>
 
 #include "core/ship/batch_builder.hpp"
+#include "core/ship/codec.hpp"
 #include "core/ship/router.hpp"
 
 using namespace vectorshard;
@@ -22,7 +23,7 @@ const Target *find(const std::vector<Target> &targets, NodeId peer) {
 Change change(std::shared_ptr<const Table> table, const ClientName &client, Lsn transaction) {
   Change c;
   c.table = table;
-  c.values = std::make_shared<const std::vector<std::optional<std::string>>>(1, std::string("12345678"));
+  c.values = std::make_shared<const std::string>(encode_values({std::string("12345678")}));
   c.client = client;
   c.version = 7;
   c.transaction = transaction;
@@ -110,7 +111,7 @@ TEST(ShipBatchBuilder, KeepsRoutesApartAndCountsPieces) {
   builder.add(change(table, "", 200));
   SealedBatch sealed = builder.seal(4, 1, 99);
   EXPECT_TRUE(builder.empty());
-  EXPECT_EQ(sealed.pieces, (std::map<Lsn, uint32_t>{{100, 1}, {200, 3}}));
+  EXPECT_EQ(sealed.pieces, (std::vector<std::pair<Lsn, uint32_t>>{{100, 1}, {200, 3}}));
   EXPECT_EQ(sealed.clients, std::set<ClientName>{"a"});
   EXPECT_EQ(sealed.as_home, std::set<ClientName>{"a"});
   EXPECT_EQ(sealed.reference_tables, std::set<std::string>{"public.t"});

@@ -2,12 +2,12 @@
 // of a client in one entry: the home must see with each row where that very row went.
 #include "core/ship/batch_builder.hpp"
 
-#include <algorithm>
+#include "core/ship/codec.hpp"
 
 namespace vectorshard::ship {
 
 namespace {
-constexpr size_t kRowOverheadBytes = 32;
+constexpr size_t kClientBytes = 7, kHolderBytes = 12;
 }
 
 uint16_t BatchBuilder::table_index(const std::shared_ptr<const Table> &table) {
@@ -24,27 +24,24 @@ uint32_t BatchBuilder::client_index(const Change &change) {
     const BatchClient &c = batch_.clients[i];
     if (c.as_home == change.as_home && c.shipped_to == change.shipped_to) return i;
   }
+  if (!change.client.empty()) sealed_.clients.insert(change.client);
+  if (change.as_home) sealed_.as_home.insert(change.client);
   known.push_back(static_cast<uint32_t>(batch_.clients.size()));
   batch_.clients.push_back({change.client, change.as_home, change.shipped_to});
+  client_bytes_ += change.client.size() + kClientBytes + change.shipped_to.size() * kHolderBytes;
   return known.back();
 }
 
 void BatchBuilder::add(const Change &change) {
-  Row row;
-  row.table = table_index(change.table);
-  row.client = client_index(change);
-  row.version = change.version;
-  row.values = *change.values;
-  bytes_ += kRowOverheadBytes + change.client.size();
-  for (const auto &v : row.values) bytes_ += 4 + (v ? v->size() : 0);
-  batch_.rows.push_back(std::move(row));
-  sealed_.pieces[change.transaction]++;
+  // The empty client has many tables, each of which may become debt.
+  if (change.client.empty()) sealed_.reference_tables.insert(change.table->name);
+  uint16_t table = table_index(change.table);
+  append_row(rows_, table, client_index(change), change.version, *change.values);
+  row_count_++;
+  if (sealed_.pieces.empty() || sealed_.pieces.back().first != change.transaction)
+    sealed_.pieces.push_back({change.transaction, 0});
+  sealed_.pieces.back().second++;
   if (change.watched) sealed_.watched[{change.transaction, change.client}]++;
-  if (change.client.empty())
-    sealed_.reference_tables.insert(change.table->name);
-  else
-    sealed_.clients.insert(change.client);
-  if (change.as_home) sealed_.as_home.insert(change.client);
   if (sealed_.oldest_commit_time == 0) sealed_.oldest_commit_time = change.commit_time;
 }
 
@@ -53,11 +50,13 @@ SealedBatch BatchBuilder::seal(NodeId from, int64_t incarnation, Version clock) 
   batch_.from_incarnation = incarnation;
   batch_.clock = clock;
   SealedBatch out = std::move(sealed_);
-  out.bytes = encode(batch_);
-  out.rows = batch_.rows.size();
+  out.bytes = encode_with_rows(batch_, static_cast<uint32_t>(row_count_), rows_);
+  out.rows = row_count_;
   batch_ = {};
   sealed_ = {};
-  bytes_ = 0;
+  rows_.clear();
+  row_count_ = 0;
+  client_bytes_ = 0;
   tables_.clear();
   clients_.clear();
   return out;

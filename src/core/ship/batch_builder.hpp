@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/ship/pgoutput.hpp"
@@ -12,10 +13,10 @@
 
 namespace vectorshard::ship {
 
-/// A change on its way to one peer. The row's values are shared between the peers it goes to.
+/// A change on its way to one peer. The row's values are encoded once and shared between the peers it goes to.
 struct Change {
   std::shared_ptr<const Table> table;
-  std::shared_ptr<const std::vector<std::optional<std::string>>> values;
+  std::shared_ptr<const std::string> values;  // as encode_values() gives them
   Version version = 0;
   ClientName client;
   bool as_home = false;
@@ -29,7 +30,7 @@ struct Change {
 struct SealedBatch {
   std::string bytes;
   size_t rows = 0;
-  std::map<Lsn, uint32_t> pieces;            // transaction → rows of it in this batch
+  std::vector<std::pair<Lsn, uint32_t>> pieces;  // transaction, ascending, and how many rows of it are in this batch
   std::map<std::pair<Lsn, ClientName>, uint32_t> watched;  // rows of transactions whose commits wait
   std::set<ClientName> clients;              // debt if undelivered
   std::set<std::string> reference_tables;    // debt if undelivered (rows without a client)
@@ -42,11 +43,11 @@ class BatchBuilder {
   BatchBuilder(size_t max_bytes, size_t max_rows) : max_bytes_(max_bytes), max_rows_(max_rows) {}
 
   void add(const Change &change);
-  bool empty() const { return batch_.rows.empty(); }
+  bool empty() const { return row_count_ == 0; }
   /// The batch should be sealed before more is added.
-  bool full() const { return bytes_ >= max_bytes_ || batch_.rows.size() >= max_rows_; }
-  size_t bytes() const { return bytes_; }
-  size_t rows() const { return batch_.rows.size(); }
+  bool full() const { return bytes() >= max_bytes_ || row_count_ >= max_rows_; }
+  size_t bytes() const { return rows_.size() + client_bytes_; }
+  size_t rows() const { return row_count_; }
   /// The oldest transaction of the rows waiting here; 0: none.
   Lsn oldest() const { return sealed_.pieces.empty() ? 0 : sealed_.pieces.begin()->first; }
   int64_t oldest_commit_time() const { return sealed_.oldest_commit_time; }
@@ -58,11 +59,13 @@ class BatchBuilder {
   uint32_t client_index(const Change &change);
 
   size_t max_bytes_, max_rows_;
-  Batch batch_;
+  Batch batch_;  // without its rows
   SealedBatch sealed_;
-  size_t bytes_ = 0;
+  std::string rows_;  // encoded
+  size_t row_count_ = 0;
+  size_t client_bytes_ = 0;  // about what the list of clients takes
   std::vector<std::shared_ptr<const Table>> tables_;  // of batch_.tables, by index
-  std::map<ClientName, std::vector<uint32_t>> clients_;  // a client has several entries if its route changed
+  std::unordered_map<ClientName, std::vector<uint32_t>> clients_;  // a client has several entries if its route changed
 };
 
 }  // namespace vectorshard::ship

@@ -1,9 +1,10 @@
 // The bytes of a batch and of a reply (docs/formats/wire.md). Decoding fails closed: every count is checked against
 // the bytes that are left before anything is reserved, every index against what was declared before it, and bytes
 // after the end are an error. It must never allocate by a number that a peer merely claims.
+#include "core/ship/codec.hpp"
+
 #include "core/base/bytes.hpp"
 #include "core/ship/envelope.hpp"
-#include "core/ship/types.hpp"
 
 namespace vectorshard::ship {
 
@@ -49,16 +50,11 @@ void put(ByteWriter &out, const BatchClient &client) {
   }
 }
 
-void put(ByteWriter &out, const Row &row) {
-  out.u16(row.table);
-  out.u32(row.client);
-  out.i64(row.version);
-  for (const auto &v : row.values) {
-    if (v)
-      out.str(*v);
-    else
-      out.u32(kNull);
-  }
+template <class U>
+void append_integer(std::string &out, U v) {
+  char bytes[sizeof v];
+  for (size_t i = 0; i < sizeof v; i++) bytes[i] = static_cast<char>(v >> (8 * i));
+  out.append(bytes, sizeof v);
 }
 
 bool get_tables(ByteReader &in, Batch &batch) {
@@ -122,7 +118,31 @@ bool get_rows(ByteReader &in, Batch &batch) {
 
 }  // namespace
 
+void append_value(std::string &out, std::optional<std::string_view> value) {
+  append_integer(out, value ? static_cast<uint32_t>(value->size()) : kNull);
+  if (value) out.append(*value);
+}
+
+std::string encode_values(const std::vector<std::optional<std::string>> &values) {
+  std::string out;
+  for (const auto &v : values) append_value(out, v);
+  return out;
+}
+
+void append_row(std::string &out, uint16_t table, uint32_t client, Version version, std::string_view values) {
+  append_integer(out, table);
+  append_integer(out, client);
+  append_integer(out, static_cast<uint64_t>(version));
+  out.append(values);
+}
+
 std::string encode(const Batch &batch) {
+  std::string rows;
+  for (const Row &r : batch.rows) append_row(rows, r.table, r.client, r.version, encode_values(r.values));
+  return encode_with_rows(batch, static_cast<uint32_t>(batch.rows.size()), rows);
+}
+
+std::string encode_with_rows(const Batch &batch, uint32_t row_count, std::string_view rows) {
   ByteWriter out;
   out.raw(kBatchMagic);
   out.u8(static_cast<uint8_t>(batch.kind));
@@ -133,8 +153,8 @@ std::string encode(const Batch &batch) {
   for (const Table &t : batch.tables) put(out, t);
   out.u32(static_cast<uint32_t>(batch.clients.size()));
   for (const BatchClient &c : batch.clients) put(out, c);
-  out.u32(static_cast<uint32_t>(batch.rows.size()));
-  for (const Row &r : batch.rows) put(out, r);
+  out.u32(row_count);
+  out.raw(rows);
   return std::move(out).take();
 }
 

@@ -14,9 +14,12 @@ void SlotProgress::open(Lsn commit_lsn, uint64_t pieces) {
 }
 
 SlotProgress::Transaction &SlotProgress::find(Lsn commit_lsn) {
+  for (size_t i = last_found_; i < open_.size() && i < last_found_ + 2; i++)
+    if (open_[i].commit_lsn == commit_lsn) return open_[last_found_ = i];
   auto it = std::lower_bound(open_.begin(), open_.end(), commit_lsn,
                              [](const Transaction &t, Lsn lsn) { return t.commit_lsn < lsn; });
   if (it == open_.end() || it->commit_lsn != commit_lsn) throw std::logic_error("transaction is not open");
+  last_found_ = static_cast<size_t>(it - open_.begin());
   return *it;
 }
 
@@ -30,6 +33,7 @@ void SlotProgress::settle(Lsn commit_lsn, uint64_t pieces) {
   while (!open_.empty() && open_.front().pieces == 0) {
     confirmed_ = std::max(confirmed_, open_.front().commit_lsn);
     open_.pop_front();
+    if (last_found_ > 0) last_found_--;
   }
 }
 

@@ -39,6 +39,7 @@ class SlotProgress {
   Transaction &find(Lsn commit_lsn);
 
   std::deque<Transaction> open_;  // ascending
+  size_t last_found_ = 0;         // the next one asked for is this or its neighbour, mostly
   Lsn confirmed_;                 // where to stand when nothing is open
 };
 

@@ -11,6 +11,7 @@
 #include "pg/apply/merge_clients.hpp"
 #include "pg/apply/merge_rows.hpp"
 #include "pg/apply/merge_tombstones.hpp"
+#include "pg/apply/resident_known.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/apply/transient.hpp"
 #include "pg/bridge/gucs.hpp"
@@ -54,8 +55,11 @@ class Merge {
   std::vector<Group> groups_;  // by index of the batch's table; without a name: not merged here
   std::vector<std::optional<RefusalReason>> table_refusal_;
   std::vector<size_t> order_;  // groups in the order of merging
-  std::map<uint32_t, std::optional<ship::Refusal>> clients_;  // decided so far, by index
-  std::set<uint32_t> taken_;
+  std::vector<std::optional<ship::Refusal>> clients_;  // by index; of those decided
+  std::vector<bool> decided_;
+  std::vector<uint32_t> taken_;
+  Version future_limit_ = 0;
+  Version newest_ = 0;  // of the rows seen so far
   std::vector<NewHolder> new_holders_;
   std::set<std::pair<uint32_t, int>> refused_;
 };
@@ -84,8 +88,8 @@ void Merge::make_groups() {
 
 /// False for a row from the future; it waits as a dead letter.
 bool Merge::in_time(const ship::Row &row) {
-  if (row.version <= future_limit()) {
-    observe(row.version);
+  if (row.version <= future_limit_) {
+    newest_ = std::max(newest_, row.version);
     return true;
   }
   dead_letter(nullptr, row, "future", "its version is more than max_clock_skew_ms ahead");
@@ -96,7 +100,7 @@ void Merge::refuse(const ship::Row &row, RefusalReason reason) {
   bool by_table = reason == RefusalReason::schema || reason == RefusalReason::no_table;
   if (!refused_.insert({row.client, by_table ? row.table : -1}).second) return;
   ship::Refusal r;
-  if (!by_table) r = *clients_.at(row.client);
+  if (!by_table) r = *clients_[row.client];
   r.client = batch_.clients[row.client].name;
   r.reason = reason;
   if (by_table) r.table = batch_.tables[row.table].name;
@@ -106,10 +110,12 @@ void Merge::refuse(const ship::Row &row, RefusalReason reason) {
 std::optional<RefusalReason> Merge::refusal(const ship::Row &row, const Group &group) {
   const ClientName &client = batch_.clients[row.client].name;
   if (client.empty() || !(group.sharded() || group.tombstones())) return {};
-  auto known = clients_.find(row.client);
-  if (known == clients_.end()) known = clients_.emplace(row.client, decide_client(client)).first;
-  if (known->second) return known->second->reason;
-  taken_.insert(row.client);
+  if (!decided_[row.client]) {
+    decided_[row.client] = true;
+    if (!known_resident(client)) clients_[row.client] = decide_client(client);
+    if (!clients_[row.client]) taken_.push_back(row.client);
+  }
+  if (clients_[row.client]) return clients_[row.client]->reason;
   return {};
 }
 
@@ -128,6 +134,7 @@ void Merge::sort_rows_in(bool fabric) {
     else
       add_row(group, row);
   }
+  observe(newest_);  // before any of them is written
 }
 
 /// A copy fills an empty residency; a reference table that is empty here is one too. Fabric rows have one writer each. The
@@ -243,7 +250,10 @@ void Merge::record_beaten(const Group &group, const Beaten &beaten) {
 ship::Reply Merge::run() {
   UserScope owner(extension_owner(), false);
   DeadlockScope victim;
+  future_limit_ = future_limit();
   observe_peer(batch_.clock);
+  clients_.resize(batch_.clients.size());
+  decided_.resize(batch_.clients.size());
   make_groups();
   sort_rows_in(true);
   for (size_t i : order_)
@@ -255,7 +265,7 @@ ship::Reply Merge::run() {
   uint32_t before = reply_.applied;
   for (size_t i : order_)
     if (!groups_[i].table.fabric || groups_[i].tombstones()) merge_group(groups_[i]);
-  owe_as_home(batch_, {taken_.begin(), taken_.end()}, reply_.applied > before, new_holders_);
+  owe_as_home(batch_, taken_, reply_.applied > before, new_holders_);
   reply_.clock = clock_now();
   return std::move(reply_);
 }

@@ -6,6 +6,7 @@
 #include "core/ship/debt_rules.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/bridge/at_commit.hpp"
+#include "pg/apply/resident_known.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/spi.hpp"
@@ -75,7 +76,9 @@ std::optional<ship::Refusal> decide_client(const ClientName &client) {
     here.leaving = rows.boolean(0, 5);
   }
   switch (receipt(here, self)) {
-    case Receipt::take: return {};
+    case Receipt::take:
+      remember_resident(client);
+      return {};
     case Receipt::become_resident:
       if (!become_resident(client, self)) return ship::Refusal{client, {}, RefusalReason::copying, generation};
       bridge::pg_call([] { CommandCounterIncrement(); });

@@ -65,10 +65,18 @@ void add_row(Group &group, const ship::Row &row) {
 }
 
 void keep_newest(Group &group) {
+  auto ascending = [](const Item &a, const Item &b) { return a.key < b.key; };
+  auto not_after = [&](const Item &a, const Item &b) { return !ascending(a, b); };
+  if (std::adjacent_find(group.items.begin(), group.items.end(), not_after) == group.items.end()) return;
   std::vector<Keyed> keyed;
-  for (size_t i = 0; i < group.items.size(); i++) keyed.push_back({group.items[i].key, group.items[i].rank, i});
+  keyed.reserve(group.items.size());
+  for (size_t i = 0; i < group.items.size(); i++) keyed.push_back({std::move(group.items[i].key), group.items[i].rank, i});
   std::vector<Item> kept;
-  for (const Keyed &k : newest_per_key(std::move(keyed))) kept.push_back(group.items[k.index]);
+  kept.reserve(keyed.size());
+  for (Keyed &k : newest_per_key(std::move(keyed))) {
+    kept.push_back(std::move(group.items[k.index]));
+    kept.back().key = std::move(k.key);
+  }
   group.items = std::move(kept);
 }
 

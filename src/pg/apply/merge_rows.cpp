@@ -63,27 +63,54 @@ class MemoryScope {
   MemoryContext old_;
 };
 
-/// The values of a row as Datums, by the types' receive functions.
-void receive(const Group &g, const Item &item, Datum *values, bool *nulls) {
-  for (size_t i = 0; i < g.table.columns.size(); i++) {
-    const auto &c = g.table.columns[i];
-    const auto &bytes = item.row->values[g.source[i]];
-    nulls[i] = !bytes;
-    values[i] = bridge::pg_call([&] {
-      Oid function, parameter;
-      getTypeBinaryInputInfo(c.type, &function, &parameter);
-      if (!bytes) return OidReceiveFunctionCall(function, nullptr, parameter, c.typmod);
-      StringInfoData buffer;
-      initStringInfo(&buffer);  // receive functions may want a terminating zero
-      appendBinaryStringInfo(&buffer, bytes->data(), static_cast<int>(bytes->size()));
-      Datum d = OidReceiveFunctionCall(function, &buffer, parameter, c.typmod);
-      if (buffer.cursor != buffer.len)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-                        errmsg("incorrect binary data format for column \"%s\"", c.name.c_str())));
-      return d;
+/// The receive functions of a group's columns, looked up once for a range, and one buffer for all values. Lives in the
+/// memory context that is current when it is made.
+class Receiver {
+ public:
+  explicit Receiver(const Group &g) : group_(g), count_(g.table.columns.size()) {
+    bridge::pg_call([&] {
+      functions_ = static_cast<Function *>(palloc(sizeof(Function) * count_));
+      for (size_t i = 0; i < count_; i++) {
+        Oid function;
+        getTypeBinaryInputInfo(g.table.columns[i].type, &function, &functions_[i].parameter);
+        fmgr_info(function, &functions_[i].call);
+      }
+      initStringInfo(&buffer_);
     });
   }
-}
+
+  /// Inside pg_call: the values of a row as Datums, in the order of the table's columns.
+  void take(const Item &item, Datum *values, bool *nulls) {
+    for (size_t i = 0; i < count_; i++) {
+      const auto &bytes = item.row->values[group_.source[i]];
+      const bridge::EnrolledColumn &column = group_.table.columns[i];
+      Function &f = functions_[i];
+      nulls[i] = !bytes;
+      if (!bytes) {
+        values[i] = ReceiveFunctionCall(&f.call, nullptr, f.parameter, column.typmod);
+        continue;
+      }
+      // A copy: receive functions may write into it and want a terminating zero.
+      resetStringInfo(&buffer_);
+      appendBinaryStringInfo(&buffer_, bytes->data(), static_cast<int>(bytes->size()));
+      values[i] = ReceiveFunctionCall(&f.call, &buffer_, f.parameter, column.typmod);
+      if (buffer_.cursor != buffer_.len)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+                        errmsg("incorrect binary data format for column \"%s\"", column.name.c_str())));
+    }
+  }
+
+ private:
+  struct Function {
+    FmgrInfo call;
+    Oid parameter;
+  };
+
+  const Group &group_;
+  size_t count_;
+  Function *functions_ = nullptr;
+  StringInfoData buffer_;
+};
 
 /// The key in text form, from values in the order of the table's columns.
 std::vector<std::string> key_of(const Group &g, const Datum *values) {
@@ -115,15 +142,21 @@ struct Range {
 
 Range receive_range(const Group &g, size_t begin, size_t end) {
   Range out;
-  size_t n = g.table.columns.size();
-  for (size_t i = begin; i < end; i++) {
-    auto *values = static_cast<Datum *>(bridge::pg_call([&] { return palloc(sizeof(Datum) * n); }));
-    auto *nulls = static_cast<bool *>(bridge::pg_call([&] { return palloc(sizeof(bool) * n); }));
-    receive(g, g.items[i], values, nulls);
-    out.items.push_back(i);
-    out.rows.values.push_back(values);
-    out.rows.nulls.push_back(nulls);
-  }
+  size_t n = g.table.columns.size(), count = end - begin;
+  out.items.resize(count);
+  out.rows.values.resize(count);
+  out.rows.nulls.resize(count);
+  Receiver receiver(g);
+  bridge::pg_call([&] {
+    auto *values = static_cast<Datum *>(palloc(sizeof(Datum) * n * count));
+    auto *nulls = static_cast<bool *>(palloc(sizeof(bool) * n * count));
+    for (size_t i = 0; i < count; i++, values += n, nulls += n) {
+      receiver.take(g.items[begin + i], values, nulls);
+      out.items[i] = begin + i;
+      out.rows.values[i] = values;
+      out.rows.nulls[i] = nulls;
+    }
+  });
   return out;
 }
 
@@ -238,7 +271,8 @@ std::vector<std::string> item_key(const Group &group, const Item &item) {
   MemoryScope memory;
   std::vector<Datum> values(group.table.columns.size());
   std::unique_ptr<bool[]> nulls(new bool[group.table.columns.size()]);
-  receive(group, item, values.data(), nulls.get());
+  Receiver receiver(group);
+  bridge::pg_call([&] { receiver.take(item, values.data(), nulls.get()); });
   return key_of(group, values.data());
 }
 

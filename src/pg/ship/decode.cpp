@@ -1,6 +1,7 @@
 // Messages to changes: see decode.hpp. A table that is not enrolled now was undistributed since: its changes end here.
 #include "pg/ship/decode.hpp"
 
+#include "core/ship/codec.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/tables.hpp"
@@ -14,8 +15,9 @@ namespace vectorshard::ship {
 namespace {
 
 constexpr const char *kTombstones = "vectorshard.tombstone";
+constexpr const char *kHolders = "vectorshard.holder";
 
-Version version_of(const std::string &bytes) {
+Version version_of(std::string_view bytes) {
   Version v = 0;
   for (unsigned char c : bytes) v = v << 8 | c;
   return v;
@@ -50,6 +52,7 @@ void Decoder::take_relation(const RelationMessage &message) {
       versioned = true;
     }
     if (c.name == client_column) r.client_column = i;
+    if (c.name == "state" && table->name == kHolders) r.state_column = i;
     r.types.push_back(c.type);
     table->columns.push_back({std::string(c.name), type_text(c.type, c.typmod)});
   }
@@ -57,7 +60,7 @@ void Decoder::take_relation(const RelationMessage &message) {
   relations_[message.id] = std::move(r);
 }
 
-void Decoder::take_row(const RowMessage &message, Decoded &out) {
+void Decoder::take_row(const RowMessage &message, size_t row_bytes, Decoded &out) {
   uint64_t oversized_bytes = std::exchange(oversized_bytes_, 0);
   auto it = relations_.find(message.relation);
   if (it == relations_.end())
@@ -66,26 +69,36 @@ void Decoder::take_row(const RowMessage &message, Decoded &out) {
   if (!r.table) return;
   if (message.values.size() != r.types.size())
     bridge::raise({Errc::corrupt, "a decoded row does not have the columns of its table", "Table " + r.table->name + ".", ""});
+  auto bytes_of = [&](size_t i) -> std::optional<std::string_view> {
+    const TupleValue &v = message.values[i];
+    if (v.kind != TupleValue::text && v.kind != TupleValue::binary) return {};
+    return v.bytes;
+  };
+  auto version = bytes_of(r.version_column);
+  if (!version) return;  // a row from before the table was enrolled: enrolling stamps it again
   DecodedChange change;
+  if (r.client_column) {
+    auto client = bytes_of(*r.client_column);
+    if (client) change.client = text_of_value(r.types[*r.client_column], *client);
+    if (change.client.empty() && r.table->name != kTombstones) return;  // no client: refused by the trigger
+  }
   change.table = r.table;
-  change.values = std::make_shared<Values>();
   change.relid = message.relation;
+  change.version = version_of(*version);
   change.transaction = begin_.commit_lsn;
   change.commit_time = begin_.commit_time;
   change.oversized_bytes = oversized_bytes;
+  change.copy_under_way = r.state_column && bytes_of(*r.state_column) == "copying";
+  std::string encoded;
+  encoded.reserve(row_bytes);
   for (size_t i = 0; i < message.values.size(); i++) {
-    const TupleValue &v = message.values[i];
-    if (v.kind == TupleValue::unchanged_toast) change.missing.push_back(i);
-    bool value = v.kind == TupleValue::text || v.kind == TupleValue::binary;
-    change.values->push_back(value ? std::optional<std::string>(v.bytes) : std::nullopt);
+    if (message.values[i].kind == TupleValue::unchanged_toast) change.missing.push_back(i);
+    append_value(encoded, bytes_of(i));
   }
-  const auto &version = (*change.values)[r.version_column];
-  if (!version) return;  // a row from before the table was enrolled: enrolling stamps it again
-  change.version = version_of(*version);
-  if (r.client_column) {
-    const auto &client = (*change.values)[*r.client_column];
-    if (client) change.client = text_of_value(r.types[*r.client_column], *client);
-    if (change.client.empty() && r.table->name != kTombstones) return;  // no client: refused by the trigger
+  change.encoded = std::make_shared<const std::string>(std::move(encoded));
+  if (!change.missing.empty()) {
+    change.values = std::make_shared<Values>();
+    for (size_t i = 0; i < message.values.size(); i++) change.values->emplace_back(bytes_of(i));
   }
   out.changes.push_back(std::move(change));
 }
@@ -112,7 +125,7 @@ void Decoder::take(std::string_view bytes, Decoded &out) {
   } else if (auto *relation = std::get_if<RelationMessage>(&message)) {
     take_relation(*relation);
   } else if (auto *row = std::get_if<RowMessage>(&message)) {
-    take_row(*row, out);
+    take_row(*row, bytes.size(), out);
   }
 }
 

@@ -18,8 +18,10 @@ using Values = std::vector<std::optional<std::string>>;
 /// One changed row, before it is known where it goes.
 struct DecodedChange {
   std::shared_ptr<const Table> table;
-  std::shared_ptr<Values> values;
-  std::vector<size_t> missing;  // values that were not decoded (unchanged TOAST)
+  std::shared_ptr<const std::string> encoded;  // the values as they travel
+  std::vector<size_t> missing;     // values that were not decoded (unchanged TOAST)
+  std::shared_ptr<Values> values;  // only where some are missing
+  bool copy_under_way = false;     // a row of `holder` that says copying
   Oid relid = InvalidOid;
   Version version = 0;
   ClientName client;  // empty: every node holds the row
@@ -50,9 +52,10 @@ class Decoder {
     std::vector<Oid> types;
     size_t version_column = 0;
     std::optional<size_t> client_column;
+    std::optional<size_t> state_column;  // of vectorshard.holder
   };
   void take_relation(const RelationMessage &message);
-  void take_row(const RowMessage &message, Decoded &out);
+  void take_row(const RowMessage &message, size_t row_bytes, Decoded &out);
 
   std::unordered_map<uint32_t, Relation> relations_;
   BeginMessage begin_;

@@ -1,5 +1,6 @@
 // The current state of a row by its primary key: for changes whose unchanged TOAST values were not decoded. Reads the
 // local heap only, under a fresh snapshot, after the change itself is visible.
+#include "core/ship/codec.hpp"
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/tables.hpp"
@@ -96,10 +97,10 @@ bool fill_from_row(DecodedChange &change) {
   if (!row) return false;
   if (change.oversized_bytes > 0) return true;
   change.table = std::make_shared<Table>(describe(table));
-  change.values = std::make_shared<Values>(std::move(*row));
+  change.encoded = std::make_shared<const std::string>(encode_values(*row));
   change.missing.clear();
   Version version = 0;
-  for (unsigned char c : *(*change.values)[change.table->version_column]) version = version << 8 | c;
+  for (unsigned char c : *(*row)[change.table->version_column]) version = version << 8 | c;
   change.version = version;
   return true;
 }

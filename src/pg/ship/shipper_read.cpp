@@ -26,15 +26,6 @@ constexpr size_t kPeerBytes = 16 << 20;
 // Commits that come one by one are read together: routing and sending cost more than the rows.
 constexpr int64 kGatherUs = 4000;
 
-/// A copy under way concerns its home alone, which hears of it directly (copy_announce). To all others it becomes known
-/// when it is live; what they write until then, the home forwards.
-bool is_copy_under_way(const DecodedChange &change) {
-  if (change.table->name != "vectorshard.holder") return false;
-  for (size_t i = 0; i < change.table->columns.size(); i++)
-    if (change.table->columns[i].name == "state") return (*change.values)[i] == "copying";
-  return false;
-}
-
 }  // namespace
 
 /// Until the next read, if the last one was a moment ago and not much has come since.
@@ -107,28 +98,35 @@ bool Shipper::counts_for_durability(const DecodedChange &change) const {
 }
 
 void Shipper::route(Decoded &decoded) {
+  std::unordered_map<ClientName, std::vector<Target>> targets;
+  std::vector<std::vector<Target> *> where;  // of each change
   std::set<ClientName> clients;
-  for (const DecodedChange &c : decoded.changes)
-    if (!c.client.empty()) clients.insert(c.client);
-  std::map<ClientName, ClientRoute> routes;
+  for (const DecodedChange &c : decoded.changes) {
+    auto [it, first] = targets.try_emplace(c.client);
+    where.push_back(&it->second);
+    if (first && !c.client.empty()) clients.insert(c.client);
+  }
   {
     bridge::FreshSnapshot fresh;
-    routes = read_routes(clients);
+    for (const auto &[client, route] : read_routes(clients)) targets[client] = router_.targets(route);
   }
+  if (auto all = targets.find(""); all != targets.end()) all->second = router_.targets_of_all();
   std::vector<Debt> debts;
-  for (DecodedChange &change : decoded.changes) {
-    if (is_copy_under_way(change)) continue;
-    std::vector<Target> targets =
-        change.client.empty() ? router_.targets_of_all() : router_.targets(routes[change.client]);
+  for (size_t i = 0; i < decoded.changes.size(); i++) {
+    DecodedChange &change = decoded.changes[i];
+    const std::vector<Target> &to = *where[i];
+    // A copy under way concerns its home alone, which hears of it directly (copy_announce). To all others it becomes
+    // known when it is live; what they write until then, the home forwards.
+    if (change.copy_under_way) continue;
     bool counts = counts_for_durability(change);
-    if (counts) durability_.routed(change.transaction, change.client, targets);
+    if (counts) durability_.routed(change.transaction, change.client, to);
     bool there = change.oversized_bytes > 0 || change.missing.empty() || fill_from_row(change);
     if (change.oversized_bytes > 0)
-      owe_oversized(change, targets, debts);
+      owe_oversized(change, to, debts);
     else if (there)
-      send(change, targets, counts, debts);
+      send(change, to, counts, debts);
     else if (counts)  // deleted, or gone to the home since: nothing is to be sent
-      for (const Target &t : targets) durability_.flushed(change.transaction, change.client, t.peer, 1);
+      for (const Target &t : to) durability_.flushed(change.transaction, change.client, t.peer, 1);
   }
   add_debts(debts);
 }
@@ -150,7 +148,7 @@ void Shipper::send(const DecodedChange &change, const std::vector<Target> &targe
       debts.push_back({kNoNode, change.client, "", ""});
       continue;
     }
-    Change piece{change.table, change.values, change.version, change.client, target.as_home, target.shipped_to,
+    Change piece{change.table, change.encoded, change.version, change.client, target.as_home, target.shipped_to,
                  change.transaction, change.commit_time, watched};
     progress_.hold(change.transaction);
     peers_.at(target.peer)->add(piece);
