@@ -4,6 +4,7 @@
 #   make check               install what is missing, build, run every test; last line "N passed, N failed"
 #   make test-histories      install what is missing, build, histories on three servers with faults (SEED=, HISTORIES=, OPERATIONS=)
 #   make demo                install what is missing, build, run the main job on this machine
+#   make bench-ship          shipping and merging against logical replication and pglogical (about 25 minutes)
 #
 # The core library alone builds with CMake (CMakeLists.txt), without PostgreSQL.
 EXTENSION  = vectorshard
@@ -28,8 +29,8 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
-ifneq ($(filter check demo bootstrap test-histories,$(MAKECMDGOALS)),)
-.PHONY: check demo bootstrap test-histories
+ifneq ($(filter check demo bench-ship bootstrap test-histories,$(MAKECMDGOALS)),)
+.PHONY: check demo bench-ship bootstrap test-histories
 bootstrap:
 	scripts/bootstrap
 check: bootstrap
@@ -38,6 +39,9 @@ demo: bootstrap
 	scripts/demo
 test-histories: bootstrap
 	scripts/histories
+bench-ship:
+	scripts/bootstrap pglogical
+	scripts/bench-ship
 else
 include $(PGXS)
 

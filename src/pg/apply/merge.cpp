@@ -160,6 +160,7 @@ Outcome Merge::write(const Group &group, size_t begin, size_t end) {
   if (group.tombstones()) return write_tombstones(group, begin, end, batch_.kind != BatchKind::copy);
   WriteOptions options;
   options.find_beaten = batch_.kind == BatchKind::stream && !group.table.fabric && mode_ != MergeMode::retry;
+  options.insert_together = mode_ == MergeMode::plain;
   options.refuse_too_old = !accepts_any_age(group);
   return write_rows(group, begin, end, options);
 }

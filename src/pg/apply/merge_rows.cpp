@@ -3,6 +3,7 @@
 // restricted operation, in role replica, under an origin that our decoding drops.
 #include "pg/apply/merge_rows.hpp"
 
+#include "pg/apply/insert_absent.hpp"
 #include "pg/apply/merge_sql.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/apply/tombstone.hpp"
@@ -246,7 +247,8 @@ Outcome write_rows(const Group &g, size_t begin, size_t end, const WriteOptions 
   leave_out_ended(g, range, out);
   if (options.refuse_too_old) set_too_old_aside(g, range, out);
   if (range.items.empty()) return out;
-  uint64_t written = upsert(g, range);
+  bool inserted = options.insert_together && insert_absent(g, range.rows.values, range.rows.nulls);
+  uint64_t written = inserted ? range.items.size() : upsert(g, range);
   out.applied = static_cast<uint32_t>(written);
   out.stale += static_cast<uint32_t>(range.items.size() - written);
   if (options.find_beaten && written < range.items.size()) find_beaten(g, range, out);

@@ -30,6 +30,7 @@ struct Outcome {
 
 struct WriteOptions {
   bool find_beaten = false;    // tell which rows lost, and against what
+  bool insert_together = false;  // keys that are all new: at once. Inside a subtransaction that may be tried again without
   bool refuse_too_old = true;  // rows older than the tombstone horizon are not inserted anew
 };
 

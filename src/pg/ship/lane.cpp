@@ -23,10 +23,12 @@ constexpr int64 kSilenceTimeouts = 6, kSlowestBytesPerS = 1 << 20;
 constexpr int kFailuresMax = 3;
 constexpr size_t kBulkyBytes = 16 << 20;
 
-// Batches are parameters: whatever a peer logs of its statements, it should not be all that it is sent.
+// Batches are parameters: whatever a peer logs of its statements, it should not be all that it is sent; and a plan made
+// for one batch would hold copies of it.
 constexpr const char *kHello =
     "SELECT node, uuid, wall_ms, set_config('log_parameter_max_length', '128', false), "
-    "set_config('log_parameter_max_length_on_error', '0', false) "
+    "set_config('log_parameter_max_length_on_error', '0', false), "
+    "set_config('plan_cache_mode', 'force_generic_plan', false) "
     "FROM vectorshard.hello($1::int, $2::uuid, $3::bigint)";
 constexpr const char *kApply = "SELECT vectorshard.apply($1)";
 

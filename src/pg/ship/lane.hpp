@@ -44,6 +44,8 @@ class Lane {
   explicit Lane(const PeerRow &row) : row_(row), builder_(kBatchBytes, kBatchRows) {}
 
   bool ready() const { return state_ == State::ready; }
+  /// It has batches that it did not answer yet.
+  bool working() const { return in_flight_ > 0; }
   /// A connection is wanted now: call begin() inside a transaction.
   bool wants_connection() const;
   void begin();

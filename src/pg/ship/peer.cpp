@@ -24,6 +24,10 @@ bool Peer::ready() const {
   return std::all_of(lanes_.begin(), lanes_.end(), [](auto &lane) { return lane->ready(); });
 }
 
+bool Peer::working() const {
+  return std::any_of(lanes_.begin(), lanes_.end(), [](auto &lane) { return lane->working(); });
+}
+
 bool Peer::wants_connection() const {
   return std::any_of(lanes_.begin(), lanes_.end(), [](auto &lane) { return lane->wants_connection(); });
 }

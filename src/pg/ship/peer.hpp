@@ -15,6 +15,8 @@ class Peer {
   const std::string &name() const { return row_.name; }
   /// Every connection stands.
   bool ready() const;
+  /// It has batches that it did not answer yet.
+  bool working() const;
   /// A connection is wanted now: call begin() inside a transaction.
   bool wants_connection() const;
   void begin();

@@ -64,6 +64,7 @@ class Shipper {
   uint64 catalog_epoch_ = ~uint64{0};  // nothing followed yet
   uint64 debt_epoch_ = 0;
   bool debts_ = false;     // there are some, as of the last look
+  bool sent_something_ = false;  // of what was read last
   bool busy_ = false;      // something moved: look again at once
   int64 last_read_us_ = 0;
   int64 next_debts_us_ = 0;

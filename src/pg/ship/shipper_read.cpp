@@ -23,14 +23,17 @@ namespace {
 constexpr size_t kReadBytes = 4 << 20;
 // What a peer that answers may have waiting: twice what is under way at most, so that it never runs dry.
 constexpr size_t kPeerBytes = 16 << 20;
-// Commits that come one by one are read together: routing and sending cost more than the rows.
+// While nobody waits for them, commits are read together: routing and sending cost more than the rows.
 constexpr int64 kGatherUs = 4000;
 
 }  // namespace
 
-/// Until the next read, if the last one was a moment ago and not much has come since.
+/// Until the next read, if the last one was a moment ago and not much has come since. A peer that has taken all it was
+/// sent gets the next at once; while one works, what it gets next gathers. What goes to nobody can wait.
 int64 Shipper::gather_us() const {
   if (!slot_.messages().empty() || slot_.unread_bytes() > kReadBytes || commits_wait()) return 0;
+  auto works = [](auto &entry) { return entry.second->working(); };
+  if (sent_something_ && std::none_of(peers_.begin(), peers_.end(), works)) return 0;
   return std::max<int64>(0, last_read_us_ + kGatherUs - bridge::steady_us());
 }
 
@@ -98,6 +101,7 @@ bool Shipper::counts_for_durability(const DecodedChange &change) const {
 }
 
 void Shipper::route(Decoded &decoded) {
+  sent_something_ = false;
   std::unordered_map<ClientName, std::vector<Target>> targets;
   std::vector<std::vector<Target> *> where;  // of each change
   std::set<ClientName> clients;
@@ -152,6 +156,7 @@ void Shipper::send(const DecodedChange &change, const std::vector<Target> &targe
                  change.transaction, change.commit_time, watched};
     progress_.hold(change.transaction);
     peers_.at(target.peer)->add(piece);
+    sent_something_ = true;
   }
 }
 
