@@ -168,6 +168,13 @@ void on_transaction_end(XactEvent event, void *) {
   }
 }
 
+/// ASCII only: a name that the client's encoding does not have would make an error of a warning, after the commit.
+void set_name(Waiter &w, const ClientName &client) {
+  size_t n = std::min(client.size(), sizeof w.client - 1);
+  for (size_t i = 0; i < n; i++) w.client[i] = client[i] >= 0x20 && client[i] < 0x7f ? client[i] : '?';
+  w.client[n] = '\0';
+}
+
 /// Calls `f` for each waiter, its lock held.
 template <class F>
 void for_each_waiting(F f) {
@@ -209,7 +216,7 @@ void answer(const Verdict &verdict) {
     if (w.xid != verdict.key) return false;
     w.state = verdict.reached ? State::reached : State::owed;
     w.peer = verdict.peer;
-    strlcpy(w.client, verdict.client.c_str(), sizeof w.client);
+    set_name(w, verdict.client);
     return true;
   });
 }
