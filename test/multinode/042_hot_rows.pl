@@ -1,0 +1,55 @@
+# Topology: core c1 (home), edge e1; one client with five rows, and an index on a column that every update changes.
+# Proves: three updaters at the home and one at the edge on the same five rows: no merge takes a row that is there for missing, no
+# update is lost track of, and what stands at the end is the largest version that anybody was told.
+# R5_UPDATES: how many updates the edge sends (default 20000).
+use strict;
+use warnings;
+use Fabric;
+use Test::More;
+
+my $updates = $ENV{R5_UPDATES} // 20000;
+my $f = Fabric->new(core => 'c1', edges => ['e1'], config => "vectorshard.keep_s = 100000\nfsync = off\n");
+$f->sql('c1', q{
+  CREATE TABLE hot (car text, id int, n bigint NOT NULL DEFAULT 0, changed float8, PRIMARY KEY (car, id));
+  CREATE INDEX ON hot (changed);
+  SELECT vectorshard.create_vector_shard_table('hot', 'car');
+  INSERT INTO hot SELECT 'car', i FROM generate_series(1, 5) i;
+});
+$f->poll('e1', q{SELECT to_regclass('hot') IS NOT NULL}, 't', 'the edge has the table');
+$f->sql('e1', q{SELECT vectorshard.place('car', 'e1')});
+$f->poll('e1', q{SELECT count(*) FROM ONLY hot}, '5', 'and the client');
+$f->sql($_, 'CREATE TABLE told (id int, version bigint)') for 'c1', 'e1';
+
+my $script = PostgreSQL::Test::Utils::tempdir() . '/update.sql';
+PostgreSQL::Test::Utils::append_to_file($script, q{
+\set id random(1, 5)
+WITH u AS (UPDATE hot SET n = n + 1, changed = random() WHERE car = 'car' AND id = :id RETURNING id, _version)
+INSERT INTO told SELECT id, _version FROM u;
+});
+sub updaters {
+	my ($n, $count, $each) = @_;
+	return IPC::Run::start([ 'pgbench', '-n', '-c', $count, '-t', $each, '-f', $script, '-h', $f->node($n)->host, '-p', $f->node($n)->port, 'postgres' ],
+		'>', \my $out, '2>', \my $err);
+}
+my @running = (updaters('c1', 3, int($updates / 2)), updaters('e1', 1, $updates));
+ok($_->finish, 'updaters end without an error') for @running;
+
+for my $n ('c1', 'e1') { $f->poll($n, 'SELECT sum(queue_rows + debts) FROM vectorshard.ship_lag', '0', "$n has shipped everything"); }
+is($f->sql('e1', 'SELECT count(*) FROM told'), $updates, 'every update at the edge found its row');
+is($f->sql('c1', 'SELECT count(*) FROM told'), 3 * int($updates / 2), 'and every one at the home');
+my %largest;
+for my $n ('c1', 'e1') {
+	for (split /\n/, $f->sql($n, 'SELECT id, max(version) FROM told GROUP BY id')) {
+		my ($id, $version) = split /\|/;
+		$largest{$id} = $version if $version > ($largest{$id} // 0);
+	}
+}
+my $expected = join(' ', map { "$_=$largest{$_}" } sort keys %largest);
+for my $n ('c1', 'e1') {
+	$f->poll($n, q{SELECT string_agg(id || '=' || _version, ' ' ORDER BY id) FROM ONLY hot}, $expected, "$n ends with the largest versions");
+	is($f->client_hash($n, 'hot', 'car', 'car'), $f->client_hash('c1', 'hot', 'car', 'car'), "$n: equal rows");
+	# A merge that takes a row for missing inserts it: it would show here, or as a dead letter.
+	$f->poll($n, q{SELECT n_tup_ins || ' ' || (n_tup_upd > 5) FROM pg_stat_user_tables WHERE relname = 'hot'}, '5 true', "$n: no row was missing");
+	is($f->sql($n, q{SELECT count(*) FROM vectorshard.conflict WHERE kind <> 'beaten'}), '0', "$n has no dead letters");
+}
+done_testing();
