@@ -1,13 +1,13 @@
 # Topology: core c1 (home), edge e1.
 # Proves: a batch that was merged and committed, but whose answer was lost because the sender's shipper was killed with -9, is sent
 # again, and its effect is there exactly once: in rows, and in counters above all.
-# R13_KILLS: how often (default 8).
+# R13_KILLS: how often (default 4).
 use strict;
 use warnings;
 use Fabric;
 use Test::More;
 
-my $kills = $ENV{R13_KILLS} // 8;
+my $kills = $ENV{R13_KILLS} // 4;
 my $f = Fabric->new(core => 'c1', edges => ['e1'], config => "vectorshard.keep_s = 100000\nrestart_after_crash = on\nfsync = off\n");
 $f->sql('c1', q{
   CREATE TABLE tally (car text, id int, n vectorshard.counter NOT NULL, note text, PRIMARY KEY (car, id));
