@@ -3,7 +3,7 @@
 -- Shipped to every node by the same stream as user rows, each row with exactly one writer:
 --   node, shard_table, client, wish, holder, policy, store, segment
 -- Local to a node, never shipped (tombstone: its inserts and updates are what ships):
---   resident, tombstone, peer_debt, conflict, tier_move, cold_client
+--   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client
 -- No foreign keys and no unique constraint beyond the primary key: rows arrive in any order.
 
 CREATE TABLE vectorshard.node (
@@ -130,6 +130,14 @@ CREATE TABLE vectorshard.peer_debt (
   PRIMARY KEY (peer, client, table_name)
 );
 COMMENT ON TABLE vectorshard.peer_debt IS 'clients (or reference tables) whose changes a peer lacks and will be given by sync';
+
+CREATE TABLE vectorshard.peer_start (
+  node        int PRIMARY KEY,
+  incarnation bigint NOT NULL,
+  token       bigint NOT NULL,
+  position    bigint NOT NULL
+);
+COMMENT ON TABLE vectorshard.peer_start IS 'the last start of each peer that was heard, and where its WAL ended then';
 
 CREATE TABLE vectorshard.conflict (
   conflict   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -20,6 +20,21 @@ CREATE OR REPLACE FUNCTION vectorshard.bump_catalog_epoch() RETURNS void
 COMMENT ON FUNCTION vectorshard.bump_catalog_epoch() IS 'internal: at commit, makes caches of nodes and tables stale and wakes the workers';
 REVOKE ALL ON FUNCTION vectorshard.bump_catalog_epoch() FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION vectorshard.start_token() RETURNS bigint
+  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_start_token';
+COMMENT ON FUNCTION vectorshard.start_token() IS 'internal: the number this server drew when it started';
+REVOKE ALL ON FUNCTION vectorshard.start_token() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.require_certain() RETURNS void
+  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_require_certain';
+COMMENT ON FUNCTION vectorshard.require_certain() IS 'internal: raises while it is not certain which node this server is';
+REVOKE ALL ON FUNCTION vectorshard.require_certain() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.answers_as(node int, token bigint) RETURNS boolean
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_answers_as';
+COMMENT ON FUNCTION vectorshard.answers_as(int, bigint) IS 'internal: whether the server at the address of a node has this start token';
+REVOKE ALL ON FUNCTION vectorshard.answers_as(int, bigint) FROM PUBLIC;
+
 -- A version by the wall clock alone: for the rows that are written before this node has an identity and a clock.
 CREATE OR REPLACE FUNCTION vectorshard.first_version(node int) RETURNS bigint
   LANGUAGE sql VOLATILE PARALLEL SAFE
@@ -200,18 +215,81 @@ BEGIN
     DELETE FROM vectorshard.peer_debt WHERE peer = NEW.node;
     DELETE FROM vectorshard.wish WHERE node = NEW.node OR planner = NEW.node;
     DELETE FROM vectorshard.holder WHERE node = NEW.node;
-  ELSIF TG_OP = 'INSERT' THEN
+  ELSIF TG_OP = 'INSERT' OR NEW.incarnation > OLD.incarnation THEN
+    -- A node that is new, or back from the past, is owed everything.
     INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name)
       SELECT NEW.node, '', 'vectorshard.' || t
         FROM unnest(ARRAY['node', 'shard_table', 'client', 'wish', 'holder', 'policy', 'store', 'segment', 'ddl']) t
       UNION ALL
       SELECT NEW.node, '', s.table_name FROM vectorshard.shard_table s WHERE s.kind = 'reference' AND s.state = 'enrolled'
+      UNION ALL
+      SELECT NEW.node, r.client, '' FROM vectorshard.resident r
+       WHERE EXISTS (SELECT FROM vectorshard.client c WHERE c.client = r.client AND c.home = NEW.node)
+          OR EXISTS (SELECT FROM vectorshard.holder h WHERE h.client = r.client AND h.node = NEW.node AND h.state <> 'gone')
       ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error;
   END IF;
   RETURN NULL;
 END $$;
 COMMENT ON FUNCTION vectorshard.node_changed() IS 'internal: what a node does when it hears of a new or removed node';
 REVOKE ALL ON FUNCTION vectorshard.node_changed() FROM PUBLIC;
+
+-- A node asks for a new incarnation: see src/pg/fabric/new_life.cpp. The registrar gives it; of itself it asks others,
+-- who only look. All nodes come along: the asker may have forgotten some, and numbers are never used again.
+CREATE OR REPLACE FUNCTION vectorshard.grant_life(p_node int, p_uuid uuid, p_token bigint) RETURNS SETOF vectorshard.node
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  n vectorshard.node;
+BEGIN
+  PERFORM vectorshard.require_certain();
+  SELECT * INTO n FROM vectorshard.node WHERE node = p_node AND uuid = p_uuid;
+  IF n.state IS DISTINCT FROM 'active' THEN
+    RAISE EXCEPTION 'node % is not in the fabric', p_node USING
+      ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('Its state is %L.', n.state), HINT = 'Let it join with a new database.';
+  END IF;
+  IF NOT vectorshard.answers_as(p_node, p_token) THEN
+    RAISE EXCEPTION 'another server answers as node %', quote_literal(n.name) USING
+      ERRCODE = 'object_in_use', DETAIL = format('It is the one at host=%s port=%s dbname=%s.', n.host, n.port, n.dbname),
+      HINT = 'Stop one of the two. If the right one has another address now, correct it in vectorshard.node on the registrar.';
+  END IF;
+  IF NOT (SELECT registrar FROM vectorshard.node WHERE node = p_node) THEN
+    UPDATE vectorshard.node SET incarnation = vectorshard.next_version() WHERE node = p_node;
+  END IF;
+  RETURN QUERY SELECT * FROM vectorshard.node;
+END $$;
+COMMENT ON FUNCTION vectorshard.grant_life(int, uuid, bigint) IS 'internal: gives the server at the address of a node a new incarnation';
+REVOKE ALL ON FUNCTION vectorshard.grant_life(int, uuid, bigint) FROM PUBLIC;
+
+-- What this node says it holds is what is here: after a new incarnation, and when rows of its own came back from peers.
+CREATE OR REPLACE FUNCTION vectorshard.restate_holdings() RETURNS void
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+  UPDATE vectorshard.holder h SET generation = greatest(h.generation, vectorshard.next_version()),
+         state = CASE WHEN EXISTS (SELECT FROM vectorshard.cold_client c WHERE c.client = h.client) THEN 'cold' ELSE 'gone' END
+   WHERE h.node = vectorshard.self_node() AND h.state IN ('live', 'cold')
+     AND NOT EXISTS (SELECT FROM vectorshard.resident r WHERE r.client = h.client)
+     AND (h.state = 'live' OR NOT EXISTS (SELECT FROM vectorshard.cold_client c WHERE c.client = h.client));
+  INSERT INTO vectorshard.holder AS h (client, node, generation, state, _version)
+    SELECT r.client, vectorshard.self_node(), r.generation, 'live', 0 FROM vectorshard.resident r
+      LEFT JOIN vectorshard.holder h ON h.client = r.client AND h.node = vectorshard.self_node()
+     WHERE h.state IS DISTINCT FROM 'live' OR h.generation < r.generation
+  ON CONFLICT (client, node) DO UPDATE SET state = 'live', generation = greatest(h.generation, excluded.generation);
+$$;
+COMMENT ON FUNCTION vectorshard.restate_holdings() IS 'internal: makes this node''s holder rows say what it holds';
+REVOKE ALL ON FUNCTION vectorshard.restate_holdings() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.begin_new_life() RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  stamp bigint := vectorshard.next_version();
+BEGIN
+  -- New residencies: nothing that counts by residency goes on counting where it had stopped. Copies are made again.
+  UPDATE vectorshard.resident r SET generation = stamp, leaving = false,
+         confirmed = EXISTS (SELECT FROM vectorshard.client c WHERE c.client = r.client AND c.home = vectorshard.self_node());
+  UPDATE vectorshard.holder SET generation = stamp, state = 'gone' WHERE node = vectorshard.self_node() AND state = 'copying';
+  PERFORM vectorshard.restate_holdings();
+  INSERT INTO vectorshard.peer_debt (peer, client, table_name) VALUES (0, '', '*') ON CONFLICT DO NOTHING;
+END $$;
+COMMENT ON FUNCTION vectorshard.begin_new_life() IS 'internal: a node that was in doubt says anew what it holds, and owes all of it';
+REVOKE ALL ON FUNCTION vectorshard.begin_new_life() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.remove_node(node_name text) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$

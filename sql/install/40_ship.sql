@@ -1,7 +1,13 @@
 -- Ship: greeting between nodes, debts that a home takes over, the view ship_lag.
 
-CREATE FUNCTION vectorshard.hello(from_node int, my_uuid uuid, from_incarnation bigint,
-                                  OUT node int, OUT uuid uuid, OUT wall_ms bigint)
+CREATE FUNCTION vectorshard.check_start(node int, incarnation bigint, starts text, "position" bigint) RETURNS text
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_check_start';
+COMMENT ON FUNCTION vectorshard.check_start(int, bigint, text, bigint) IS
+  'internal: whether a node that greets is believed: ok, past, clone or unverified';
+REVOKE ALL ON FUNCTION vectorshard.check_start(int, bigint, text, bigint) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.hello(from_node int, my_uuid uuid, from_incarnation bigint, starts text, "position" bigint,
+                                  OUT node int, OUT uuid uuid, OUT wall_ms bigint, OUT verdict text)
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp
 AS $$
 DECLARE
@@ -12,15 +18,11 @@ BEGIN
     RAISE object_not_in_prerequisite_state USING MESSAGE = 'this database is not a member of a fabric',
       HINT = 'Call vectorshard.create_fabric() or vectorshard.join_fabric() first.';
   END IF;
+  PERFORM vectorshard.require_certain();
   SELECT n.* INTO sender FROM vectorshard.node n WHERE n.node = from_node;
   IF sender.state = 'removed' THEN
     RAISE insufficient_privilege USING MESSAGE = format('node "%s" was removed from the fabric', sender.name),
       DETAIL = format('It is node %s.', from_node), HINT = 'Let it join anew.';
-  END IF;
-  IF from_incarnation < sender.incarnation THEN
-    RAISE insufficient_privilege USING MESSAGE = format('node "%s" is in an earlier life', sender.name),
-      DETAIL = format('Its incarnation is %s; the fabric knows %s.', from_incarnation, sender.incarnation),
-      HINT = 'It was restored from a backup or cloned. Remove it and let it join anew.';
   END IF;
   uuid := vectorshard.boot_uuid();
   IF uuid <> my_uuid THEN
@@ -28,12 +30,15 @@ BEGIN
       DETAIL = format('It is node %s with uuid %s; expected was %s.', node, uuid, my_uuid),
       HINT = 'Correct the address of the node, or remove it and let it join anew.';
   END IF;
+  -- A node whose row is on its way is not known well enough to judge.
+  verdict := CASE WHEN sender.node IS NULL THEN 'ok' WHEN from_incarnation < sender.incarnation THEN 'past'
+                  ELSE vectorshard.check_start(from_node, from_incarnation, starts, "position") END;
   wall_ms := vectorshard.wall_ms();
 END
 $$;
-COMMENT ON FUNCTION vectorshard.hello(int, uuid, bigint) IS
-  'internal: a shipper greets a peer: who answers, and what its clock says';
-REVOKE ALL ON FUNCTION vectorshard.hello(int, uuid, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION vectorshard.hello(int, uuid, bigint, text, bigint) IS
+  'internal: a shipper greets a peer: who answers, what its clock says, and whether the sender is believed';
+REVOKE ALL ON FUNCTION vectorshard.hello(int, uuid, bigint, text, bigint) FROM PUBLIC;
 
 CREATE FUNCTION vectorshard.take_over_debt(client text, peer int) RETURNS void
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_take_over_debt';

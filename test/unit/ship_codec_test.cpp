@@ -23,6 +23,7 @@ Batch random_batch(std::mt19937 &rng) {
   b.from = static_cast<NodeId>(rng() % kNodeMax);
   b.from_incarnation = static_cast<int64_t>(rng());
   b.clock = static_cast<Version>(rng()) << 20;
+  b.position = rng();
   for (size_t t = 0, n = 1 + rng() % 3; t < n; t++) {
     Table table{"public.t" + std::to_string(t), {}, 0};
     size_t columns = 1 + rng() % 6;
@@ -56,6 +57,7 @@ void expect_equal(const Batch &a, const Batch &b) {
   EXPECT_EQ(a.from, b.from);
   EXPECT_EQ(a.from_incarnation, b.from_incarnation);
   EXPECT_EQ(a.clock, b.clock);
+  EXPECT_EQ(a.position, b.position);
   ASSERT_EQ(a.tables.size(), b.tables.size());
   for (size_t i = 0; i < a.tables.size(); i++) {
     EXPECT_EQ(a.tables[i].name, b.tables[i].name);

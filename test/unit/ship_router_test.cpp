@@ -109,7 +109,7 @@ TEST(ShipBatchBuilder, KeepsRoutesApartAndCountsPieces) {
   builder.add(second);
   builder.add(second);
   builder.add(change(table, "", 200));
-  SealedBatch sealed = builder.seal(4, 1, 99);
+  SealedBatch sealed = builder.seal(4, 1, 99, 1000);
   EXPECT_TRUE(builder.empty());
   EXPECT_EQ(sealed.pieces, (std::vector<std::pair<Lsn, uint32_t>>{{100, 1}, {200, 3}}));
   EXPECT_EQ(sealed.clients, std::set<ClientName>{"a"});
@@ -119,6 +119,7 @@ TEST(ShipBatchBuilder, KeepsRoutesApartAndCountsPieces) {
   ASSERT_TRUE(batch.ok());
   EXPECT_EQ(batch.value().from, 4);
   EXPECT_EQ(batch.value().clock, 99);
+  EXPECT_EQ(batch.value().position, 1000u);
   ASSERT_EQ(batch.value().clients.size(), 3u);
   EXPECT_EQ(batch.value().clients[0].shipped_to.size(), 1u);
   EXPECT_EQ(batch.value().clients[1].shipped_to.size(), 2u);

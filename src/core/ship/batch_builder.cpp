@@ -45,10 +45,11 @@ void BatchBuilder::add(const Change &change) {
   if (sealed_.oldest_commit_time == 0) sealed_.oldest_commit_time = change.commit_time;
 }
 
-SealedBatch BatchBuilder::seal(NodeId from, int64_t incarnation, Version clock) {
+SealedBatch BatchBuilder::seal(NodeId from, int64_t incarnation, Version clock, uint64_t position) {
   batch_.from = from;
   batch_.from_incarnation = incarnation;
   batch_.clock = clock;
+  batch_.position = position;
   SealedBatch out = std::move(sealed_);
   out.bytes = encode_with_rows(batch_, static_cast<uint32_t>(row_count_), rows_);
   out.rows = row_count_;

@@ -52,7 +52,7 @@ class BatchBuilder {
   Lsn oldest() const { return sealed_.pieces.empty() ? 0 : sealed_.pieces.begin()->first; }
   int64_t oldest_commit_time() const { return sealed_.oldest_commit_time; }
   /// Ends the batch and starts an empty one.
-  SealedBatch seal(NodeId from, int64_t incarnation, Version clock);
+  SealedBatch seal(NodeId from, int64_t incarnation, Version clock, uint64_t position);
 
  private:
   uint16_t table_index(const std::shared_ptr<const Table> &table);

@@ -149,6 +149,7 @@ std::string encode_with_rows(const Batch &batch, uint32_t row_count, std::string
   out.i32(batch.from);
   out.i64(batch.from_incarnation);
   out.i64(batch.clock);
+  out.i64(static_cast<int64_t>(batch.position));
   out.u16(static_cast<uint16_t>(batch.tables.size()));
   for (const Table &t : batch.tables) put(out, t);
   out.u32(static_cast<uint32_t>(batch.clients.size()));
@@ -176,6 +177,7 @@ Result<Batch> decode_batch(std::string_view bytes) {
   batch.from = in.i32();
   batch.from_incarnation = in.i64();
   batch.clock = in.i64();
+  batch.position = static_cast<uint64_t>(in.i64());
   if (!get_tables(in, batch)) return corrupt("The list of tables is damaged.");
   if (!get_clients(in, batch)) return corrupt("The list of clients is damaged.");
   if (!get_rows(in, batch)) return corrupt("The list of rows is damaged.");

@@ -60,6 +60,7 @@ struct Batch {
   NodeId from = kNoNode;
   int64_t from_incarnation = 0;
   Version clock = 0;  // the sender's clock when the batch was made: the receiver's clock moves past it
+  uint64_t position = 0;  // where the sender's WAL ended then: by this a receiver notices one that was restored
   std::vector<Table> tables;
   std::vector<BatchClient> clients;
   std::vector<Row> rows;

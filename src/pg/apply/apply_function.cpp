@@ -9,6 +9,7 @@
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/ship/api.hpp"
 extern "C" {
 #include "access/xact.h"
 #include "utils/builtins.h"
@@ -89,6 +90,7 @@ VECTORSHARD_FUNCTION(vectorshard_apply) {
     ship::Batch batch = bridge::value_or_raise(
         ship::decode_batch({VARDATA_ANY(bytes), static_cast<size_t>(VARSIZE_ANY_EXHDR(bytes))}));
     check_sender(batch);
+    ship::note_position(batch.from, batch.position);
     std::string reply = ship::encode(merge_with_retries(batch));
     return bridge::pg_call([&] {
       return PointerGetDatum(cstring_to_text_with_len(reply.data(), static_cast<int>(reply.size())));

@@ -10,6 +10,7 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
+#include "pg/fabric/api.hpp"
 extern "C" {
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -104,6 +105,7 @@ void check_may_stamp(bridge::Shared *s, NodeId node) {
   if (node == kNoNode)
     bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "this database is not in a fabric", {},
                            "Call vectorshard.create_fabric() or vectorshard.join_fabric() first.");
+  if (pg_atomic_read_u32(&s->doubt)) fabric::require_certain();
   if (pg_atomic_read_u32(&s->clock_refused))
     bridge::raise({Errc::clock_skew, "the clock of this node is refused by its peers",
                    "It is more than " + std::to_string(bridge::guc::max_clock_skew_ms) + " ms off.",

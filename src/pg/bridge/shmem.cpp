@@ -38,8 +38,9 @@ void startup() {
   if (!found) {
     memset(static_cast<void *>(shared_memory), 0, sizeof(Shared));
     shared_memory->lock = &GetNamedLWLockTranche("vectorshard")->lock;
-    for (auto *u : {&shared_memory->node, &shared_memory->database, &shared_memory->clock_refused}) pg_atomic_init_u32(u, 0);
-    for (auto *u : {&shared_memory->incarnation, &shared_memory->clock_high_water, &shared_memory->clock_bound,
+    for (auto *u : {&shared_memory->node, &shared_memory->database, &shared_memory->clock_refused,
+                    &shared_memory->doubt}) pg_atomic_init_u32(u, 0);
+    for (auto *u : {&shared_memory->incarnation, &shared_memory->start_token, &shared_memory->clock_high_water, &shared_memory->clock_bound,
                     &shared_memory->eviction_epoch, &shared_memory->catalog_epoch, &shared_memory->decoded_lsn,
                     &shared_memory->confirmed_lsn, &shared_memory->tombstone_epoch})
       pg_atomic_init_u64(u, 0);

@@ -22,6 +22,8 @@ struct Shared {
   pg_atomic_uint32 node;
   pg_atomic_uint32 database;      // Oid of the database that is the fabric member
   pg_atomic_uint64 incarnation;
+  pg_atomic_uint32 doubt;        // fabric::Doubt: not 0 while it is not certain that this server is that node
+  pg_atomic_uint64 start_token;  // drawn at this start; 0: the start is not examined yet
   // Version clock (pg/apply/clock.cpp).
   pg_atomic_uint64 clock_high_water;  // largest version given or seen
   pg_atomic_uint64 clock_bound;       // versions up to here are covered by the file on disk

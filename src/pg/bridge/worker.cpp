@@ -72,6 +72,7 @@ void say_farewell(const WorkerSpec &spec) {
 }
 
 constexpr long kFirstBackOffMs = 100, kMostBackOffMs = 10000;
+constexpr long kDoubtMs = 100;
 constexpr long kDeafMs = 1000;  // of a back-off: how long nothing but a signal ends it, or whoever wakes us floods the log
 
 void wait_latch(long wait_ms) {
@@ -106,6 +107,11 @@ void loop(const WorkerSpec &spec) {
     if (ConfigReloadPending) {
       ConfigReloadPending = false;
       ProcessConfigFile(PGC_SIGHUP);
+    }
+    // Only the shipper works while it is not certain which node this is: it asks the fabric.
+    if (spec.which != kShipper && pg_atomic_read_u32(&shared()->doubt) != 0) {
+      wait_latch(kDoubtMs);
+      continue;
     }
     MemoryContextSwitchTo(round_context);
     long wait_ms = 0;

@@ -24,7 +24,7 @@ namespace {
 constexpr const char *kDirectory = "vectorshard";  // relative to the data directory, where every server process runs
 constexpr const char *kFile = "vectorshard/boot";
 constexpr const char *kTemporary = "vectorshard/boot.new";
-constexpr const char *kMagic = "vectorshard-boot-1";
+constexpr const char *kMagic = "vectorshard-boot-2";
 
 Error io_error(const char *what, const char *path) {
   return {Errc::io, std::string("could not ") + what + " file \"" + path + "\": " + strerror(errno), "",
@@ -122,14 +122,19 @@ Result<std::optional<BootRecord>> read_boot_record() {
     if (errno == ENOENT) return std::optional<BootRecord>();
     return io_error("open", kFile);
   }
-  char buffer[512];
+  char buffer[8192];  // twice what kChainMax starts take
   ssize_t n = read(f.fd, buffer, sizeof buffer);
   if (n < 0) return io_error("read", kFile);
   std::istringstream in(std::string(buffer, static_cast<size_t>(n)));
-  std::string magic, end;
+  std::string magic, word, starts;
+  uint32_t doubt = 0;
   BootRecord r;
-  in >> magic >> r.database >> r.extension >> r.node >> r.uuid >> r.incarnation >> end;
-  if (!in || magic != kMagic || end != "end" || r.node < 0 || r.node > kNodeMax)
+  in >> magic >> r.database >> r.extension >> r.node >> r.uuid >> r.incarnation >> doubt >> r.files >> r.timeline;
+  while (in >> word && word != "end") starts += (starts.empty() ? "" : " ") + word;
+  auto chain = ship::parse_chain(starts);
+  r.doubt = static_cast<Doubt>(doubt);
+  if (chain.ok()) r.starts = std::move(chain).value();
+  if (!in || magic != kMagic || word != "end" || r.node < 0 || r.node > kNodeMax || !chain.ok())
     return Error{Errc::corrupt, std::string("file \"") + kFile + "\" is not a boot record", "",
                  "Restore it from a backup of this data directory, or remove it and join the fabric anew."};
   return std::optional<BootRecord>(std::move(r));
@@ -139,7 +144,8 @@ Result<void> write_boot_record(const BootRecord &r) {
   if (mkdir(kDirectory, S_IRWXU) != 0 && errno != EEXIST) return io_error("create", kDirectory);
   std::ostringstream out;
   out << kMagic << '\n' << r.database << '\n' << r.extension << '\n' << r.node << '\n' << r.uuid << '\n'
-      << r.incarnation << "\nend\n";
+      << r.incarnation << '\n' << static_cast<uint32_t>(r.doubt) << '\n' << (r.files.empty() ? "-" : r.files) << '\n'
+      << r.timeline << '\n' << ship::to_text(r.starts) << "\nend\n";
   std::string text = out.str();
   {
     File f(open(kTemporary, O_WRONLY | O_CREAT | O_TRUNC, S_IRUSR | S_IWUSR));
@@ -152,8 +158,11 @@ Result<void> write_boot_record(const BootRecord &r) {
   return sync_path(".");
 }
 
-void adopt(const BootRecord &r) noexcept {
+void adopt(const BootRecord &r, bool examined) noexcept {
   bridge::Shared *s = bridge::shared();
+  Doubt doubt = r.node == kNoNode ? Doubt::none : examined ? r.doubt : Doubt::unexamined;
+  pg_atomic_write_u64(&s->start_token, !examined || r.starts.empty() ? 0 : r.starts.back().token);
+  pg_atomic_write_u32(&s->doubt, static_cast<uint32_t>(doubt));
   pg_atomic_write_u64(&s->incarnation, static_cast<uint64_t>(r.incarnation));
   pg_atomic_write_u32(&s->database, r.database);
   pg_write_barrier();

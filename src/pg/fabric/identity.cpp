@@ -6,6 +6,7 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/fabric/boot.hpp"
 extern "C" {
+#include "access/xlog.h"
 #include "commands/extension.h"
 #include "utils/builtins.h"
 #include "utils/uuid.h"
@@ -71,6 +72,8 @@ VECTORSHARD_FUNCTION(vectorshard_adopt_identity) {
     record.node = PG_GETARG_INT32(0);
     record.incarnation = PG_GETARG_INT64(1);
     record.uuid = durable_uuid();
+    bridge::value_or_raise(fabric::take_facts(record));
+    record.starts = {fabric::new_start(GetFlushRecPtr(nullptr))};
     fabric::adopt_at_commit(record);
     return 0;
   });

@@ -6,6 +6,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/worker.hpp"
 #include "pg/fabric/boot.hpp"
+#include "pg/fabric/start.hpp"
 extern "C" {
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -39,7 +40,7 @@ void load_identity(void *) {
     if (!record.ok())
       strlcpy(problem, record.error().message.c_str(), sizeof problem);
     else if (record.value() && record.value()->node != kNoNode)
-      adopt(*record.value());
+      adopt(*record.value(), false);
   } catch (const std::exception &e) {
     strlcpy(problem, e.what(), sizeof problem);
   }
@@ -101,5 +102,6 @@ extern "C" __attribute__((visibility("default"))) void vectorshard_launcher_main
   BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);  // no database: to be seen in pg_stat_activity
   before_shmem_exit(fabric::forget_latch, 0);
   fabric::state->latch = MyLatch;
+  bridge::entry([] { fabric::examine_start(); });
   fabric::loop();
 }

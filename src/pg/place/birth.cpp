@@ -13,6 +13,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/fabric/api.hpp"
 #include "pg/place/api.hpp"
 #include "pg/place/holder_queue.hpp"
 extern "C" {
@@ -158,6 +159,7 @@ using namespace vectorshard;
 /// birth_client(client, OUT home, OUT epoch, OUT version, OUT born): on a core node, makes or finds the client.
 VECTORSHARD_FUNCTION(vectorshard_birth_client) {
   return bridge::entry([&]() -> Datum {
+    fabric::require_certain();
     std::string client = bridge::text_argument(fcinfo, 0);
     place::check_name(client);
     if (place::own_kind() != "core")

@@ -12,6 +12,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/fabric/api.hpp"
 #include "pg/place/birth.hpp"
 #include "pg/place/holder_queue.hpp"
 #include "pg/ship/api.hpp"
@@ -89,6 +90,7 @@ using namespace vectorshard;
 
 VECTORSHARD_FUNCTION(vectorshard_copy_announce) {
   return bridge::entry([&]() -> Datum {
+    fabric::require_certain();
     std::string client = bridge::text_argument(fcinfo, 0);
     std::string state = bridge::text_argument(fcinfo, 3);
     return place::text_result(
@@ -98,6 +100,7 @@ VECTORSHARD_FUNCTION(vectorshard_copy_announce) {
 
 VECTORSHARD_FUNCTION(vectorshard_copy_export) {
   return bridge::entry([&]() -> Datum {
+    fabric::require_certain();
     std::string client = bridge::text_argument(fcinfo, 0);
     ship::wait_decoded_visible();
     bridge::FreshSnapshot fresh;
@@ -113,6 +116,7 @@ VECTORSHARD_FUNCTION(vectorshard_copy_export) {
 
 VECTORSHARD_FUNCTION(vectorshard_evict_handshake) {
   return bridge::entry([&]() -> Datum {
+    fabric::require_certain();
     std::string client = bridge::text_argument(fcinfo, 0);
     std::string digest = bridge::text_argument(fcinfo, 3);
     std::vector<NodeId> debts = bridge::integers_argument(fcinfo, 5);

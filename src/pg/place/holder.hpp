@@ -77,6 +77,7 @@ class Holder {
 
   // holder_tidy.cpp
   void tidy();
+  void keep_in_order();
 
   /// A link for short questions (births, handshakes); null: the node is not to be tried now, or failed (why).
   bridge::Link *link(NodeId node, Error &why);
@@ -97,7 +98,7 @@ class Holder {
   size_t residents_ = 0;
   double residents_counted_s_ = -1e9;
   double next_let_go_s_ = 0;
-  double next_tidy_s_ = 0;
+  double next_tidy_s_ = 0, next_order_s_ = 0, started_s_ = 0;
   bool more_missing_ = false;  // left over because a port was busy: taken when its job ends
 };
 

@@ -5,6 +5,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/place/holder.hpp"
+#include "pg/ship/api.hpp"
 
 namespace vectorshard::place {
 
@@ -13,7 +14,7 @@ namespace {
 using bridge::p_int4;
 using bridge::p_text_array;
 
-constexpr double kTidyEveryS = 30;
+constexpr double kTidyEveryS = 30, kOrderEveryS = 5, kSettlingS = 120;
 
 /// One statement with the parameters ($1 this node, $2 clients or seconds), in a transaction of its own; a failure is
 /// logged and holds up nothing. `learned`: not shipped.
@@ -36,7 +37,19 @@ void run(const char *what, const char *sql, const std::vector<std::string> *clie
 
 }  // namespace
 
+void Holder::keep_in_order() {
+  if (now_s() < next_order_s_) return;
+  if (started_s_ == 0) started_s_ = now_s();
+  // After a start rows of this node may come back from peers that this node had forgotten.
+  next_order_s_ = now_s() + (now_s() - started_s_ < kSettlingS ? kOrderEveryS : kTidyEveryS);
+  run("restate holdings", "SELECT vectorshard.restate_holdings() WHERE $1 > 0 AND $2 > 0", nullptr, false);
+  bridge::WorkerTransaction tx;
+  ship::keep_positions();
+  tx.commit();
+}
+
 void Holder::tidy() {
+  keep_in_order();
   if (now_s() < next_tidy_s_) return;
   next_tidy_s_ = now_s() + kTidyEveryS;
   std::vector<std::string> busy(in_flight_.begin(), in_flight_.end());

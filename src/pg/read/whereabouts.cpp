@@ -9,6 +9,7 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/fabric/api.hpp"
 #include "pg/read/session.hpp"
 #include "pg/tier/api.hpp"
 extern "C" {
@@ -96,6 +97,7 @@ Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snaps
   if (rest.empty()) return out;
   auto homes = known_homes(rest);
   bool for_peer = bridge::guc::read_scope == bridge::guc::kReadHome;
+  if (for_peer) fabric::require_certain();
   if (!for_peer) {
     std::vector<std::string> unknown;
     for (const auto &c : rest)

@@ -34,6 +34,12 @@ void note_row_written();
 /// All that was committed here before this time (microseconds since 2000) is acknowledged by every peer, or in debt.
 int64_t delivered_until();
 
+/// A batch of `node` came whose sender's WAL ended at `position` when it was made: what that node must not fall behind.
+/// Counts only in a session that has greeted as that node.
+void note_position(NodeId node, uint64_t position) noexcept;
+/// Makes what note_position() collected durable, in the current transaction. Now and then.
+void keep_positions();
+
 /// Registers the shared region and the commit callback that wakes the shipper. Called once, in the postmaster.
 void init();
 

@@ -7,7 +7,9 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/fabric/api.hpp"
 extern "C" {
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "utils/timestamp.h"
 }
@@ -26,10 +28,10 @@ constexpr size_t kBulkyBytes = 16 << 20;
 // Batches are parameters: whatever a peer logs of its statements, it should not be all that it is sent; and a plan made
 // for one batch would hold copies of it.
 constexpr const char *kHello =
-    "SELECT node, uuid, wall_ms, set_config('log_parameter_max_length', '128', false), "
+    "SELECT node, uuid, wall_ms, verdict, set_config('log_parameter_max_length', '128', false), "
     "set_config('log_parameter_max_length_on_error', '0', false), "
     "set_config('plan_cache_mode', 'force_generic_plan', false) "
-    "FROM vectorshard.hello($1::int, $2::uuid, $3::bigint)";
+    "FROM vectorshard.hello($1::int, $2::uuid, $3::bigint, $4, $5::bigint)";
 constexpr const char *kApply = "SELECT vectorshard.apply($1)";
 
 int64 now_us() { return bridge::steady_us(); }
@@ -86,12 +88,23 @@ void Lane::send_hello() {
   bridge::Shared *s = bridge::shared();
   std::string self = std::to_string(bridge::self_node());
   std::string incarnation = std::to_string(pg_atomic_read_u64(&s->incarnation));
-  const char *values[] = {self.c_str(), row_.uuid.c_str(), incarnation.c_str()};
+  std::string starts = to_text(fabric::own_starts());
+  std::string position = std::to_string(GetFlushRecPtr(nullptr));
+  const char *values[] = {self.c_str(), row_.uuid.c_str(), incarnation.c_str(), starts.c_str(), position.c_str()};
   hello_ms_ = apply::wall_unix_ms();
   state_ = State::greeting;
-  if (!PQsendQueryParams(link_->conn(), kHello, 3, nullptr, values, nullptr, nullptr, 0))
+  if (!PQsendQueryParams(link_->conn(), kHello, 5, nullptr, values, nullptr, nullptr, 0))
     return fail(one_line(PQerrorMessage(link_->conn())));
   unsent_ = PQflush(link_->conn()) > 0;
+}
+
+/// The peer does not believe that this server is the node it says it is.
+void Lane::take_verdict(const std::string &verdict) {
+  if (verdict == "unverified")
+    return fail("it cannot reach this node under its address, to see that no copy of it answers there");
+  fabric::enter_doubt(verdict == "clone" ? fabric::Doubt::clone : fabric::Doubt::past);
+  fail(verdict == "clone" ? "another server answers it under this node's address"
+                          : "it has heard more of this node than this server knows: an earlier incarnation");
 }
 
 /// The peer must be the very node that our table names, with a clock near ours.
@@ -101,6 +114,7 @@ void Lane::take_hello(PGresult *r) {
   if (std::atoi(PQgetvalue(r, 0, 0)) != row_.node || row_.uuid != PQgetvalue(r, 0, 1))
     return fail("another node answers under its address: node " + std::string(PQgetvalue(r, 0, 0)) + ", uuid " +
                 PQgetvalue(r, 0, 1));
+  if (std::string verdict = PQgetvalue(r, 0, 3); verdict != "ok") return take_verdict(verdict);
   int64 theirs_ms = std::atoll(PQgetvalue(r, 0, 2));
   // Somewhere between sending and receiving: only what cannot be the way there and back counts.
   int64 ahead = theirs_ms < hello_ms_ ? hello_ms_ - theirs_ms : theirs_ms > back_ms ? back_ms - theirs_ms : 0;
@@ -120,7 +134,7 @@ void Lane::seal() {
   bridge::Shared *s = bridge::shared();
   Shipment next;
   next.batch = builder_.seal(bridge::self_node(), static_cast<int64_t>(pg_atomic_read_u64(&s->incarnation)),
-                             static_cast<Version>(pg_atomic_read_u64(&s->clock_high_water)));
+                             static_cast<Version>(pg_atomic_read_u64(&s->clock_high_water)), GetFlushRecPtr(nullptr));
   push(std::move(next));
 }
 

@@ -85,6 +85,7 @@ class Lane {
   void renew();
   void send_hello();
   void take_hello(PGresult *r);
+  void take_verdict(const std::string &verdict);
   void seal();
   void send_next();
   void receive(std::vector<Delivered> &out);

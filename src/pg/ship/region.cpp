@@ -6,6 +6,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/ship/commit_wait.hpp"
+#include "pg/ship/heard.hpp"
 extern "C" {
 #include "access/xact.h"
 #include "pgstat.h"
@@ -49,6 +50,7 @@ void nap() {
 void init() {
   bridge::register_region({"vectorshard ship", [] { return sizeof(ShipShared); }, init_region,
                            reinterpret_cast<void **>(&region)});
+  register_heard_region();
   RegisterXactCallback(on_transaction_end, nullptr);
   init_commit_wait();
 }

@@ -2,6 +2,7 @@
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/worker.hpp"
+#include "pg/fabric/api.hpp"
 #include "pg/ship/shipper.hpp"
 #include "pg/ship/slot.hpp"
 
@@ -13,6 +14,12 @@ namespace {
 Shipper *shipper = nullptr;
 
 long shipper_round() {
+  if (!fabric::certain()) {
+    // Whatever this server was about to send is owed, if it turns out to be the node.
+    delete std::exchange(shipper, nullptr);
+    if (fabric::doubt() != fabric::Doubt::unexamined) Slot::drop();
+    return fabric::settle_doubt();
+  }
   try {
     if (!shipper) {
       shipper = new Shipper();

@@ -8,6 +8,7 @@
 #include "pg/ship/values.hpp"
 extern "C" {
 #include "access/detoast.h"
+#include "access/xlog.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 }
@@ -74,6 +75,7 @@ Batch start_batch(BatchKind kind, std::string_view client) {
   b.from = bridge::self_node();
   b.from_incarnation = static_cast<int64_t>(pg_atomic_read_u64(&bridge::shared()->incarnation));
   b.clock = static_cast<Version>(pg_atomic_read_u64(&bridge::shared()->clock_high_water));
+  b.position = GetFlushRecPtr(nullptr);
   b.clients.push_back({std::string(client), false, {}});
   return b;
 }
