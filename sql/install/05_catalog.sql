@@ -12,7 +12,7 @@ CREATE TABLE vectorshard.node (
   kind        text NOT NULL CHECK (kind IN ('core', 'edge')),
   uuid        uuid NOT NULL,
   incarnation bigint NOT NULL,
-  state       text NOT NULL CHECK (state IN ('active', 'removed')),
+  state       text NOT NULL CHECK (state IN ('active', 'leaving', 'removed')),
   registrar   boolean NOT NULL DEFAULT false,
   host        text NOT NULL,
   port        int NOT NULL,

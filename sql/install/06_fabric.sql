@@ -242,7 +242,7 @@ DECLARE
 BEGIN
   PERFORM vectorshard.require_certain();
   SELECT * INTO n FROM vectorshard.node WHERE node = p_node AND uuid = p_uuid;
-  IF n.state IS DISTINCT FROM 'active' THEN
+  IF n.state IS NULL OR n.state = 'removed' THEN
     RAISE EXCEPTION 'node % is not in the fabric', p_node USING
       ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('Its state is %L.', n.state), HINT = 'Let it join with a new database.';
   END IF;
@@ -251,7 +251,11 @@ BEGIN
       ERRCODE = 'object_in_use', DETAIL = format('It is the one at host=%s port=%s dbname=%s.', n.host, n.port, n.dbname),
       HINT = 'Stop one of the two. If the right one has another address now, correct it in vectorshard.node on the registrar.';
   END IF;
-  IF NOT (SELECT registrar FROM vectorshard.node WHERE node = p_node) THEN
+  IF NOT n.registrar THEN
+    IF NOT (SELECT registrar FROM vectorshard.node WHERE node = vectorshard.self_node()) THEN
+      RAISE EXCEPTION 'this node is not the registrar' USING
+        ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Ask again: the row that says who it is now is on its way.';
+    END IF;
     UPDATE vectorshard.node SET incarnation = vectorshard.next_version() WHERE node = p_node;
   END IF;
   RETURN QUERY SELECT * FROM vectorshard.node;
@@ -291,40 +295,79 @@ END $$;
 COMMENT ON FUNCTION vectorshard.begin_new_life() IS 'internal: a node that was in doubt says anew what it holds, and owes all of it';
 REVOKE ALL ON FUNCTION vectorshard.begin_new_life() FROM PUBLIC;
 
-CREATE OR REPLACE FUNCTION vectorshard.remove_node(node_name text) RETURNS void
+CREATE OR REPLACE FUNCTION vectorshard.remove_node(node_name text, force boolean DEFAULT false) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 DECLARE
   n vectorshard.node;
   r text;
-  homes bigint;
+  n_homes bigint;
 BEGIN
   PERFORM vectorshard.require_member();
-  SELECT name INTO r FROM vectorshard.node WHERE registrar AND state = 'active' AND node <> vectorshard.self_node();
+  SELECT name INTO r FROM vectorshard.node WHERE registrar AND state <> 'removed' AND node <> vectorshard.self_node();
   IF r IS NOT NULL THEN
     RAISE EXCEPTION 'only the registrar removes nodes' USING
       ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('The registrar is node %L.', r),
       HINT = format('Call vectorshard.remove_node(%L) there.', node_name);
   END IF;
-  SELECT * INTO n FROM vectorshard.node WHERE name = node_name AND state = 'active' FOR UPDATE;
+  SELECT * INTO n FROM vectorshard.node WHERE name = node_name AND state <> 'removed' FOR UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'node % is not in the fabric', coalesce(quote_literal(node_name), 'null') USING
-      ERRCODE = 'undefined_object', DETAIL = 'No active node has that name.', HINT = 'Look at the view vectorshard.nodes.';
+      ERRCODE = 'undefined_object', DETAIL = 'No node of that name is in it.', HINT = 'Look at the view vectorshard.nodes.';
   END IF;
   IF n.registrar THEN
     RAISE EXCEPTION 'the registrar cannot be removed' USING
       ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('Node %L gives the node numbers.', node_name),
-      HINT = 'Remove the other nodes; a fabric ends with its registrar.';
+      HINT = 'Call vectorshard.transfer_registrar() first; a fabric ends with its last registrar.';
   END IF;
-  SELECT count(*) INTO homes FROM vectorshard.client WHERE home = n.node;
-  IF homes > 0 THEN
-    RAISE EXCEPTION 'node % is the home of clients', quote_literal(node_name) USING
-      ERRCODE = 'object_in_use', DETAIL = format('%s clients have their home there.', homes),
-      HINT = 'Their rows would be lost. Keep the node, or delete these clients'' rows first.';
+  SELECT count(*) INTO n_homes FROM vectorshard.client WHERE home = n.node;
+  IF force THEN
+    UPDATE vectorshard.node SET state = 'removed' WHERE node = n.node;
+    IF n_homes > 0 THEN
+      RAISE WARNING 'node % was the home of % clients', quote_literal(node_name), n_homes USING
+        DETAIL = 'They get a new home; what that node had not shipped, and clients that nobody else holds, are lost.',
+        HINT = 'Look at vectorshard.conflicts for home_taken and client_lost, and make sure that the node does not run any more.';
+    END IF;
+  ELSIF n.state = 'active' THEN
+    UPDATE vectorshard.node SET state = 'leaving' WHERE node = n.node;
+    RAISE NOTICE 'node % is leaving', quote_literal(node_name) USING
+      DETAIL = format('It hands over %s homes, lets its copies go, and is removed when all it wrote has been delivered.', n_homes),
+      HINT = 'Watch vectorshard.nodes. If the node is dead: remove_node(…, force => true).';
+  ELSE
+    RAISE NOTICE 'node % is leaving already', quote_literal(node_name) USING
+      DETAIL = format('%s homes and %s copies are left.', n_homes, (SELECT count(*) FROM vectorshard.holder WHERE node = n.node AND state <> 'gone')),
+      HINT = 'If the node is dead: remove_node(…, force => true).';
   END IF;
-  UPDATE vectorshard.node SET state = 'removed', _version = vectorshard.next_version() WHERE node = n.node;
 END $$;
-COMMENT ON FUNCTION vectorshard.remove_node(text) IS 'takes a node out of the fabric; on the registrar; its number is never used again';
-REVOKE ALL ON FUNCTION vectorshard.remove_node(text) FROM PUBLIC;
+COMMENT ON FUNCTION vectorshard.remove_node(text, boolean) IS
+  'has a node leave the fabric, or takes a dead one out of it (force); on the registrar; its number is never used again';
+REVOKE ALL ON FUNCTION vectorshard.remove_node(text, boolean) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION vectorshard.transfer_registrar(to_node text) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  here vectorshard.node;
+  target vectorshard.node;
+BEGIN
+  PERFORM vectorshard.require_member();
+  LOCK TABLE vectorshard.node IN SHARE ROW EXCLUSIVE MODE;
+  SELECT * INTO here FROM vectorshard.node WHERE node = vectorshard.self_node();
+  IF NOT here.registrar THEN
+    RAISE EXCEPTION 'this node is not the registrar' USING
+      ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('It is node %L.', here.name),
+      HINT = 'Call it on the node that vectorshard.nodes shows as registrar.';
+  END IF;
+  SELECT * INTO target FROM vectorshard.node WHERE name = to_node AND state = 'active' AND kind = 'core';
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'node % cannot be the registrar', coalesce(quote_literal(to_node), 'null') USING
+      ERRCODE = 'invalid_parameter_value', HINT = 'Give an active core node from the view vectorshard.nodes.';
+  END IF;
+  IF target.node = here.node THEN RETURN; END IF;
+  -- One transaction and one sender: nobody hears of two registrars. Until the target hears, nobody gives numbers.
+  UPDATE vectorshard.node SET registrar = false WHERE node = here.node;
+  UPDATE vectorshard.node SET registrar = true WHERE node = target.node;
+END $$;
+COMMENT ON FUNCTION vectorshard.transfer_registrar(text) IS 'makes another core node the registrar, which gives node numbers; on the registrar';
+REVOKE ALL ON FUNCTION vectorshard.transfer_registrar(text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.require_member() RETURNS void
   LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$

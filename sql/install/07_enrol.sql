@@ -305,7 +305,7 @@ BEGIN
   ELSE
     INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name)
       SELECT n.node, '', vectorshard.name_of(p_table) FROM vectorshard.node n
-       WHERE n.state = 'active' AND n.node <> vectorshard.self_node()
+       WHERE n.state <> 'removed' AND n.node <> vectorshard.self_node()
       ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error;
   END IF;
 END $$;

@@ -75,13 +75,13 @@ BEGIN
       ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('It was node %s (%s); numbers are never used again.', n.node, n.name),
       HINT = 'Join with a new database.';
   END IF;
-  SELECT name INTO other FROM vectorshard.node WHERE name = p_name AND state = 'active' AND uuid <> p_uuid;
+  SELECT name INTO other FROM vectorshard.node WHERE name = p_name AND state <> 'removed' AND uuid <> p_uuid;
   IF other IS NOT NULL THEN
     RAISE EXCEPTION 'a node named % is in the fabric already', quote_literal(p_name) USING
       ERRCODE = 'duplicate_object', DETAIL = 'Names of nodes are unique.', HINT = 'Choose another name, or take the old node out with vectorshard.remove_node() first.';
   END IF;
   SELECT name INTO other FROM vectorshard.node
-    WHERE host = p_host AND port = p_port AND dbname = p_dbname AND state = 'active' AND uuid <> p_uuid;
+    WHERE host = p_host AND port = p_port AND dbname = p_dbname AND state <> 'removed' AND uuid <> p_uuid;
   IF other IS NOT NULL THEN
     RAISE EXCEPTION 'another node has the address host=% port=% dbname=%', p_host, p_port, p_dbname USING
       ERRCODE = 'duplicate_object', DETAIL = format('Node %L has it.', other),

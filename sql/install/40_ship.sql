@@ -69,7 +69,7 @@ CREATE VIEW vectorshard.ship_lag AS
     LEFT JOIN (SELECT peer, count(*) AS debts, min(since) AS oldest_debt, max(last_error) AS debt_error,
                       array_agg(DISTINCT table_name) FILTER (WHERE table_name <> '' AND (client <> '' OR last_error LIKE 'the columns of the table differ%')) AS paused
                  FROM vectorshard.peer_debt GROUP BY peer) d ON d.peer = n.node
-   WHERE n.state = 'active' AND n.node <> vectorshard.self_node();
+   WHERE n.state <> 'removed' AND n.node <> vectorshard.self_node();
 COMMENT ON VIEW vectorshard.ship_lag IS
   'what each peer still lacks of this node''s changes: queued, or in debt (clients and tables that will be synced)';
 GRANT EXECUTE ON FUNCTION vectorshard.ship_peers(), vectorshard.ship_position(boolean) TO pg_monitor;

@@ -183,7 +183,7 @@ BEGIN
   END IF;
   SELECT string_agg(n.name, ', ' ORDER BY n.name) INTO others
     FROM vectorshard.holder h JOIN vectorshard.node n ON n.node = h.node
-   WHERE h.client = client AND h.state <> 'gone' AND h.node <> vectorshard.self_node() AND n.state = 'active';
+   WHERE h.client = client AND h.state <> 'gone' AND h.node <> vectorshard.self_node() AND n.state <> 'removed';
   IF others IS NOT NULL THEN
     RAISE object_in_use USING MESSAGE = format('client "%s" is in use on other nodes', client),
       DETAIL = format('Nodes that hold it: %s.', others), HINT = 'Call vectorshard.evict() there first.';

@@ -90,7 +90,7 @@ is($f->sql('late', q{SELECT count(*) FROM trip WHERE car = 'car4'}), 4, 'rows st
 $p->restart;
 $f->sql('late', 'CREATE EXTENSION vectorshard');
 is($f->sql('late', 'SELECT vectorshard.self_node()'), 0, 'a new extension is no node');
-$f->sql('c1', q{SELECT vectorshard.remove_node('late')});
+$f->sql('c1', q{SELECT vectorshard.remove_node('late', force => true)});
 $f->sql('late', 'DROP TABLE trip, kind');
 $f->prepare_join('late', 'c1');
 is($f->sql('late', "SELECT vectorshard.join_fabric('late', 'hub', $place)"), 5, 'it joins anew, under a new number');

@@ -205,9 +205,12 @@ void Merge::merge_fabric(Group &group) {
   if (group.items.empty()) return;
   const std::string &name = group.table.name;
   if (name == "vectorshard.holder") new_holders_ = new_holders(group);
+  std::vector<ClientName> moved;
+  if (name == "vectorshard.client") moved = moved_homes(group);
   uint32_t before = reply_.applied;
   merge_group(group);
   if (reply_.applied == before) return;
+  owe_after_moves(moved);
   bool catalog = name == "vectorshard.node" || name == "vectorshard.shard_table" || name == "vectorshard.ddl";
   if (catalog) bridge::catalog_changed();
   bool for_all = catalog || name == "vectorshard.client";

@@ -32,11 +32,23 @@ constexpr const char *kBecomeResident =
 constexpr const char *kBecomeHolder = R"(
   INSERT INTO vectorshard.holder AS h (client, node, generation, state, _version) VALUES ($1, $2, $3, 'live', 0)
   ON CONFLICT (client, node) DO UPDATE SET generation = excluded.generation, state = excluded.state)";
+// Generation -1: the home, where it is another node.
 constexpr const char *kOtherHolders = R"(
+  SELECT client, home, -1 FROM vectorshard.client WHERE client = ANY ($1) AND home <> $2
+  UNION ALL
   SELECT h.client, h.node, h.generation
     FROM vectorshard.holder h JOIN vectorshard.client c ON c.client = h.client
    WHERE h.client = ANY ($1) AND c.home = $2 AND h.state IN ('copying', 'live') AND h.node NOT IN ($2, $3)
      AND NOT EXISTS (SELECT FROM vectorshard.node n WHERE n.node = h.node AND n.state = 'removed'))";
+constexpr const char *kMovedHere =
+    "SELECT client FROM vectorshard.client WHERE client = ANY ($1) AND home = $2 AND epoch > 1";
+constexpr const char *kEpochs = "SELECT client, epoch FROM vectorshard.client WHERE client = ANY ($1)";
+constexpr const char *kMoved = R"(
+  SELECT c.client, c.home, coalesce(h.node, 0)
+    FROM vectorshard.client c JOIN vectorshard.resident r ON r.client = c.client
+    LEFT JOIN vectorshard.holder h ON h.client = c.client AND h.state IN ('copying', 'live')
+         AND NOT EXISTS (SELECT FROM vectorshard.node n WHERE n.node = h.node AND n.state = 'removed')
+   WHERE c.client = ANY ($1))";
 constexpr const char *kKnownHolders = R"(
   SELECT c.client, coalesce(h.node, 0), coalesce(h.generation, 0)
     FROM vectorshard.client c LEFT JOIN vectorshard.holder h ON h.client = c.client
@@ -115,6 +127,49 @@ std::vector<NewHolder> new_holders(const Group &holders) {
   return out;
 }
 
+std::vector<ClientName> moved_homes(const Group &clients) {
+  std::map<ClientName, int64_t> heard;
+  std::vector<std::string> names;
+  for (const Item &item : clients.items) {
+    int64_t epoch = integer_value(clients, *item.row, "epoch");
+    if (epoch <= 1) continue;  // as it was born
+    names.push_back(text_value(clients, *item.row, "client"));
+    heard[names.back()] = std::max(heard[names.back()], epoch);
+  }
+  std::vector<ClientName> out;
+  if (names.empty()) return out;
+  bridge::Rows known = bridge::Spi().query_kept(kEpochs, {bridge::p_text_array(names)});
+  for (size_t i = 0; i < known.size(); i++)
+    if (known.int8(i, 1) < heard[known.at(i, 0)]) out.push_back(known.at(i, 0));
+  return out;
+}
+
+void owe_after_moves(const std::vector<ClientName> &moved) {
+  if (moved.empty()) return;
+  bridge::Rows rows = bridge::Spi().query_kept(kMoved, {bridge::p_text_array(moved)});
+  std::map<ClientName, std::pair<NodeId, std::vector<NodeId>>> clients;
+  for (size_t i = 0; i < rows.size(); i++) {
+    auto &[home, holders] = clients[rows.at(i, 0)];
+    home = static_cast<NodeId>(rows.int8(i, 1));
+    if (auto holder = static_cast<NodeId>(rows.int8(i, 2)); holder != kNoNode) holders.push_back(holder);
+  }
+  for (const auto &[client, route] : clients)
+    for (NodeId peer : ship::owed_after_move(bridge::self_node(), route.first, route.second)) owe(peer, client);
+}
+
+/// Routes of clients whose home came here and whose sender may not know it: all holders are to be told.
+std::vector<ship::BatchClient> moved_here(const ship::Batch &batch, const std::vector<uint32_t> &taken) {
+  std::vector<std::string> names;
+  for (uint32_t i : taken)
+    if (const ship::BatchClient &c = batch.clients[i]; !c.as_home && !c.name.empty()) names.push_back(c.name);
+  std::vector<ship::BatchClient> out;
+  if (names.empty() || batch.kind == ship::BatchKind::copy) return out;
+  bridge::Rows rows =
+      bridge::Spi().query_kept(kMovedHere, {bridge::p_text_array(names), bridge::p_int4(bridge::self_node())});
+  for (size_t i = 0; i < rows.size(); i++) out.push_back({rows.at(i, 0), true, {}});
+  return out;
+}
+
 void owe_as_home(const ship::Batch &batch, const std::vector<uint32_t> &taken, bool changed,
                  const std::vector<NewHolder> &fresh) {
   std::map<std::string, const ship::BatchClient *> clients;
@@ -124,15 +179,28 @@ void owe_as_home(const ship::Batch &batch, const std::vector<uint32_t> &taken, b
     if (c.as_home && !c.name.empty() && clients.emplace(c.name, &c).second) read.insert(c.name);
   }
   for (const NewHolder &n : fresh) held_newly.insert(n.client);
-  bridge::lock_holders_of(read, held_newly);
+  // Before the look at homes: whoever moves one here waits for this merge, or has committed.
+  std::set<std::string> all = read;
+  for (uint32_t i : taken)
+    if (!batch.clients[i].name.empty()) all.insert(batch.clients[i].name);
+  bridge::lock_holders_of(all, held_newly);
+  std::vector<ship::BatchClient> unaware = moved_here(batch, taken);
+  for (const ship::BatchClient &c : unaware)
+    if (clients.emplace(c.name, &c).second) read.insert(c.name);
   for (const NewHolder &n : fresh) owe(n.node, n.client);
   if (read.empty()) return;
   bridge::Rows holders =
       bridge::Spi().query_kept(kOtherHolders, {bridge::p_text_array({read.begin(), read.end()}),
                                                bridge::p_int4(bridge::self_node()), bridge::p_int4(batch.from)});
   std::map<std::string, std::vector<ship::HolderRef>> others;
-  for (size_t i = 0; i < holders.size(); i++)
+  for (size_t i = 0; i < holders.size(); i++) {
+    if (holders.int8(i, 2) < 0) {
+      auto home = static_cast<NodeId>(holders.int8(i, 1));
+      if (home != batch.from) owe(home, holders.at(i, 0));
+      continue;
+    }
     others[holders.at(i, 0)].push_back({static_cast<NodeId>(holders.int8(i, 1)), holders.int8(i, 2)});
+  }
   for (const auto &[name, refs] : others)
     for (NodeId node : ship::owed_after_merge(true, batch.kind, changed, *clients.at(name), refs)) owe(node, name);
 }

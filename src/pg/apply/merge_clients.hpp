@@ -21,9 +21,15 @@ struct NewHolder {
 };
 std::vector<NewHolder> new_holders(const Group &holders);
 
-/// Debts of the home, at the end of a merge: for each client in `taken` (indices into batch.clients) that was sent to us
-/// as home, every other holder that the sender did not ship to; after a sync that `changed` something, every other
-/// holder; and the new holders.
+/// Of rows of `client` that are about to be merged, those that bring a newer epoch of a client known here: its home moved.
+std::vector<ClientName> moved_homes(const Group &clients);
+/// What this node owes for them once they are merged, where they are resident here.
+void owe_after_moves(const std::vector<ClientName> &moved);
+
+/// Debts of the home, at the end of a merge: for each client in `taken` (indices into batch.clients) whose home is here,
+/// every other holder that the sender did not ship to (all, if it did not know that the home is here); after a sync that
+/// `changed` something, every other holder; and the new holders. What was sent to us as home when we are it no more is
+/// owed to the home that is.
 void owe_as_home(const ship::Batch &batch, const std::vector<uint32_t> &taken, bool changed,
                  const std::vector<NewHolder> &fresh);
 

@@ -37,6 +37,9 @@ long settle_doubt();
 /// The starts of this incarnation, from the boot record; empty if there is none.
 ship::StartChain own_starts();
 
+/// When this transaction commits, this database is no node any more: its workers end, the shipper takes the slot with it.
+void resign_at_commit();
+
 /// The token of the server that answers under the address of `node` now; needs an open transaction. Errors: unreachable, denied.
 Result<uint64_t> token_at(NodeId node);
 

@@ -183,6 +183,11 @@ void forget_at_commit(uint32_t extension) {
   adopt_at_commit(*record);
 }
 
+void resign_at_commit() {
+  auto record = bridge::value_or_raise(read_boot_record());
+  if (record) forget_at_commit(record->extension);
+}
+
 void bump_epoch_at_commit() {
   watch_transaction();
   bump = true;

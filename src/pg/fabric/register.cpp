@@ -10,6 +10,7 @@
 #include "pg/fabric/copy_table.hpp"
 extern "C" {
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 }
 
@@ -78,6 +79,10 @@ VECTORSHARD_FUNCTION(vectorshard_register_node) {
       fabric::check_clock(std::stoll(*args[8]), fabric::wall_clock_ms(), 0);
       row = register_here(spi, args);
     } else {
+      // A node that asks for another takes us for the registrar, or this would go to and fro.
+      if (std::string(application_name) == "vectorshard link")
+        bridge::raise({Errc::conflict, "this node is not the registrar any more", "It is node " + std::to_string(node) + " now.",
+                       "Try again: the row that says so is on its way."});
       row = ask_registrar(node, args);
     }
     const char *text = row.c_str();

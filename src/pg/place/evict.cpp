@@ -99,28 +99,31 @@ Result<std::string> ask_home(const Leaver &l, const Held &h, bool sent, bridge::
   return std::string(PQgetvalue(r.value().get(), 0, 0));
 }
 
-/// The full state of the client to its home; all of it must be merged there.
-Result<void> send_all(const Leaver &l, bridge::Link &home) {
+}  // namespace
+
+Result<void> send_state(const std::string &client, bool as_home, bridge::Link &to) {
   std::string bytes;
   {
     bridge::WorkerTransaction tx;
-    ship::Batch batch = ship::export_client(l.client, ship::BatchKind::sync);
-    for (auto &c : batch.clients) c.as_home = true;
+    ship::Batch batch = ship::export_client(client, ship::BatchKind::sync);
+    for (auto &c : batch.clients) c.as_home = as_home;
     bytes = ship::encode(batch);
     tx.commit();
   }
-  auto r = home.query("SELECT vectorshard.apply($1::bytea)", {{bytes, true}}, true, bridge::guc::link_timeout_ms);
+  auto r = to.query("SELECT vectorshard.apply($1::bytea)", {{bytes, true}}, true, bridge::guc::link_timeout_ms);
   if (!r.ok()) return r.error();
   const PGresult *answer = r.value().get();
   auto reply = ship::decode_reply(std::string_view(PQgetvalue(answer, 0, 0), PQgetlength(answer, 0, 0)));
   if (!reply.ok()) return reply.error();
   if (!reply.value().refusals.empty() || reply.value().dead_letters > 0)
-    return Error{Errc::invalid_argument, "the home could not take all rows of client \"" + l.client + "\"",
+    return Error{Errc::invalid_argument, "the home could not take all rows of client \"" + client + "\"",
                  "Refused: " + std::to_string(reply.value().refusals.size()) + ", dead letters: " +
                      std::to_string(reply.value().dead_letters) + ".",
                  "Look at vectorshard.conflicts on the home."};
   return {};
 }
+
+namespace {
 
 /// The last step: nothing of the client stays here.
 bool remove_here(const Leaver &l, const Held &h) {
@@ -148,7 +151,7 @@ EvictEnd settle_with_home(const Leaver &l, bridge::Link &home) {
   Held h = read_held(l);
   auto answer = ask_home(l, h, false, home);
   if (answer.ok() && answer_of(answer.value()) == Answer::send) {
-    auto sent = send_all(l, home);
+    auto sent = send_state(l.client, true, home);
     if (!sent.ok()) return kept(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, sent.error());
     answer = ask_home(l, h, true, home);
   }

@@ -29,4 +29,7 @@ struct EvictEnd {
 /// Outside a transaction. `home` is a working link to the home. Takes at most some 100 ms plus the home's answers.
 EvictEnd evict(const Leaver &leaver, bridge::Link &home);
 
+/// The full state of a client, which is fenced here, to another node; all of it must be merged there. Outside a transaction.
+Result<void> send_state(const std::string &client, bool as_home, bridge::Link &to);
+
 }  // namespace vectorshard::place

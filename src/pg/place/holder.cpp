@@ -77,7 +77,8 @@ void Holder::take_marks_back() {
     {
       bridge::Spi spi;
       auto rows = spi.query("SELECT r.client FROM vectorshard.resident r JOIN vectorshard.client c USING (client) "
-                            "WHERE r.leaving AND c.home <> $1",
+                            "WHERE r.leaving AND (c.home <> $1 OR EXISTS (SELECT FROM vectorshard.home_move m "
+                            "WHERE m.client = r.client))",
                             {p_int4(bridge::self_node())});
       for (size_t i = 0; i < rows.size(); i++) left.push_back(rows.at(i, 0));
     }
@@ -99,8 +100,11 @@ void Holder::follow_catalog() {
     statements_left_ = spi.query("SELECT vectorshard.run_statements()").boolean(0, 0);
     if (spi.query("SELECT vectorshard.realize_tables()").int8(0, 0) > 0 && statements_left_)
       statements_left_ = spi.query("SELECT vectorshard.run_statements()").boolean(0, 0);
+    auto own = spi.query_kept("SELECT state = 'leaving' FROM vectorshard.node WHERE node = $1", {p_int4(bridge::self_node())});
+    leaving_ = !own.empty() && own.boolean(0, 0);
   }
   tx.commit();
+  orphans_ = true;
   next_statements_s_ = now_s() + kStatementsRetryS;
   catalog_epoch_ = epoch;
 }
@@ -192,6 +196,8 @@ bridge::Link *Holder::link(NodeId node, Error &why) {
 long Holder::wait_ms() const {
   double now = now_s();
   double until = std::min({now + kIdleMs / 1000.0, next_let_go_s_, next_tidy_s_});
+  if (moving_) until = std::min(until, next_move_s_);
+  if (leaving_) until = std::min(until, next_leave_s_);
   for (auto &[client, retry] : retries_)
     if (retry.not_before_s > now) until = std::min(until, retry.not_before_s);
   double ready = back_off_.next_ready_s(until);
@@ -244,7 +250,10 @@ long Holder::round() {
     marks_left_ = true;
     let_go_asked();
     let_go();
+    move_homes();
+    leave_fabric();
     marks_left_ = false;
+    adopt_orphans();
     tidy();
   }
   return in_flight_.empty() && !more_missing_ ? wait_ms() : 0;

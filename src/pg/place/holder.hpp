@@ -34,6 +34,20 @@ struct Missing {
   Version version = 0;
 };
 
+/// A home that is to move away from here, as the tables say.
+struct HomeMove {
+  std::string client;
+  NodeId to = kNoNode;
+  NodeId home = kNoNode;
+  int64_t epoch = 0;
+  bool resident = false;        // here; else it is cold
+  bool target_live = false;     // holds the client
+  bool target_may = false;      // is an active core node
+  bool asked = false;           // may be the home already
+  bool target_removed = false;
+  bool wished = false;
+};
+
 /// When a client that failed may be tried again.
 struct Retry {
   int failures = 0;
@@ -75,6 +89,16 @@ class Holder {
   void let_go_asked();
   EvictEnd evict_asked(const Leaver &leaver);
 
+  // holder_move.cpp
+  void move_homes();
+  void hand_over(const HomeMove &m);
+
+  // holder_leave.cpp
+  void leave_fabric();
+  void hand_debts_over();
+  void resign(NodeId registrar, const std::string &uuid);
+  void adopt_orphans();
+
   // holder_tidy.cpp
   void tidy();
   void keep_in_order();
@@ -99,6 +123,10 @@ class Holder {
   double residents_counted_s_ = -1e9;
   double next_let_go_s_ = 0;
   double next_tidy_s_ = 0, next_order_s_ = 0, started_s_ = 0;
+  bool leaving_ = false;        // this node is leaving the fabric
+  bool orphans_ = true;         // there may be clients whose home was removed
+  bool moving_ = true;          // there may be homes that are to move
+  double next_move_s_ = 0, next_leave_s_ = 0, next_orphans_s_ = 0;
   bool more_missing_ = false;  // left over because a port was busy: taken when its job ends
 };
 

@@ -62,6 +62,11 @@ Error full_error(const std::string &client) {
                "Raise vectorshard.max_copies_per_node, or let clients go with vectorshard.evict()."};
 }
 
+Error leaving_error(const std::string &client) {
+  return Error{Errc::unavailable, "this node is leaving the fabric: client \"" + client + "\" is not copied here",
+               "vectorshard.remove_node() was called for it.", "Write on another node."};
+}
+
 Error no_source(const Missing &m, const Error &why) {
   return Error{why.code, "client \"" + m.client + "\" cannot be brought here: no node that holds it answers",
                "Its home is node " + std::to_string(m.home) + ": " + why.message + ". " + why.detail,
@@ -113,11 +118,16 @@ void Holder::bring(const std::vector<Missing> &missing) {
   std::vector<CopyItem> items;
   for (const Missing &m : missing) {
     if (m.home == kNoNode) {
-      if (m.requested) birth(m);
+      if (m.requested && leaving_) fail(m, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, leaving_error(m.client));
+      if (m.requested && !leaving_) birth(m);
       continue;
     }
     if (m.home == bridge::self_node()) {
       bring_back(m);
+      continue;
+    }
+    if (leaving_ && !m.resident) {
+      if (m.requested) fail(m, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, leaving_error(m.client));
       continue;
     }
     NodeId source = choose_source(m);

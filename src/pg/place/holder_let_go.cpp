@@ -124,6 +124,7 @@ void Holder::let_go_asked() {
 void Holder::let_go() {
   if (now_s() < next_let_go_s_) return;
   double keep_s = bridge::guc::keep_s / bridge::guc::time_scale;
+  if (leaving_) keep_s = 0;
   next_let_go_s_ = now_s() + std::clamp(keep_s / 4, kLookAtLeastS, kLookAtMostS);
   std::vector<Leaver> leavers;
   {
@@ -134,6 +135,7 @@ void Holder::let_go() {
       for (size_t i = 0; i < rows.size(); i++) {
         NodeId home = static_cast<NodeId>(rows.int8(i, 1));
         HeldCopy held{home, rows.boolean(i, 4), rows.float8(i, 5), rows.float8(i, 6)};
+        if (leaving_) held.since_s = held.wished_until_s = 0;
         if (may_let_go(held, bridge::self_node(), rows.float8(i, 7), keep_s) && !in_flight_.contains(rows.at(i, 0)) &&
             evict_retries_[rows.at(i, 0)].not_before_s <= now_s())
           leavers.push_back({rows.at(i, 0), home, rows.int8(i, 2), rows.int8(i, 3)});

@@ -70,6 +70,7 @@ void Holder::tidy() {
   run("remove tombstones", "SELECT vectorshard.collect_tombstones() WHERE $1 > 0 AND $2 > 0", nullptr, false);
   // What was in the way of one may have been emptied or altered, of which nobody tells us.
   run("make enrolled tables", "SELECT vectorshard.realize_tables() WHERE $1 > 0 AND $2 > 0", nullptr, false);
+  orphans_ = true;  // a row of a client whose home was removed may have come late
   run("retry dead letters", "SELECT vectorshard.retry_conflicts() WHERE $1 > 0 AND $2 > 0", nullptr, false);
 }
 

@@ -113,7 +113,7 @@ Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snaps
 }
 
 std::vector<HomeNode> other_homes() {
-  auto r = read_fabric("SELECT n.node, n.name FROM vectorshard.node n WHERE n.state = 'active' AND n.node <> $1 AND "
+  auto r = read_fabric("SELECT n.node, n.name FROM vectorshard.node n WHERE n.state <> 'removed' AND n.node <> $1 AND "
                        "(n.kind = 'core' OR n.node IN (SELECT home FROM vectorshard.client)) ORDER BY n.node",
                        {p_int4(bridge::self_node())}, latest());
   std::vector<HomeNode> out;

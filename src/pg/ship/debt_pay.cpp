@@ -50,7 +50,7 @@ constexpr const char *kFailed = R"(
 constexpr const char *kStanding = R"(
   SELECT coalesce((SELECT home FROM vectorshard.client WHERE client = $1), 0),
          EXISTS (SELECT FROM vectorshard.holder WHERE client = $1 AND node = $2 AND state IN ('copying', 'live')),
-         EXISTS (SELECT FROM vectorshard.node WHERE node = $2 AND state = 'active'))";
+         EXISTS (SELECT FROM vectorshard.node WHERE node = $2 AND state <> 'removed'))";
 
 const char *words(RefusalReason reason) {
   switch (reason) {

@@ -27,7 +27,7 @@ constexpr const char *kOweClients = R"(
   INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name)
   SELECT h.node, r.client, '' FROM vectorshard.resident r
     JOIN vectorshard.holder h ON h.client = r.client AND h.state <> 'gone' AND h.node <> $1
-    JOIN vectorshard.node n ON n.node = h.node AND n.state = 'active'
+    JOIN vectorshard.node n ON n.node = h.node AND n.state <> 'removed'
   UNION
   SELECT coalesce(c.home, 0), r.client, '' FROM vectorshard.resident r
     LEFT JOIN vectorshard.client c ON c.client = r.client
@@ -37,7 +37,7 @@ constexpr const char *kOweClients = R"(
 /// `merges`: the table has values that merge, which this node may have changed without a version of its own.
 std::string owe_table(const std::string &table, bool merges) {
   return "INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name) "
-         "SELECT n.node, '', $2 FROM vectorshard.node n WHERE n.node <> $1 AND n.state = 'active' "
+         "SELECT n.node, '', $2 FROM vectorshard.node n WHERE n.node <> $1 AND n.state <> 'removed' "
          "AND EXISTS (SELECT FROM ONLY " + table + " t WHERE " + (merges ? "$1 > 0" : "t._version & 1023 = $1") + ") "
          "ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error";
 }

@@ -9,7 +9,7 @@ namespace vectorshard::ship {
 namespace {
 
 constexpr const char *kPeers =
-    "SELECT node, name, uuid, incarnation FROM vectorshard.node WHERE state = 'active' AND node <> $1 ORDER BY node";
+    "SELECT node, name, uuid, incarnation FROM vectorshard.node WHERE state <> 'removed' AND node <> $1 ORDER BY node";
 constexpr const char *kRoutes = R"(
   SELECT u.client, coalesce(c.home, 0), coalesce(h.node, 0), coalesce(h.generation, 0)
     FROM unnest($1::text[]) AS u (client)
@@ -25,6 +25,12 @@ std::vector<PeerRow> read_peers() {
   for (size_t i = 0; i < rows.size(); i++)
     out.push_back({static_cast<NodeId>(rows.int8(i, 0)), rows.at(i, 1), rows.at(i, 2), rows.int8(i, 3)});
   return out;
+}
+
+bool is_leaving() {
+  bridge::Spi spi;
+  auto own = spi.query_kept("SELECT state = 'leaving' FROM vectorshard.node WHERE node = $1", {bridge::p_int4(bridge::self_node())});
+  return !own.empty() && own.boolean(0, 0);
 }
 
 std::map<ClientName, ClientRoute> read_routes(const std::set<ClientName> &clients) {

@@ -75,6 +75,7 @@ void Shipper::follow_nodes() {
   {
     bridge::WorkerTransaction tx;
     rows = read_peers();
+    leaving_ = is_leaving();
     tx.commit();
   }
   std::vector<NodeId> active;
@@ -194,7 +195,8 @@ bool Shipper::holds_back_too_much(const Peer &peer) const {
 /// A peer that holds back too much is owed the clients concerned instead.
 void Shipper::relieve() {
   for (auto &[node, peer] : peers_) {
-    if (!holds_back_too_much(*peer)) continue;
+    bool last_words = leaving_ && !peer->ready() && peer->stream_bytes() > 0;  // others will deliver them
+    if (!last_words && !holds_back_too_much(*peer)) continue;
     // What is under way to a peer that does not keep up would hold the slot as well: it is sent again as debt.
     if (peer->ready()) peer->give_up("it does not keep up with what is written here");
     std::vector<Shipment> undelivered = peer->take_unsent();

@@ -63,6 +63,7 @@ class Shipper {
   std::vector<SealedBatch> settled_;  // settled once the current transaction has committed
   uint64 catalog_epoch_ = ~uint64{0};  // nothing followed yet
   uint64 debt_epoch_ = 0;
+  bool leaving_ = false;   // this node is leaving the fabric
   bool debts_ = false;     // there are some, as of the last look
   bool sent_something_ = false;  // of what was read last
   bool busy_ = false;      // something moved: look again at once

@@ -1,0 +1,190 @@
+// Nodes that leave. A node whose own row says `leaving` gives its homes to other core nodes, lets all copies go, waits until
+// everything it wrote is delivered, and then has the registrar remove it. The registrar gives the clients of a node that
+// was removed by force to whoever holds them. All of it stands in tables: a crash of either side is carried on.
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/fabric/api.hpp"
+#include "pg/place/holder.hpp"
+extern "C" {
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+}
+
+namespace vectorshard::place {
+
+namespace {
+
+using bridge::p_int4;
+
+constexpr double kLookS = 0.5, kOrphansS = 2;
+constexpr double kShipS = 3;  // for how long writers of reference tables may be held up
+constexpr int kOrphans = 200, kMovesAtOnce = 256, kDebtsAtOnce = 200;
+
+// The nearest active core node; the homes of a node all go there and can be moved on.
+constexpr char kPlan[] = R"(
+  INSERT INTO vectorshard.home_move (client, to_node)
+  SELECT c.client, t.node FROM vectorshard.client c
+   CROSS JOIN (SELECT node FROM vectorshard.core_nodes_by_distance($1) LIMIT 1) t
+   WHERE c.home = $1 AND NOT EXISTS (SELECT FROM vectorshard.home_move m WHERE m.client = c.client)
+   LIMIT greatest(0, $2 - (SELECT count(*) FROM vectorshard.home_move))
+  ON CONFLICT DO NOTHING)";
+constexpr char kLeft[] = R"(
+  SELECT EXISTS (SELECT FROM vectorshard.client WHERE home = $1) OR EXISTS (SELECT FROM vectorshard.resident)
+      OR EXISTS (SELECT FROM vectorshard.peer_debt WHERE client <> ''),
+         (SELECT uuid FROM vectorshard.node WHERE node = $1),
+         coalesce((SELECT node FROM vectorshard.node WHERE registrar AND state <> 'removed'), 0))";
+// Of clients that have left; the shipper does it only for peers that answer.
+constexpr char kDebts[] = R"(
+  SELECT d.peer, d.client, c.home FROM vectorshard.peer_debt d JOIN vectorshard.client c ON c.client = d.client AND c.home <> $1
+   WHERE NOT EXISTS (SELECT FROM vectorshard.resident r WHERE r.client = d.client) LIMIT $2)";
+constexpr char kPaid[] = "DELETE FROM vectorshard.peer_debt WHERE peer = $1 AND client = $2";
+// Everything that a user may still write here and that every node is told.
+constexpr char kToLock[] = R"(
+  SELECT string_agg(t, ', ') FROM (SELECT table_name FROM vectorshard.shard_table WHERE kind = 'reference' AND state = 'enrolled'
+           AND vectorshard.is_attached(to_regclass(table_name))
+    UNION ALL SELECT 'vectorshard.' || t FROM unnest('{policy,segment,shard_table,store,wish}'::text[]) t ORDER BY 1) AS x(t))";
+// Core nodes first; the latest copy of several.
+constexpr char kOrphaned[] = R"(
+  SELECT c.client, c.home, c.epoch, coalesce(h.node, 0), coalesce(h.kind, '')
+    FROM vectorshard.client c JOIN vectorshard.node n ON n.node = c.home AND n.state = 'removed'
+    LEFT JOIN LATERAL (SELECT h.node, p.kind FROM vectorshard.holder h
+                         JOIN vectorshard.node p ON p.node = h.node AND p.state = 'active'
+                        WHERE h.client = c.client AND h.state = 'live'
+                        ORDER BY p.kind, h.node = $1 DESC, h.generation DESC LIMIT 1) h ON true
+   LIMIT $2)";
+
+std::string take_home_sql(const std::string &client, const std::string &from, const std::string &epoch, bool alone) {
+  char *literal = bridge::pg_call([&] { return quote_literal_cstr(client.c_str()); });
+  return "SELECT vectorshard.take_home(" + std::string(literal) + ", " + from + ", " + epoch + ", " + (alone ? "true" : "false") + ")";
+}
+
+void run(const std::string &sql, const std::vector<bridge::Param> &params) {
+  bridge::WorkerTransaction tx;
+  {
+    bridge::Spi spi;
+    spi.query(sql, params);
+  }
+  tx.commit();
+}
+
+void take_home_here(const std::string &sql) {
+  try {
+    run(sql, {});
+  } catch (const bridge::PgError &e) {
+    // The transaction is aborted as a whole by its destructor, so the error may end here.
+    ereport(LOG, (errmsg("vectorshard holder: no new home: %s", e.message.c_str())));
+  }
+}
+
+}  // namespace
+
+/// Hands what this node still owes of clients that have left to their homes.
+void Holder::hand_debts_over() {
+  bridge::Rows rows;
+  {
+    bridge::WorkerTransaction tx;
+    {
+      bridge::Spi spi;
+      rows = spi.query_kept(kDebts, {p_int4(bridge::self_node()), p_int4(kDebtsAtOnce)});
+    }
+    tx.commit();
+  }
+  for (size_t i = 0; i < rows.size(); i++) {
+    Error why;
+    bridge::Link *home = link(static_cast<NodeId>(rows.int8(i, 2)), why);
+    if (!home) continue;
+    bool taken = rows.at(i, 0) == rows.at(i, 2) ||
+                 home->query("SELECT vectorshard.take_over_debt($1, $2::int)", {{rows.at(i, 1)}, {rows.at(i, 0)}}).ok();
+    if (taken) run(kPaid, {p_int4(static_cast<int>(rows.int8(i, 0))), bridge::p_text(rows.at(i, 1))});
+  }
+}
+
+/// Nothing is left here: with all tables locked that could still be written, once everything is shipped, the registrar
+/// removes this node, and this transaction makes the database one that is in no fabric. Whoever waited for the locks
+/// finds it so.
+void Holder::resign(NodeId registrar, const std::string &uuid) {
+  Error why;
+  bridge::Link *to = link(registrar, why);
+  if (!to) return;
+  bridge::WorkerTransaction tx;
+  {
+    bridge::Spi spi;
+    spi.query("LOCK TABLE " + spi.query(kToLock).at(0, 0) + " IN SHARE MODE");
+  }
+  uint64_t written = bridge::pg_call([] { return static_cast<uint64_t>(GetXLogInsertRecPtr()); });
+  double until_s = now_s() + kShipS;
+  while (pg_atomic_read_u64(&bridge::shared()->confirmed_lsn) < written) {
+    if (now_s() > until_s) return;
+    bridge::wake(bridge::kShipper);
+    bridge::pg_call([] {
+      CHECK_FOR_INTERRUPTS();
+      pg_usleep(5000);
+    });
+  }
+  auto r = to->query("SELECT vectorshard.node_left($1::int, $2::uuid)", {{std::to_string(bridge::self_node())}, {uuid}});
+  if (!r.ok() || PQgetvalue(r.value().get(), 0, 0)[0] != 't') return;
+  fabric::resign_at_commit();
+  tx.commit();
+  ereport(LOG, (errmsg("vectorshard: this node has left the fabric")));
+}
+
+/// One look at a node that is leaving: plans what is left, or has it removed.
+void Holder::leave_fabric() {
+  if (!leaving_ || now_s() < next_leave_s_) return;
+  next_leave_s_ = now_s() + kLookS;
+  bool left = true;
+  std::string uuid;
+  NodeId registrar = kNoNode;
+  {
+    bridge::WorkerTransaction tx;
+    {
+      bridge::Spi spi;
+      spi.execute(kPlan, {p_int4(bridge::self_node()), p_int4(kMovesAtOnce)});
+      auto rows = spi.query_kept(kLeft, {p_int4(bridge::self_node())});
+      left = rows.boolean(0, 0);
+      uuid = rows.at(0, 1);
+      registrar = static_cast<NodeId>(rows.int8(0, 2));
+    }
+    tx.commit();
+  }
+  if (left)
+    hand_debts_over();
+  else
+    resign(registrar, uuid);
+}
+
+/// At the registrar: clients whose home was removed get a new one. Nothing else ever takes a home away.
+void Holder::adopt_orphans() {
+  if (!orphans_ || now_s() < next_orphans_s_) return;
+  next_orphans_s_ = now_s() + kOrphansS;
+  NodeId self = bridge::self_node();
+  bridge::Rows rows;
+  std::string name;
+  {
+    bridge::WorkerTransaction tx;
+    {
+      bridge::Spi spi;
+      auto me = spi.query_kept("SELECT registrar, name FROM vectorshard.node WHERE node = $1", {p_int4(self)});
+      if (!me.empty() && me.boolean(0, 0)) rows = spi.query_kept(kOrphaned, {p_int4(self), p_int4(kOrphans)});
+      if (!me.empty()) name = me.at(0, 1);
+    }
+    tx.commit();
+  }
+  if (rows.empty()) orphans_ = false;
+  for (size_t i = 0; i < rows.size() && !copies_wanted(); i++) {
+    auto holder = static_cast<NodeId>(rows.int8(i, 3));
+    std::string sql = take_home_sql(rows.at(i, 0), rows.at(i, 1), rows.at(i, 2), holder == kNoNode);
+    if (holder == kNoNode || holder == self) {
+      take_home_here(sql);
+      continue;
+    }
+    Error why;
+    bridge::Link *to = link(holder, why);
+    if (!to || !to->query(sql).ok()) continue;
+    // An edge keeps a home no longer than it takes to hand it over.
+    if (rows.at(i, 4) == "edge") (void)to->query("SELECT vectorshard.move_home($1, $2)", {{rows.at(i, 0)}, {name}}).ok();
+  }
+}
+
+}  // namespace vectorshard::place

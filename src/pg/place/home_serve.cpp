@@ -1,0 +1,143 @@
+// Becoming the home of a client: handed over by its home, or taken because that was removed. One transaction with the row
+// of `client` that all nodes are told. Never two homes in one epoch: the home asks one node at a time, and a home is taken
+// only of a node that the registrar has removed.
+#include "core/place/home_offer.hpp"
+#include "core/ship/debt_rules.hpp"
+#include "pg/apply/api.hpp"
+#include "pg/bridge/at_commit.hpp"
+#include "pg/bridge/client_lock.hpp"
+#include "pg/bridge/export.hpp"
+#include "pg/bridge/scopes.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/fabric/api.hpp"
+#include "pg/place/birth.hpp"
+#include "pg/ship/api.hpp"
+extern "C" {
+#include "utils/builtins.h"
+}
+
+namespace vectorshard::place {
+
+namespace {
+
+using bridge::p_int4;
+using bridge::p_int8;
+using bridge::p_text;
+
+constexpr const char *kTake = R"(
+  INSERT INTO vectorshard.client AS c (client, home, epoch, _version) VALUES ($1, $2, $3, 0)
+  ON CONFLICT (client) DO UPDATE SET home = excluded.home, epoch = excluded.epoch WHERE c.epoch < excluded.epoch)";
+constexpr const char *kHolders = "SELECT node FROM vectorshard.holder WHERE client = $1 AND state IN ('copying', 'live')";
+
+std::string text_argument(FunctionCallInfo fcinfo, int n) {
+  text *t = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(n); });
+  return std::string(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+}
+
+AskedStanding standing(const std::string &client) {
+  AskedStanding here;
+  if (auto row = find_client(client)) {
+    here.known = true;
+    here.home = row->home;
+    here.epoch = row->epoch;
+  }
+  auto residency = apply::residency_now(client);
+  here.resident = residency.resident;
+  here.leaving = residency.leaving;
+  return here;
+}
+
+/// In the current transaction, with the locks of the client's holders: this node is its home of `epoch` from the commit.
+void make_home(const std::string &client, int64_t epoch) {
+  NodeId self = bridge::self_node();
+  std::vector<NodeId> holders;
+  {
+    bridge::Spi spi;
+    // Whoever hears of it acts on it: it must be durable when the answer is read.
+    spi.query("SELECT set_config('synchronous_commit', 'on', true)");
+    spi.execute(kTake, {p_text(client), p_int4(self), p_int8(epoch)});
+    spi.execute("UPDATE vectorshard.resident SET confirmed = true WHERE client = $1 AND NOT confirmed", {p_text(client)});
+    auto rows = spi.query_kept(kHolders, {p_text(client)});
+    for (size_t i = 0; i < rows.size(); i++) holders.push_back(static_cast<NodeId>(rows.int8(i, 0)));
+  }
+  for (NodeId peer : ship::owed_after_move(self, self, holders)) ship::add_debt(peer, client);
+  bridge::wake_at_commit(bridge::kShipper);
+}
+
+/// See become_home in 36_home.sql.
+Answer become_home(const std::string &client, int64_t epoch, const std::string &digest, bool sent) {
+  if (own_kind() != "core") return Answer::absent;
+  if (!bridge::try_lock_client(client)) return Answer::leaving;
+  // No merge of it is open now, and none begins before the commit.
+  bridge::lock_holders_of({}, {client});
+  bool holds_all = sent;
+  AskedStanding here = standing(client);
+  if (!holds_all && here.resident) {
+    bridge::FreshSnapshot fresh;
+    holds_all = apply::client_digest(client) == digest;
+  }
+  Answer answer = answer_to_offer(here, bridge::self_node(), epoch, holds_all);
+  if (answer == Answer::ok && here.epoch <= epoch) make_home(client, epoch + 1);
+  return answer;
+}
+
+[[noreturn]] void refuse_to_take(const std::string &client, const std::string &detail, const char *hint) {
+  bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "this node cannot become home of client \"" + client + "\"",
+                         detail, hint);
+}
+
+/// See take_home in 36_home.sql.
+void take_home(const std::string &client, NodeId from, int64_t epoch, bool alone) {
+  std::string name, state;
+  {
+    bridge::Spi spi;
+    auto rows = spi.query_kept("SELECT name, state FROM vectorshard.node WHERE node = $1", {p_int4(from)});
+    if (!rows.empty()) name = rows.at(0, 0), state = rows.at(0, 1);
+  }
+  if (state != "removed")
+    refuse_to_take(client, "Its home is node " + std::to_string(from) + ", which this node does not know to be removed.",
+                   "Retry when this node has heard of the removal.");
+  bridge::lock_client(client);
+  bridge::lock_holders_of({}, {client});
+  AskedStanding here = standing(client);
+  if (here.epoch > epoch) return;  // somebody was faster
+  if (!here.resident && !alone)
+    refuse_to_take(client, "It does not hold the client.", "Give a node that vectorshard.placements shows as live holder.");
+  if (!here.resident) {
+    bridge::Spi spi;
+    Version version = apply::stamp();
+    spi.execute("INSERT INTO vectorshard.resident (client, generation) VALUES ($1, $2)", {p_text(client), p_int8(version)});
+    spi.execute("INSERT INTO vectorshard.holder (client, node, generation, state, _version) VALUES ($1, $2, $3, 'live', $3) "
+                "ON CONFLICT (client, node) DO UPDATE SET generation = excluded.generation, state = excluded.state",
+                {p_text(client), p_int4(bridge::self_node()), p_int8(version)});
+  }
+  make_home(client, epoch + 1);
+  apply::record_conflict(here.resident ? "home_taken" : "client_lost", "", client, "", 0, 0,
+                         here.resident ? "its home, node " + name + ", was removed; what that node alone had is lost"
+                                       : "its home, node " + name + ", was removed, and no other node held it: it begins empty",
+                         {});
+}
+
+}  // namespace
+
+}  // namespace vectorshard::place
+
+using namespace vectorshard;
+
+VECTORSHARD_FUNCTION(vectorshard_become_home) {
+  return bridge::entry([&]() -> Datum {
+    fabric::require_certain();
+    std::string client = place::text_argument(fcinfo, 0), digest = place::text_argument(fcinfo, 3);
+    const char *answer = place::word(place::become_home(client, PG_GETARG_INT64(2), digest, PG_GETARG_BOOL(4)));
+    return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(answer)); });
+  });
+}
+
+VECTORSHARD_FUNCTION(vectorshard_take_home) {
+  return bridge::entry([&]() -> Datum {
+    fabric::require_certain();
+    place::take_home(place::text_argument(fcinfo, 0), PG_GETARG_INT32(1), PG_GETARG_INT64(2), PG_GETARG_BOOL(3));
+    PG_RETURN_VOID();
+  });
+}
