@@ -213,7 +213,7 @@ DECLARE
   to_mend int[] := '{}';
 BEGIN
   SELECT array_agg(n.node) INTO writers FROM vectorshard.node n
-    WHERE n.state = 'active' AND (p_client = '' OR n.node = self OR EXISTS (SELECT FROM vectorshard.holder h WHERE h.client = p_client AND h.node = n.node));
+    WHERE n.state <> 'removed' AND (p_client = '' OR n.node = self OR EXISTS (SELECT FROM vectorshard.holder h WHERE h.client = p_client AND h.node = n.node));
   FOR other IN SELECT n.node, n.name FROM vectorshard.node n WHERE n.node = ANY (writers) AND n.node <> self
                  AND (p_client = '' OR EXISTS (SELECT FROM vectorshard.holder h WHERE h.client = p_client AND h.node = n.node AND h.state = 'live'))
                  ORDER BY n.node LOOP
@@ -292,7 +292,7 @@ BEGIN
   IF names IS NULL THEN RETURN; END IF;
   RETURN NEXT;  -- how far this came
   FOR held IN SELECT n.node, n.name, array_agg(h.client) AS clients FROM vectorshard.holder h JOIN vectorshard.node n USING (node)
-               WHERE h.client = ANY (names) AND h.node <> self AND h.state = 'live' AND n.state = 'active' GROUP BY n.node, n.name LOOP
+               WHERE h.client = ANY (names) AND h.node <> self AND h.state = 'live' AND n.state <> 'removed' GROUP BY n.node, n.name LOOP
     BEGIN
       IF NOT EXISTS (SELECT FROM vectorshard.ship_peers() p WHERE p.node = held.node AND p.connected) THEN
         RAISE connection_exception;
@@ -355,7 +355,7 @@ DECLARE
 BEGIN
   PERFORM vectorshard.require_fresh_snapshots();
   IF every_node THEN
-    FOR got IN SELECT n.node, n.name FROM vectorshard.node n WHERE n.state = 'active' ORDER BY n.node LOOP
+    FOR got IN SELECT n.node, n.name FROM vectorshard.node n WHERE n.state <> 'removed' ORDER BY n.node LOOP
       BEGIN
         RETURN QUERY SELECT a[1], a[2], a[3], a[4], a[5]::bigint, a[6]::bigint, a[7]::text[]
           FROM vectorshard.ask_node(got.node, 'SELECT * FROM vectorshard.check_fabric($1::boolean)', ARRAY[repair::text], 3600000) AS a;

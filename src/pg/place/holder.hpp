@@ -116,7 +116,7 @@ class Holder {
   std::map<std::string, Request> requested_;
   std::set<std::string> asked_to_evict_;
   std::set<std::string, std::less<>> in_flight_;
-  uint64_t catalog_epoch_ = 0;
+  uint64_t catalog_epoch_ = ~uint64_t{0};  // nothing followed yet
   bool statements_left_ = false;
   double next_statements_s_ = 0;
   size_t residents_ = 0;

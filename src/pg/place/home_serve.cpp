@@ -4,6 +4,7 @@
 #include "core/place/home_offer.hpp"
 #include "core/ship/debt_rules.hpp"
 #include "pg/apply/api.hpp"
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/at_commit.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/export.hpp"
@@ -29,11 +30,6 @@ constexpr const char *kTake = R"(
   INSERT INTO vectorshard.client AS c (client, home, epoch, _version) VALUES ($1, $2, $3, 0)
   ON CONFLICT (client) DO UPDATE SET home = excluded.home, epoch = excluded.epoch WHERE c.epoch < excluded.epoch)";
 constexpr const char *kHolders = "SELECT node FROM vectorshard.holder WHERE client = $1 AND state IN ('copying', 'live')";
-
-std::string text_argument(FunctionCallInfo fcinfo, int n) {
-  text *t = bridge::pg_call([&] { return PG_GETARG_TEXT_PP(n); });
-  return std::string(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
-}
 
 AskedStanding standing(const std::string &client) {
   AskedStanding here;
@@ -128,7 +124,7 @@ using namespace vectorshard;
 VECTORSHARD_FUNCTION(vectorshard_become_home) {
   return bridge::entry([&]() -> Datum {
     fabric::require_certain();
-    std::string client = place::text_argument(fcinfo, 0), digest = place::text_argument(fcinfo, 3);
+    std::string client = bridge::text_argument(fcinfo, 0), digest = bridge::text_argument(fcinfo, 3);
     const char *answer = place::word(place::become_home(client, PG_GETARG_INT64(2), digest, PG_GETARG_BOOL(4)));
     return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(answer)); });
   });
@@ -137,7 +133,7 @@ VECTORSHARD_FUNCTION(vectorshard_become_home) {
 VECTORSHARD_FUNCTION(vectorshard_take_home) {
   return bridge::entry([&]() -> Datum {
     fabric::require_certain();
-    place::take_home(place::text_argument(fcinfo, 0), PG_GETARG_INT32(1), PG_GETARG_INT64(2), PG_GETARG_BOOL(3));
+    place::take_home(bridge::text_argument(fcinfo, 0), PG_GETARG_INT32(1), PG_GETARG_INT64(2), PG_GETARG_BOOL(3));
     PG_RETURN_VOID();
   });
 }
