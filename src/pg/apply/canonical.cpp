@@ -18,13 +18,14 @@ namespace vectorshard::apply {
 
 namespace {
 
-/// Whether the send form holds oids that differ by node. Inside pg_call.
-bool sends_oids(Oid type) {
+/// Whether the send form of equal values may differ by node. That of an array tells whether it has a map of nulls, which it
+/// keeps when the last null is replaced; it and that of a row hold oids of types. Inside pg_call.
+bool sends_more(Oid type) {
   type = getBaseType(type);
-  if (Oid element = get_element_type(type)) return element >= FirstNormalObjectId || sends_oids(element);
+  if (OidIsValid(get_element_type(type))) return true;
   switch (get_typtype(type)) {
-    case TYPTYPE_RANGE: return sends_oids(get_range_subtype(type));
-    case TYPTYPE_MULTIRANGE: return sends_oids(get_multirange_range(type));
+    case TYPTYPE_RANGE: return sends_more(get_range_subtype(type));
+    case TYPTYPE_MULTIRANGE: return sends_more(get_multirange_range(type));
     case TYPTYPE_COMPOSITE: break;
     default: return false;
   }
@@ -32,7 +33,7 @@ bool sends_oids(Oid type) {
   bool found = false;
   for (int i = 0; i < desc->natts && !found; i++) {
     Form_pg_attribute a = TupleDescAttr(desc, i);
-    found = !a->attisdropped && (a->atttypid >= FirstNormalObjectId || sends_oids(a->atttypid));
+    found = !a->attisdropped && (a->atttypid >= FirstNormalObjectId || sends_more(a->atttypid));
   }
   ReleaseTupleDesc(desc);
   return found;
@@ -78,7 +79,7 @@ CanonicalRow::CanonicalRow(const bridge::EnrolledTable &table) : table_(table) {
         HeapTuple row = SearchSysCache1(TYPEOID, ObjectIdGetDatum(c.type));
         if (!HeapTupleIsValid(row)) elog(ERROR, "cache lookup failed for type %u", c.type);
         auto type = reinterpret_cast<Form_pg_type>(GETSTRUCT(row));
-        bool text = !OidIsValid(type->typsend) || sends_oids(c.type);
+        bool text = !OidIsValid(type->typsend) || sends_more(c.type);
         column.form = text ? Column::text : Column::send;
         fmgr_info(text ? type->typoutput : type->typsend, &column.function);
         ReleaseSysCache(row);

@@ -1,5 +1,5 @@
 // Values of a table's columns as bytes that are equal on every node: the binary send form, or the text output under fixed
-// settings for types whose send form carries oids of user-defined types (arrays and rows of them), which differ by node.
+// settings for types whose send form may differ though the values are equal: arrays, and rows with user-defined types.
 #pragma once
 #include <string>
 #include <vector>
