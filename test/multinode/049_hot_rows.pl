@@ -48,10 +48,9 @@ my $expected = join(' ', map { "$_=$largest{$_}" } sort keys %largest);
 for my $n ('c1', 'e1') {
 	$f->poll($n, q{SELECT string_agg(id || '=' || _version, ' ' ORDER BY id) FROM ONLY hot}, $expected, "$n ends with the largest versions");
 	is($f->client_hash($n, 'hot', 'car', 'car'), $f->client_hash('c1', 'hot', 'car', 'car'), "$n: equal rows");
-	# A merge that takes a row for missing inserts it. Where its look-up stepped over a row that was just being updated, the insert finds
-	# it by the index and is taken back, which counts as one insert and one delete: so often was the race met, and won.
-	$f->poll($n, q{SELECT n_tup_ins - n_tup_del || ' ' || (n_tup_upd > 5) FROM pg_stat_user_tables WHERE relname = 'hot'}, '5 true', "$n: no row was missing");
-	note("$n: look-ups that missed a row which was there: ", $f->sql($n, q{SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'hot'}));
+	is($f->sql($n, 'SELECT count(*) FROM ONLY hot'), '5', "$n: no row was missing, none is there twice");
+	# Where the look-up of a merge steps over a row that is just being updated, its insert finds the row by the index and is taken back.
+	note("$n: look-ups that missed a row which was there: ", $f->sql($n, q{SELECT n_tup_ins - 5 FROM pg_stat_user_tables WHERE relname = 'hot'}));
 	is($f->sql($n, q{SELECT count(*) FROM vectorshard.conflict WHERE kind <> 'beaten'}), '0', "$n has no dead letters");
 }
 done_testing();
