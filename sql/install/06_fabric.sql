@@ -213,6 +213,18 @@ BEGIN
   IF NEW.state = 'removed' THEN
     -- Every node drops these on its own; they are stated by nobody any more.
     DELETE FROM vectorshard.peer_debt WHERE peer = NEW.node;
+    -- What it wrote may have reached one holder and not another: the home and the holders even it out (owed_after_move in
+    -- src/core/ship/debt_rules.hpp).
+    INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name)
+      SELECT CASE c.home WHEN vectorshard.self_node() THEN h.node ELSE c.home END, r.client, ''
+        FROM vectorshard.holder x
+        JOIN vectorshard.resident r ON r.client = x.client
+        JOIN vectorshard.client c ON c.client = x.client
+        JOIN vectorshard.holder h ON h.client = x.client AND h.state IN ('copying', 'live')
+       WHERE x.node = NEW.node AND x.state IN ('copying', 'live')
+         AND h.node <> NEW.node AND c.home <> NEW.node AND (h.node = vectorshard.self_node()) = (c.home <> vectorshard.self_node())
+       GROUP BY 1, 2
+      ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error;
     DELETE FROM vectorshard.wish WHERE node = NEW.node OR planner = NEW.node;
     DELETE FROM vectorshard.holder WHERE node = NEW.node;
   ELSIF TG_OP = 'INSERT' OR NEW.incarnation > OLD.incarnation THEN

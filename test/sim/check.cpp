@@ -43,7 +43,7 @@ Verdict World::check_client(int c) {
       return {"diverged", "node " + std::to_string(n->self()) + " takes " + std::to_string(n->disk.clients[c].home) + " for the home of " +
                               client_name(c) + ", which is " + std::to_string(best.home)};
   if (std::none_of(holders.begin(), holders.end(), [&](Node *n) { return n->self() == best.home; })) {
-    bool any = std::any_of(written.begin(), written.end(), [&](const Written &w) { return w.client == c && !w.excused; });
+    bool any = std::any_of(written.begin(), written.end(), [&](const Written &w) { return w.client == c && !excused(w); });
     if (any || !holders.empty()) return {"home_empty", "the home of " + client_name(c) + ", node " + std::to_string(best.home) + ", holds nothing"};
     return {};
   }
@@ -55,6 +55,13 @@ Verdict World::check_client(int c) {
 }
 
 Verdict World::check_key(int c, int k, const std::vector<Node *> &holders) {
+  std::set<Version> set_aside;
+  for (auto &n : nodes)
+    if (n)
+      for (const Fact &f : n->disk.conflicts)
+        if (f.client == c && f.key == k) set_aside.insert(f.version);
+  // Rows older than any tombstone that is kept are recorded where they were refused, for somebody to decide.
+  if (!set_aside.empty()) return {};
   const AppRow &row = holders.front()->disk.cells[c][k].row;
   for (Node *n : holders)
     if (!(n->disk.cells[c][k].row == row))
@@ -66,22 +73,16 @@ Verdict World::check_key(int c, int k, const std::vector<Node *> &holders) {
   const Written *source = nullptr;
   for (const Written &w : written) {
     if (w.client != c || w.key != k) continue;
-    if (w.deleted && !w.excused) deleted = std::max(deleted, w.version);
+    if (w.deleted && !excused(w)) deleted = std::max(deleted, w.version);
     if (!w.deleted && w.version == row.version) source = &w;
   }
   if (row.version != 0 && deleted > row.version) return {"lost", place_of(c, k) + ": a row that was deleted is back"};
   if (row.version != 0 && (!source || source->row.a != row.a || source->row.b != row.b || source->row.big != row.big))
     return {"diverged", place_of(c, k) + ": version " + text(row.version) + " has values that nobody wrote with it"};
-  std::set<Version> set_aside;
-  for (auto &n : nodes)
-    if (n)
-      for (const Fact &f : n->disk.conflicts)
-        if (f.client == c && f.key == k) set_aside.insert(f.version);
-  for (const Written &w : written) {
-    if (w.client != c || w.key != k || w.excused || w.deleted || w.version <= std::max(row.version, deleted)) continue;
-    if (!set_aside.contains(w.version)) return {"lost", place_of(c, k) + ": version " + text(w.version) + " was acknowledged and is nowhere"};
-  }
-  if (source && source->idle && !source->excused) {
+  for (const Written &w : written)
+    if (w.client == c && w.key == k && !excused(w) && !w.deleted && w.version > std::max(row.version, deleted))
+      return {"lost", place_of(c, k) + ": version " + text(w.version) + " was acknowledged and is nowhere"};
+  if (source && source->idle) {
     for (const Written &w : written)
       if (w.client == c && w.key == k && !w.deleted && !w.idle && w.version < row.version && w.row.a > row.a && w.row.b != row.b)
         return {"lost", place_of(c, k) + ": an UPDATE that changed nothing beat " + text(w.version)};
@@ -95,7 +96,7 @@ Verdict World::check_counter(int c, int k, const AppRow &row) {
   int64_t sum = 0;
   for (const Added &a : added) {
     if (a.client != c || a.key != k || a.birth != row.n.birth) continue;
-    if (a.excused) return {};
+    if (a.excused || gone_[a.node]) return {};
     sum += a.n;
   }
   auto value = static_cast<int64_t>(apply::value(row.n));

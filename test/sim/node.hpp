@@ -41,6 +41,7 @@ struct Peer {
   int64_t last_arrival = 0;
   int64_t retry_ms = 0;
   uint64_t answers = 0;
+  int64_t last_contact = 0;
   bool watched = false;
 };
 
@@ -125,6 +126,8 @@ class Node {
 
   // node_apply.cpp
   void apply(const ship::Batch &batch, const Answered &answered);
+  void owe_both_ways(int client);
+  void forget_node(NodeId node);
   bool learn_client(int client, const ClientRow &row);
   void learn_holder(int client, NodeId node, const HolderStatement &said);
   void merge_tombstone(int client, int key, Version version);

@@ -97,6 +97,7 @@ class ApplyRun : public std::enable_shared_from_this<ApplyRun> {
         if (fresh && f.node != d.self && !f.flag)
           for (Kind k : {Kind::client, Kind::holder, Kind::wish, Kind::node}) n_.owe(f.node, -1, k);
         n_.follow_nodes();
+        if (f.flag) n_.forget_node(f.node);
       }
     }
   }
@@ -124,15 +125,20 @@ class ApplyRun : public std::enable_shared_from_this<ApplyRun> {
     if (!rules_.sender_fills() && f.flag && c.row.version != 0) in.big = c.row.big;
     if (rules_.rechecks_tombstones() ? rules_.ends(c.tombstone, in.version) : ended_before) return count(false);
     Version horizon = apply::horizon_at(n_.wall_ms(), n_.world_.profile.retention_ms);
-    if (batch_.kind != ship::BatchKind::copy && rules_.too_old(in.version, c.row.version, horizon)) {
+    const ClientRow &client = n_.disk.clients[f.client];
+    bool from_home = client.version != 0 && client.home == batch_.from;
+    bool any_age = rules_.takes_any_age(batch_.kind == ship::BatchKind::copy, batch_.kind == ship::BatchKind::sync, from_home,
+                                        batch_.clock, horizon);
+    if (!any_age && rules_.too_old(in.version, c.row.version, horizon)) {
       n_.disk.conflicts.push_back(f);
       reply_.dead_letters++;
       return;
     }
     if (c.tombstone != 0) in.n = rules_.ended(in.n, c.tombstone);
     AppRow before = c.row;
-    if (before.version == 0 || rules_.beats(in.version, before.version, n_.self())) c.row = in;
-    if (before.version != 0) c.row.n = rules_.merge_counters(before.n, in.n);
+    bool wins = before.version == 0 || rules_.beats(in.version, before.version, n_.self());
+    if (wins) c.row = in;
+    if (before.version != 0) c.row.n = rules_.merge_counters(c.row.n, wins ? before.n : in.n);
     count(!(c.row == before));
   }
 
@@ -202,11 +208,22 @@ bool Node::learn_client(int client, const ClientRow &row) {
   moving_to[client] = kNoNode;
   if (world_.tracing())
     world_.say(self(), "learns that the home of " + client_name(client) + " is " + std::to_string(row.home) + ", epoch " + std::to_string(row.epoch));
-  if (!moved || !disk.resident[client].here) return true;
+  if (moved && disk.resident[client].here) owe_both_ways(client);
+  return true;
+}
+
+void Node::owe_both_ways(int client) {
   std::vector<NodeId> holders;
   for (const ship::HolderRef &h : receiving_holders(client, kNoNode)) holders.push_back(h.node);
-  for (NodeId peer : rules_.owed_after_move(self(), row.home, holders)) owe(peer, client);
-  return true;
+  for (NodeId peer : rules_.owed_after_move(self(), disk.clients[client].home, holders)) owe(peer, client);
+}
+
+/// A node was removed: what it held is nobody's, and what it wrote may have reached one holder and not another.
+void Node::forget_node(NodeId node) {
+  for (int c = 0; c < kClients; c++) {
+    if (disk.resident[c].here && disk.clients[c].version != 0 && receives(disk.holders[c][node].state)) owe_both_ways(c);
+    disk.holders[c][node] = {};
+  }
 }
 
 void Node::learn_holder(int client, NodeId node, const HolderStatement &said) {
@@ -228,12 +245,15 @@ void Node::merge_tombstone(int client, int key, Version version) {
     c.row.n = rules_.ended(c.row.n, version);
 }
 
-/// Both bounds, as collect_tombstones() has them.
 void Node::collect_tombstones() {
   Version horizon = apply::horizon_at(wall_ms(), world_.profile.retention_ms);
-  for (auto &cells : disk.cells)
-    for (Cell &c : cells)
-      if (c.tombstone != 0 && c.deleted_at < world_.now() - world_.profile.retention_ms && c.tombstone < horizon) c.tombstone = 0;
+  for (int client = 0; client < kClients; client++) {
+    bool owed = std::any_of(disk.debts.begin(), disk.debts.end(), [&](const auto &d) { return std::get<1>(d.first) == client; });
+    for (Cell &c : disk.cells[client]) {
+      bool long_enough = c.deleted_at < world_.now() - world_.profile.retention_ms;
+      if (c.tombstone != 0 && rules_.may_collect(long_enough, c.tombstone, horizon, owed)) c.tombstone = 0;
+    }
+  }
 }
 
 }  // namespace sim

@@ -64,8 +64,10 @@ void Node::bring(int client) {
   world_.after(self(), kJobTimeoutMs, [this, client, job] { copy_failed(client, job.id); });
   world_.message(self(), source, [this, client, job, source, said = own] {
     Node &there = world_.node(source);
-    if (there.disk.clients[client].version != 0) there.learn_holder(client, self(), said);
-    place::Answer answer = rules_.answer_to_announcement(there.standing(client), source);
+    place::AskedStanding here = there.standing(client);
+    here.asker_active = there.disk.nodes[self()].known && !there.disk.nodes[self()].removed;
+    if (here.known && here.asker_active) there.learn_holder(client, self(), said);
+    place::Answer answer = rules_.answer_to_announcement(here, source);
     world_.message(source, self(), [this, client, job, answer] {
       if (!jobs[client] || jobs[client]->id != job.id) return;
       if (place::after_announcement(answer) == place::AfterAnnouncement::copy) return export_asked(client, job);

@@ -119,6 +119,9 @@ void Node::connect(NodeId node) {
       if (!peer) return;
       peer->connected = true;
       peer->in_flight = 0;
+      if (!rules_.long_away_delivers() && world_.now() - peer->last_contact > world_.profile.retention_ms)
+        for (Shipment &s : take_unsent(*peer)) settle_all(s.batch);  // planted: what it wrote meanwhile is not believed
+      peer->last_contact = world_.now();
       peer->retry_ms = 0;
       pay();
       pump(node);
@@ -206,6 +209,7 @@ void Node::reply_came(NodeId node, uint64_t serial, const std::optional<ship::Re
   if (serial < p.queue.front().serial) return;  // of a connection that broke
   if (serial > p.queue.front().serial) return broken(node, connection);
   p.answers++;
+  p.last_contact = world_.now();
   if (!reply && ++p.queue.front().failures < kFailuresMax) return broken(node, connection);
   Shipment first = std::move(p.queue.front());
   p.queue.pop_front();

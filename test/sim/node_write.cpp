@@ -47,7 +47,7 @@ bool Node::fence(int client) const {
 void Node::plan_write(int client, int key, std::vector<Fact> &changes) {
   Random &random = world_.random;
   const Cell &cell = disk.cells[client][key];
-  auto number = static_cast<uint32_t>(world_.written.size() + changes.size() + 1);
+  auto number = world_.next_number();
   if (cell.row.version == 0) {
     AppRow row;
     row.version = row.n.birth = stamp();
@@ -67,7 +67,7 @@ void Node::plan_write(int client, int key, std::vector<Fact> &changes) {
   }
   AppRow row = cell.row;
   bool toast = false;
-  if (world_.profile.counters && random.chance(350)) {
+  if (random.chance(world_.profile.counter_share)) {
     int64_t n = random.between(-3, 5);
     apply::Counter now = apply::plus(row.n, n == 0 ? 1 : n).value();
     row.n = apply::grown(row.n, now, rules_.entry(self(), disk.incarnation, disk.resident[client].generation)).value();
@@ -160,6 +160,9 @@ void Node::end_open(uint64_t id, bool commits) {
   };
   if (!commits) return finish(false);
   int64_t later = world_.profile.visible_ms > 0 ? world_.random.below(world_.profile.visible_ms) : 0;
+  // A DELETE leaves its tombstones when its rows are gone: later than an INSERT that already waits for them was stamped.
+  for (Fact &f : it->changes)
+    if (f.kind == Kind::tombstone) f.version = stamp(f.version);
   it->logged = true;
   log(it->changes, world_.now() + later + (later > 0));  // decoded, it is waited for until it is visible
   if (later == 0) return finish(true);
@@ -170,7 +173,7 @@ void Node::end_open(uint64_t id, bool commits) {
 void Node::insert_after(uint64_t waits_for, int client, int key) {
   AppRow row;
   row.version = row.n.birth = stamp();
-  row.a = row.b = row.big = static_cast<uint32_t>(world_.written.size() + 1);
+  row.a = row.b = row.big = world_.next_number();
   for (OpenTxn &t : open) {
     if (t.id != waits_for) continue;
     t.waiting.push_back([this, client, key, row] {
@@ -224,7 +227,7 @@ void Node::write_forwarded(int client, int key) {
     if (here.version == 0) return;
     AppRow row = read && read->version ? *read : here;
     row.version = there.stamp(here.version);
-    row.a = static_cast<uint32_t>(world_.written.size() + 1);
+    row.a = world_.next_number();
     if (read && read->version != here.version)
       world_.report("lost", "an UPDATE read version " + std::to_string(read->version) + " and wrote over " +
                                 std::to_string(here.version));

@@ -22,9 +22,17 @@ class Rules {
   virtual bool client_beats(const apply::Rank &in, const apply::Rank &here) const { return apply::beats(in, here); }
   virtual bool ends(Version tombstone, Version row) const { return apply::ends(tombstone, row); }
   virtual bool too_old(Version version, Version here, Version horizon) const { return apply::too_old(version, here, horizon); }
+  virtual bool takes_any_age(bool copy, bool full_state, bool from_home, Version made, Version horizon) const {
+    return apply::takes_any_age(copy, full_state, from_home, made, horizon);
+  }
+  virtual bool may_collect(bool kept_long_enough, Version version, Version horizon, bool owed) const {
+    return apply::may_collect(kept_long_enough, version, horizon, owed);
+  }
   virtual bool died_meanwhile(Version stamped, Version tombstone) const { return apply::died_meanwhile(stamped, tombstone); }
-  /// The counters of two states of a row, whatever their versions.
-  virtual apply::Counter merge_counters(const apply::Counter &a, const apply::Counter &b) const { return apply::merge(a, b); }
+  /// The counters of two states of a row. Which of them won by version must not matter.
+  virtual apply::Counter merge_counters(const apply::Counter &winner, const apply::Counter &loser) const {
+    return apply::merge(winner, loser);
+  }
   /// A tombstone that the row outlived ends the life of its counter.
   virtual apply::Counter ended(const apply::Counter &counter, Version tombstone) const { return apply::ended(counter, tombstone); }
   /// Under whose entry this node adds: never the same after a return, a restore, a new life of the number.

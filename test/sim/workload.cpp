@@ -93,15 +93,13 @@ void World::operation() {
       {profile.wish, [&] { wish(); }},
       {profile.evict, [&] { at.evict(client); }},
       {profile.move, [&] { if (at.disk.clients[client].version) node(at.disk.clients[client].home).move_home(client); }},
-      {profile.scan, [&] { scan(n); }},
+      {profile.scan, [&] { scan(n, 0); }},
       {profile.read_elsewhere, [&] { read_elsewhere(n); }},
       {profile.crash, [&] { crash(n); }},
       {profile.cut, [&] { swizzle(); }},
       {profile.slot_loss, [&] { lose_slot(n); }},
-      {profile.backup, [&] { backup(n); }},
-      {profile.restore, [&] { restore(n); }},
       {profile.remove, [&] { remove(n); }},
-      {profile.spare * 3, [&] { join(static_cast<NodeId>(profile.nodes + 1)); }},
+      {profile.spare * 4, [&] { join(); }},
   };
   int sum = std::accumulate(std::begin(choices), std::end(choices), 0, [](int s, const Choice &c) { return s + c.weight; });
   auto drawn = static_cast<int>(random.below(sum));
@@ -194,24 +192,35 @@ void World::heal() {
     if (member(n)) restart(n);
 }
 
-/// A node gets its number and the fabric's tables from the registrar; others hear of it by the stream, and owe it theirs.
-void World::join(NodeId n) {
-  Node &registrar = node(1);
+/// The registrar gives the number, and the fabric's tables. Others hear of the new node by the stream, and owe it theirs.
+void World::join() {
+  NodeId asks = rules.one_registrar() ? 1 : static_cast<NodeId>(random.between(1, profile.cores));
+  if (!node(asks).up || joined_ == profile.spare) return;
+  later(delay(asks, asks), [this, asks] {
+    Node &giver = node(asks);
+    NodeId n = 1;
+    while (n < kNodes && giver.disk.nodes[n].known) n++;
+    if (!giver.up || n >= static_cast<NodeId>(nodes.size())) return;
+    if (node(n).disk.in_fabric) return report("split", "two nodes were given number " + std::to_string(n));
+    joined_++;
+    admit(giver, n);
+  });
+}
+
+void World::admit(Node &giver, NodeId n) {
   Node &joins = node(n);
-  if (joins.disk.in_fabric || gone_[n] || !registrar.up) return;
   if (tracing()) say(n, "joins");
-  Version version = registrar.stamp();
-  Fact row = node_fact(n, false, 1, version, false);
-  registrar.disk.nodes[n] = {true, false, false, 1, version};
+  Version version = giver.stamp();
+  giver.disk.nodes[n] = {true, false, false, 1, version};
   joins.disk.in_fabric = true;
-  joins.disk.nodes = registrar.disk.nodes;
-  joins.disk.clients = registrar.disk.clients;
-  joins.disk.holders = registrar.disk.holders;
-  joins.disk.wishes = registrar.disk.wishes;
-  joins.observe(registrar.high_water);
-  registrar.log({row}, now());
-  registrar.follow_nodes();
-  for (Kind k : {Kind::client, Kind::holder, Kind::wish, Kind::node}) registrar.owe(n, -1, k);
+  joins.disk.nodes = giver.disk.nodes;
+  joins.disk.clients = giver.disk.clients;
+  joins.disk.holders = giver.disk.holders;
+  joins.disk.wishes = giver.disk.wishes;
+  joins.observe(giver.high_water);
+  giver.log({node_fact(n, false, 1, version, false)}, now());
+  giver.follow_nodes();
+  for (Kind k : {Kind::client, Kind::holder, Kind::wish, Kind::node}) giver.owe(n, -1, k);
   joins.start();
 }
 
@@ -221,22 +230,16 @@ void World::remove(NodeId n) {
   if (n == 1 || !registrar.up || node(n).disk.nodes[n].core) return;
   for (int c = 0; c < profile.clients; c++)
     for (auto &other : nodes)
-      if (other && other->disk.clients[c].version != 0 && other->disk.clients[c].home == n) return;
+      if (other && other->disk.clients[c].version != 0 && (other->disk.clients[c].home == n || other->moving_to[c] == n)) return;
   if (tracing()) say(n, "is removed");
   Version version = registrar.stamp(registrar.disk.nodes[n].version);
   registrar.disk.nodes[n].removed = true;
   registrar.disk.nodes[n].version = version;
   registrar.log({node_fact(n, false, 1, version, true)}, now());
   registrar.follow_nodes();
+  registrar.forget_node(n);
   gone_[n] = true;
   if (random.chance(500)) node(n).crash();
-  for (Written &w : written) w.excused |= w.node == n;
-  for (Added &a : added) a.excused |= a.node == n;
 }
-
-void World::backup(NodeId) {}
-void World::restore(NodeId) {}
-void World::scan(NodeId) {}
-void World::read_elsewhere(NodeId) {}
 
 }  // namespace sim

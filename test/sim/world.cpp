@@ -7,8 +7,8 @@
 namespace sim {
 
 namespace {
-constexpr int64_t kLookMs = 250, kCalmMs = 4000, kHealMs = 180000;
-constexpr uint64_t kEventsMost = 400000;
+constexpr int64_t kLookMs = 250, kCalmMs = 4000, kHealMs = 90000;
+constexpr uint64_t kEventsMost = 60000;
 }  // namespace
 
 World::World(uint64_t seed, const Profile &p, const Rules &r, bool trace) : random(seed), profile(p), rules(r), trace_(trace) {

@@ -57,6 +57,7 @@ class World {
   bool faults = true;        // off while the world heals
 
   int64_t now() const { return now_; }
+  uint32_t next_number() { return ++numbers_; }  // a value that was never written
   Node &node(NodeId n) { return *nodes[static_cast<size_t>(n)]; }
   /// Calls `what` after `ms` if the node has not been down meanwhile.
   void after(NodeId n, int64_t ms, std::function<void()> what);
@@ -100,11 +101,12 @@ class World {
   void later(int64_t ms, std::function<void()> what);
   void lose_slot(NodeId n);
   void swizzle();
-  void join(NodeId n);
+  void join();
+  void admit(Node &giver, NodeId n);
   void remove(NodeId n);
   void backup(NodeId n);
   void restore(NodeId n);
-  void scan(NodeId asker);
+  void scan(NodeId asker, int tries);
   void read_elsewhere(NodeId asker);
   void wish();
   bool settled();
@@ -112,6 +114,7 @@ class World {
   Verdict check_key(int client, int key, const std::vector<Node *> &holders);
   Verdict check_counter(int client, int key, const AppRow &row);
   bool member(NodeId n);
+  bool excused(const Written &w) const { return w.excused || gone_[w.node]; }  // was on a node that is lost
   NodeId any_up();
 
   int64_t now_ = 0;
@@ -122,6 +125,8 @@ class World {
   int slow_[kNodes][kNodes] = {};
   bool gone_[kNodes] = {};  // removed from the fabric
   uint64_t events_ = 0;
+  int joined_ = 0;
+  uint32_t numbers_ = 0;
   std::map<NodeId, std::pair<Disk, int64_t>> backups_;
   bool trace_;
 };

@@ -21,6 +21,8 @@ TEST(Handshake, OnlyTheHomeOfTheEpochReleasesACopy) {
 
 TEST(Handshake, ACopyComesFromWhoHoldsTheRows) {
   EXPECT_EQ(answer_to_announcement({}, 1), Answer::unknown);
+  EXPECT_EQ(answer_to_announcement({true, 1, 1, true, false, false, false}, 1), Answer::stranger);
+  EXPECT_EQ(after_announcement(Answer::stranger), AfterAnnouncement::again_soon);
   EXPECT_EQ(answer_to_announcement({true, 1, 1, true}, 1), Answer::live);
   EXPECT_EQ(answer_to_announcement({true, 1, 1, true}, 2), Answer::holder);
   EXPECT_EQ(answer_to_announcement({true, 1, 1, true, true}, 2), Answer::not_home);
@@ -31,7 +33,7 @@ TEST(Handshake, ACopyComesFromWhoHoldsTheRows) {
 }
 
 TEST(Handshake, WordsAndAnswersAreOne) {
-  for (Answer a : {Answer::unknown, Answer::live, Answer::holder, Answer::leaving, Answer::cold, Answer::absent,
+  for (Answer a : {Answer::unknown, Answer::stranger, Answer::live, Answer::holder, Answer::leaving, Answer::cold, Answer::absent,
                    Answer::not_home, Answer::send, Answer::ok})
     EXPECT_EQ(answer_of(word(a)), a);
 }

@@ -26,8 +26,19 @@ constexpr Version horizon_at(int64_t now_unix_ms, int64_t retention_ms) {
   return version_at_unix_ms(now_unix_ms - retention_ms, kNodeMax);
 }
 /// True if a row may not be merged: nothing of its key is `here` (0: no row), and the tombstone that ended it may have been
-/// collected. Not asked of a copy into an empty residency.
+/// collected. Not asked where rows of any age are taken.
 constexpr bool too_old(Version version, Version here, Version horizon) { return here == 0 && version <= horizon; }
+/// True if rows of any age are taken: of a copy into an empty residency; and of the full state that the client's home sends,
+/// for the home was told of every delete that may have been forgotten here (may_collect), unless the state itself is from
+/// before the horizon. `made`: the sender's clock then.
+constexpr bool takes_any_age(bool copy, bool full_state, bool from_home, Version made, Version horizon) {
+  return copy || (full_state && from_home && made > horizon);
+}
+/// True if a tombstone may be removed: it was kept for the whole retention time, its version lies behind the horizon, and
+/// this node owes the client to nobody, so whoever was away meanwhile has it by now.
+constexpr bool may_collect(bool kept_long_enough, Version version, Version horizon, bool owed) {
+  return kept_long_enough && version < horizon && !owed;
+}
 /// True if a local INSERT that was stamped before it waited for its key fails (40001): a delete committed meanwhile.
 constexpr bool died_meanwhile(Version stamped, Version tombstone) { return ends(tombstone, stamped); }
 

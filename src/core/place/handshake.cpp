@@ -13,7 +13,7 @@ Answer rows_here(const AskedStanding &here) {
 }  // namespace
 
 Answer answer_of(std::string_view said) {
-  for (Answer a : {Answer::live, Answer::holder, Answer::leaving, Answer::cold, Answer::absent, Answer::not_home, Answer::send,
+  for (Answer a : {Answer::stranger, Answer::live, Answer::holder, Answer::leaving, Answer::cold, Answer::absent, Answer::not_home, Answer::send,
                    Answer::ok})
     if (said == word(a)) return a;
   return Answer::unknown;
@@ -21,6 +21,7 @@ Answer answer_of(std::string_view said) {
 
 Answer answer_to_announcement(const AskedStanding &here, NodeId self) {
   if (!here.known) return Answer::unknown;
+  if (!here.asker_active) return Answer::stranger;
   Answer rows = rows_here(here);
   if (here.home == self) return rows;
   return rows == Answer::live ? Answer::holder : Answer::not_home;

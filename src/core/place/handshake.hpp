@@ -11,6 +11,7 @@ namespace vectorshard::place {
 /// What the asked node says; the words are those of copy_announce() and evict_handshake().
 enum class Answer {
   unknown,   // no such client is known here
+  stranger,  // this node has not heard of the asking one yet, so nothing would be sent to it; ask again
   live,      // home: the rows are here, copy them
   holder,    // not the home, but the rows are here: copy them, unconfirmed
   leaving,   // home: just letting it go to a store; ask again
@@ -21,7 +22,7 @@ enum class Answer {
   ok,        // eviction: everything is here and the debts are taken over
 };
 constexpr const char *word(Answer a) {
-  constexpr const char *words[] = {"unknown", "live", "holder", "leaving", "cold", "absent", "not_home", "send", "ok"};
+  constexpr const char *words[] = {"unknown", "stranger", "live", "holder", "leaving", "cold", "absent", "not_home", "send", "ok"};
   return words[static_cast<int>(a)];
 }
 Answer answer_of(std::string_view word);
@@ -34,9 +35,10 @@ struct AskedStanding {
   bool resident = false;
   bool leaving = false;
   bool cold = false;
+  bool asker_active = true;  // the asking node is an active node, as far as known here
 };
 
-/// To a node that announces its copy. The holder row that came along is merged whatever the answer.
+/// To a node that announces its copy. The holder row that came along is merged, unless the node is a stranger.
 Answer answer_to_announcement(const AskedStanding &here, NodeId self);
 
 /// To a holder that wants to let go. `epoch`: of the home, as the holder knows it. `holds_all`: this node holds at least
@@ -47,7 +49,7 @@ enum class AfterAnnouncement { copy, again_soon, give_up };
 /// What the copying node does next.
 constexpr AfterAnnouncement after_announcement(Answer a) {
   if (a == Answer::live || a == Answer::holder) return AfterAnnouncement::copy;
-  return a == Answer::cold || a == Answer::leaving ? AfterAnnouncement::again_soon : AfterAnnouncement::give_up;
+  return a == Answer::cold || a == Answer::leaving || a == Answer::stranger ? AfterAnnouncement::again_soon : AfterAnnouncement::give_up;
 }
 
 }  // namespace vectorshard::place

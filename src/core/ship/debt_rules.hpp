@@ -20,9 +20,11 @@ std::vector<NodeId> owed_after_merge(bool is_home, BatchKind kind, bool changed,
 /// before, so it did not copy from here. `known_generation` 0: no row of it.
 bool owed_when_heard_of(bool is_home, bool itself, const HolderStatement &heard, Generation known_generation);
 
-/// The debts of a node that learns of a newer epoch of a client which is resident here: a new home owes all holders, for
-/// it does not know what the former one forwarded; every other holder owes the new home, for what it sent to the former
-/// one may have stayed there.
+/// The debts by which a home and the holders of a client come to hold the same again: the home owes all others, every
+/// other holder owes the home. For a node where the client is resident, on hearing of either of
+/// - a newer epoch with another home: the new home does not know what the former one forwarded, and what a holder sent to
+///   the former one may have stayed there;
+/// - the removal of a node that held it: what that one sent may have reached one holder, and another not.
 std::vector<NodeId> owed_after_move(NodeId self, NodeId home, const std::vector<NodeId> &holders);
 
 /// What to do about a debt to `peer` of a client when its turn comes.

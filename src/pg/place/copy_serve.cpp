@@ -36,6 +36,13 @@ Datum text_result(const char *s) {
   return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(s)); });
 }
 
+/// False for a node that was removed, and for one that this node has not heard of yet.
+bool is_active(NodeId node) {
+  return !bridge::Spi()
+              .query_kept("SELECT FROM vectorshard.node WHERE node = $1 AND state <> 'removed'", {bridge::p_int4(node)})
+              .empty();
+}
+
 /// What this node knows of the client, under fresh snapshots. A cold client is asked back for.
 AskedStanding standing(std::string_view client) {
   AskedStanding here;
@@ -61,9 +68,14 @@ AskedStanding standing(std::string_view client) {
 /// What a holder hears that announces itself: see copy_announce in 35_hold.sql.
 Answer announce(std::string_view client, NodeId node, Generation generation, const std::string &state, Version version) {
   if (!find_client(client)) return Answer::unknown;
-  ship::learn_holder(client, node, generation, state, version);
-  bridge::lock_holders_of({}, {std::string(client)});
-  return answer_to_announcement(standing(client), bridge::self_node());
+  bool active = is_active(node);
+  if (active) {
+    ship::learn_holder(client, node, generation, state, version);
+    bridge::lock_holders_of({}, {std::string(client)});
+  }
+  AskedStanding here = standing(client);
+  here.asker_active = active;
+  return answer_to_announcement(here, bridge::self_node());
 }
 
 /// The answer of the home to a holder that wants to let go: see evict_handshake in 35_hold.sql.
