@@ -3,6 +3,7 @@
 #   make && make install     build and install the extension
 #   make check               install what is missing, build, run every test; last line "N passed, N failed"
 #   make test-histories      install what is missing, build, histories on three servers with faults (SEED=, HISTORIES=, OPERATIONS=)
+#   make sim [HISTORIES=n]  random histories of the protocol over the core; SEED=n replays one
 #   make demo                install what is missing, build, run the main job on this machine
 #   make bench-ship          shipping and merging against logical replication and pglogical (about 25 minutes)
 #
@@ -29,8 +30,8 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
-ifneq ($(filter check demo bench-ship bootstrap test-histories,$(MAKECMDGOALS)),)
-.PHONY: check demo bench-ship bootstrap test-histories
+ifneq ($(filter check demo bench-ship bootstrap test-histories sim,$(MAKECMDGOALS)),)
+.PHONY: check demo bench-ship bootstrap test-histories sim
 bootstrap:
 	scripts/bootstrap
 check: bootstrap
@@ -42,6 +43,9 @@ test-histories: bootstrap
 bench-ship:
 	scripts/bootstrap pglogical
 	scripts/bench-ship
+sim:
+	@cmake -S . -B build/unit -G Ninja >/dev/null && ninja -C build/unit vectorshard-check-sim >/dev/null
+	@HISTORIES=$(HISTORIES) SEED=$(SEED) FIRST=$(FIRST) PLANTED=$(PLANTED) PROFILE=$(PROFILE) build/unit/vectorshard-check-sim
 else
 include $(PGXS)
 

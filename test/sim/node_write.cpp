@@ -86,7 +86,7 @@ void Node::plan_write(int client, int key, std::vector<Fact> &changes) {
 /// Makes one committed change visible in the heap, and notes it as acknowledged.
 void Node::perform(const Fact &f) {
   Cell &cell = disk.cells[f.client][f.key];
-  Written w{f.client, f.key, f.version, self(), f.kind == Kind::tombstone, f.row, world_.now(), false, false};
+  Written w{f.client, f.key, f.version, self(), f.kind == Kind::tombstone, f.row, world_.now(), false};
   if (f.kind == Kind::tombstone) {
     if (rules_.delete_leaves_tombstone()) {
       cell.tombstone = std::max(cell.tombstone, f.version);
@@ -96,7 +96,7 @@ void Node::perform(const Fact &f) {
   } else {
     AppRow before = cell.row;
     auto change = static_cast<int64_t>(apply::value(f.row.n) - (before.version ? apply::value(before.n) : 0));
-    if (change != 0) world_.added.push_back({f.client, f.key, f.row.n.birth, change, self(), world_.now(), false});
+    if (change != 0) world_.added.push_back({f.client, f.key, f.row.n.birth, change, self(), world_.now()});
     cell.row = f.row;
     if (before.version == f.version) return;
     w.idle = before.version != 0 && before.a == f.row.a && before.b == f.row.b && before.big == f.row.big && before.n == f.row.n;

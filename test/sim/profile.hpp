@@ -24,7 +24,7 @@ struct Profile {
   // How often an operation is …, in parts of their sum
   int write = 600, many = 40, forwarded = 30, idle_update = 15, slow_writer = 10, wish = 60, evict = 60, move = 12;
   int birth_alone = 0, scan = 0, read_elsewhere = 0;
-  int crash = 6, cut = 25, slot_loss = 0, backup = 0, restore = 0, remove = 0;
+  int crash = 6, cut = 25, slot_loss = 0, remove = 0;
   int down_ms = 800, cut_ms = 2500;
   int wish_ms = 1500;
   int counter_share = 350;     // of the UPDATEs

@@ -24,7 +24,6 @@ struct Written {
   AppRow row;            // as it was written
   int64_t at = 0;
   bool idle = false;     // an UPDATE that changed nothing
-  bool excused = false;  // was on a disk that was lost
 };
 struct Added {
   int client = 0, key = 0;
@@ -32,7 +31,6 @@ struct Added {
   int64_t n = 0;
   NodeId node = kNoNode;
   int64_t at = 0;
-  bool excused = false;
 };
 
 struct Verdict {
@@ -104,8 +102,6 @@ class World {
   void join();
   void admit(Node &giver, NodeId n);
   void remove(NodeId n);
-  void backup(NodeId n);
-  void restore(NodeId n);
   void scan(NodeId asker, int tries);
   void read_elsewhere(NodeId asker);
   void wish();
@@ -114,7 +110,7 @@ class World {
   Verdict check_key(int client, int key, const std::vector<Node *> &holders);
   Verdict check_counter(int client, int key, const AppRow &row);
   bool member(NodeId n);
-  bool excused(const Written &w) const { return w.excused || gone_[w.node]; }  // was on a node that is lost
+  bool excused(const Written &w) const { return gone_[w.node]; }  // what it had not shipped is lost
   NodeId any_up();
 
   int64_t now_ = 0;
@@ -127,7 +123,6 @@ class World {
   uint64_t events_ = 0;
   int joined_ = 0;
   uint32_t numbers_ = 0;
-  std::map<NodeId, std::pair<Disk, int64_t>> backups_;
   bool trace_;
 };
 
