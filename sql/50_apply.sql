@@ -45,7 +45,7 @@ $$ SELECT coalesce(batch.le(length(v), 4) || v, '\xffffffff') $$;
 CREATE FUNCTION batch.str(v text) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$ SELECT batch.str(textsend(v)) $$;
 CREATE FUNCTION batch.make(kind int, node int, tbl text, columns text[], client text, VARIADIC rows bytea[])
 RETURNS bytea LANGUAGE sql AS $$
-  SELECT 'VSB1'::bytea || batch.le(kind, 1) || batch.le(node, 4) || batch.le(1, 8) || batch.le(0, 8)
+  SELECT 'VSB1'::bytea || batch.le(kind, 1) || batch.le(node, 4) || batch.le(1, 8) || batch.le(0, 8) || batch.le(0, 8)
       || batch.le(1, 2) || batch.str(tbl) || batch.le(cardinality(columns) / 2, 2)
       || (SELECT string_agg(batch.str(c), '' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u (c, n))
       || batch.le(cardinality(columns) / 2 - 1, 2)
