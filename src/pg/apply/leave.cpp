@@ -5,6 +5,7 @@
 #include "pg/apply/lockers.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/bridge/tables.hpp"
 extern "C" {
 #include "storage/latch.h"
@@ -48,9 +49,9 @@ std::vector<VirtualTransactionId> writers_now() {
 bool make_leave(std::string_view client, int timeout_ms) {
   if (!mark(client, true)) return false;
   std::vector<VirtualTransactionId> writers = writers_now();
-  TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+  TimestampTz until = TimestampTzPlusMilliseconds(bridge::steady_us(), timeout_ms);
   while (any_open(&writers)) {
-    if (GetCurrentTimestamp() >= until) {
+    if (bridge::steady_us() >= until) {
       mark(client, false);
       return false;
     }

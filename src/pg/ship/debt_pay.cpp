@@ -279,7 +279,7 @@ void DebtPayer::pay(Peer &peer) {
 /// everything else of the payment is delivered. A look now and then tells when it may go on.
 void DebtPayer::pause(NodeId peer, const DueDebt &d, const Refusal &refusal, bool &refused) {
   std::string why = std::string(words(refusal.reason)) + ": " + refusal.table;
-  paused_until_[{peer, refusal.table}] = GetCurrentTimestamp() + kPauseUs;
+  paused_until_[{peer, refusal.table}] = bridge::steady_us() + kPauseUs;
   if (d.table.empty()) return add_debts({{peer, d.client, refusal.table, why}});
   refused = true;
   give_up({peer, {d.client, d.table}});

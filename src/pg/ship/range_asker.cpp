@@ -2,6 +2,7 @@
 #include "pg/ship/range_asker.hpp"
 
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/steady.hpp"
 extern "C" {
 #include "utils/timestamp.h"
 }
@@ -44,7 +45,7 @@ void RangeAsker::ask(NodeId peer, const std::string &client, const std::string &
   answer_.clear();
   failed_.clear();
   busy_ = true;
-  deadline_us_ = GetCurrentTimestamp() + kPatienceUs;
+  deadline_us_ = bridge::steady_us() + kPatienceUs;
   connecting_ = !link_ || !link_->alive();
   if (!connecting_) {
     const char *values[] = {params_[0].c_str(), params_[1].c_str(), params_[2].c_str(), params_[3].c_str()};
@@ -63,7 +64,7 @@ Result<std::vector<std::string>> RangeAsker::give_up(const std::string &why) {
 
 std::optional<Result<std::vector<std::string>>> RangeAsker::poll() {
   if (!link_) return give_up("no connection");
-  if (GetCurrentTimestamp() > deadline_us_) return give_up("no answer");
+  if (bridge::steady_us() > deadline_us_) return give_up("no answer");
   if (connecting_) {
     auto state = link_->poll();
     if (state == PGRES_POLLING_FAILED) return give_up(link_->connection_failure().detail);
