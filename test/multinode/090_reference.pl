@@ -135,7 +135,7 @@ for my $piece (@pieces) {
 my %context = (reload => 'sighup', session => 'user', superuser => 'superuser', start => 'postmaster');
 my @rows = $page =~ /^\| `(vectorshard\.\w+ *` \| [^|]+ \| [^|]+ \| \w+) \|/mg;
 my $settings = join "\n", sort map { my ($name, $default, undef, $context) = split / \| /; $name =~ s/`//; "$name|$default|$context{$context}" } @rows;
-is($settings, $f->sql('core', q{SELECT name, boot_val, context FROM pg_settings WHERE name LIKE 'vectorshard.%' ORDER BY name COLLATE "C"}), 'settings');
+is($settings, $f->sql('core', q{SELECT name, boot_val, context FROM pg_settings WHERE name LIKE 'vectorshard.%' ORDER BY name || '|' COLLATE "C"}), 'settings');
 is(join(' ', grep { !$prepared{$_} } sort keys %before), '', 'every preparation found its place');
 
 done_testing();
