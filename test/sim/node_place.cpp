@@ -45,7 +45,9 @@ void Node::bring(int client) {
   if (row.version == 0) return birth(client);
   if (row.home == self() || leaving_id[client]) return;
   NodeId source = row.home;
-  if (!world_.linked(self(), row.home) || !world_.node(row.home).up) {
+  // After a call that timed out the home is left alone for a while: as often as links are slow.
+  bool shunned = world_.random.chance(world_.profile.slow_links);
+  if (shunned || !world_.linked(self(), row.home) || !world_.node(row.home).up) {
     if (disk.resident[client].here) return;  // only the home can confirm
     source = kNoNode;
     for (const ship::HolderRef &h : receiving_holders(client, row.home))

@@ -1,6 +1,7 @@
 // The shipper: decodes WAL once, routes, sends, resends, takes answers, confirms. As src/pg/ship/shipper.cpp and peer.cpp.
 #include <algorithm>
 
+#include "core/ship/codec.hpp"
 #include "node.hpp"
 #include "world.hpp"
 
@@ -63,7 +64,7 @@ void Node::send(const Fact &fact, const Txn &txn, const std::vector<ship::Target
     for (const ship::Target &t : targets) text += " " + std::to_string(t.peer) + (t.as_home ? " (home)" : "");
     world_.say(self(), text);
   }
-  auto values = std::make_shared<std::vector<std::optional<std::string>>>(1, pack(fact));
+  auto values = std::make_shared<const std::string>(ship::encode_values({pack(fact)}));
   for (const ship::Target &target : targets) {
     if (target.peer == kNoNode) {
       owe(kNoNode, fact.client);
@@ -160,7 +161,7 @@ void Node::pump(NodeId node) {
     if (p.in_flight == p.queue.size()) {
       if (p.builder.empty()) return;
       Shipment next;
-      next.batch = p.builder.seal(self(), disk.incarnation, high_water);
+      next.batch = p.builder.seal(self(), disk.incarnation, high_water, disk.next_lsn);
       next.bytes = std::make_shared<const std::string>(std::move(next.batch.bytes));
       p.queue.push_back(std::move(next));
     }
@@ -247,7 +248,7 @@ void Node::owe_undelivered(NodeId node, const ship::SealedBatch &batch) {
 std::vector<Shipment> Node::take_unsent(Peer &p) {
   if (!p.builder.empty()) {
     Shipment last;
-    last.batch = p.builder.seal(self(), disk.incarnation, high_water);
+    last.batch = p.builder.seal(self(), disk.incarnation, high_water, disk.next_lsn);
     p.queue.push_back(std::move(last));
   }
   std::vector<Shipment> out;

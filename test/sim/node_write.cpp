@@ -61,7 +61,7 @@ void Node::plan_write(int client, int key, std::vector<Fact> &changes) {
     changes.push_back(row_fact(client, key, row, true));
     return;
   }
-  if (random.chance(180)) {
+  if (random.chance(world_.profile.delete_share)) {
     changes.push_back(tombstone_fact(client, key, stamp(cell.row.version)));
     return;
   }

@@ -27,7 +27,7 @@ struct Profile {
   int crash = 6, cut = 25, slot_loss = 0, remove = 0;
   int down_ms = 800, cut_ms = 2500;
   int wish_ms = 1500;
-  int counter_share = 350;     // of the UPDATEs
+  int counter_share = 350, delete_share = 180;  // of the writes to rows that are there
 };
 
 Profile drawn_profile(Random &random);

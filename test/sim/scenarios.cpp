@@ -18,7 +18,8 @@ void lonely_copies(Profile &p) {
   p.pause_ms = 60;
   p.slow_links = 500;
   p.slow_delay_ms = 700;
-  p.counter_share = 850;
+  p.counter_share = 900;
+  p.delete_share = 5;
 }
 
 namespace {
@@ -111,19 +112,13 @@ struct BirthAloneCounts : Rules {
 struct MoveOwesNobody : Rules {
   std::vector<NodeId> owed_after_move(NodeId, NodeId, const std::vector<NodeId> &) const override { return {}; }
 };
-struct StrangersAreTaken : Rules {
-  place::Answer answer_to_announcement(const place::AskedStanding &here, NodeId self) const override {
-    place::AskedStanding any = here;
-    any.asker_active = true;
-    return place::answer_to_announcement(any, self);
-  }
-};
 
 void usual(Profile &) {}
 void moves(Profile &p) {
   p.nodes = std::max(p.nodes, 3);
-  p.move = 80;
-  p.wish = 120;
+  p.move = 250;
+  p.wish = 150;
+  p.delay_ms = 5;
   p.skew_ms = 5000;
 }
 void evictions(Profile &p) {
@@ -135,6 +130,7 @@ void evictions(Profile &p) {
 void short_retention(Profile &p) {
   p.nodes = std::max(p.nodes, 3);
   p.retention_ms = 7000;
+  p.counter_share = 0;
   p.slow_delay_ms = 60;
   p.decode_ms = 20;
   p.visible_ms = 0;
@@ -144,17 +140,6 @@ void short_retention(Profile &p) {
   p.cut_ms = 9000;
   p.pause_ms = 80;
   p.keys = std::max(p.keys, 3);
-}
-void early_copies(Profile &p) {
-  p.nodes = 4;
-  p.cores = 3;
-  p.spare = 3;
-  p.wish = 400;
-  p.evict = 10;
-  p.keys = 6;
-  p.cut = p.crash = 0;
-  p.slow_links = 500;
-  p.slow_delay_ms = 800;
 }
 void lost_slots(Profile &p) { p.slot_loss = 10; }
 void open_writers(Profile &p) {
@@ -255,7 +240,6 @@ const std::vector<Planted> &scenarios() {
       without<BirthAloneCounts>("26", "birth_alone_counts", lonely_births),
       without<MoveOwesNobody>("home moves", "move_owes_nobody", moves),
       without<MoveOwesNobody>("node removed", "removal_owes_nobody", removals),
-      without<StrangersAreTaken>("node joins", "strangers_are_taken", early_copies),
   };
   return all;
 }
