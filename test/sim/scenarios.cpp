@@ -218,7 +218,7 @@ const std::vector<Planted> &scenarios() {
   static const std::vector<Planted> all{
       without<SyncRemoves>("1", "sync_removes_by_absence", usual),
       without<EvictWhatWasConfirmed>("2", "evict_what_was_confirmed", evictions),
-      without<ClientByVersion>("3", "client_row_by_version_alone", moves),
+      without<ClientByVersion>("3", "client_row_by_version_alone", lonely_births),
       without<PlacementByLastWriter>("4", "placement_by_last_writer", usual),
       without<EntryReused>("5", "counter_entry_reused", lonely_copies),
       without<LongAwayIsNotTrusted>("6", "long_away_is_not_trusted", short_retention),

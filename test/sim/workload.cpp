@@ -92,7 +92,8 @@ void World::operation() {
       {profile.slow_writer, [&] { at.write_slowly(client, key); }},
       {profile.wish, [&] { wish(); }},
       {profile.evict, [&] { at.evict(client); }},
-      {profile.move, [&] { if (at.disk.clients[client].version) node(at.disk.clients[client].home).move_home(client); }},
+      // A home is not moved to a node that is being taken out; remove_node() waits for its homes.
+      {profile.remove ? 0 : profile.move, [&] { if (at.disk.clients[client].version) node(at.disk.clients[client].home).move_home(client); }},
       {profile.scan, [&] { scan(n, 0); }},
       {profile.read_elsewhere, [&] { read_elsewhere(n); }},
       {profile.crash, [&] { crash(n); }},
