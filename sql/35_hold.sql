@@ -36,6 +36,13 @@ SELECT vectorshard.copy_time_ms(1) IS NULL AS not_measured;
 
 -- What a holder hears that asks for a copy.
 SELECT vectorshard.copy_announce('nobody', 9, 1, 'copying', 1);
+-- Of a node that is not known here no holder is taken; then it is known.
+SELECT vectorshard.copy_announce('h1', 9, 1000, 'copying', 1000);
+SET session_replication_role = replica;
+INSERT INTO vectorshard.node
+  SELECT (jsonb_populate_record(n, '{"node": 9, "name": "other", "registrar": false, "port": 1, "uuid": "00000000-0000-0000-0000-000000000009"}')).*
+    FROM vectorshard.node n WHERE node = vectorshard.self_node();
+RESET session_replication_role;
 SELECT vectorshard.copy_announce('h1', 9, 1000, 'copying', 1000);
 SELECT generation, state FROM vectorshard.holder WHERE client = 'h1' AND node = 9;
 SELECT vectorshard.copy_announce('h1', 9, 1000, 'live', 1001);
@@ -64,6 +71,7 @@ SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'vectorshard'::regnamespa
 DELETE FROM vectorshard.peer_debt WHERE client = 'h1';
 SET session_replication_role = replica;
 DELETE FROM vectorshard.holder WHERE node = 9;
+DELETE FROM vectorshard.node WHERE node = 9;
 RESET session_replication_role;
 SELECT vectorshard.undistribute_table('held');
 DROP TABLE held;
