@@ -37,7 +37,7 @@ std::map<std::string, std::string> state_of(const Plan &plan, Connection &c) {
   return out;
 }
 
-/// What is not at rest on a node; empty if all is. Alarms of the background check are not asked: we compare ourselves.
+/// What is not at rest on a node; empty if all is. Alarms of the background check are counted by mended_meanwhile().
 std::string unrest(const Plan &plan, Connection &c) {
   std::string out;
   const Rows lag = c.run("SELECT node, connected, queue_rows, debts, coalesce(last_error, '') FROM vectorshard.ship_lag "
@@ -156,6 +156,22 @@ Convergence wait_equal(const Plan &plan, const std::vector<Server> &servers, dou
     if (out.seconds > limit_s) return out;
     std::this_thread::sleep_for(std::chrono::milliseconds(250));
   }
+}
+
+std::vector<std::string> mended_meanwhile(const std::vector<Server> &servers, std::vector<int64_t> &seen) {
+  std::vector<std::string> out;
+  seen.resize(servers.size());
+  for (const Server &s : servers) {
+    Connection c(s.conninfo("verify"));
+    int64_t &last = seen[static_cast<size_t>(s.index())];
+    const Rows rows = c.run("SELECT conflict, format('%s %s %s, at %s: %s', client, table_name, key, at, reason) FROM vectorshard.conflict "
+                            "WHERE kind = 'diverged' AND conflict > " + std::to_string(last) + " ORDER BY conflict");
+    for (int i = 0; i < rows.count(); i++) {
+      last = rows.number(i, 0);
+      out.push_back("mended by the check of " + s.name() + ": " + rows.str(i, 1));
+    }
+  }
+  return out;
 }
 
 Findings check(const Plan &plan, const std::vector<Server> &servers, const Log &log) {

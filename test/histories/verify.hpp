@@ -30,6 +30,10 @@ struct Findings {
   bool clean() const { return lost.empty() && foreign.empty() && wrong.empty(); }
 };
 
+/// What the background check has found different since the last call, and mended: a fault of convergence that waiting would have
+/// hidden. `seen` is one number a server, 0 at first: the last record that was told.
+std::vector<std::string> mended_meanwhile(const std::vector<Server> &servers, std::vector<int64_t> &seen);
+
 Findings check(const Plan &plan, const std::vector<Server> &servers, const Log &log);
 
 }  // namespace vectorshard::histories
