@@ -39,13 +39,14 @@ INSERT INTO trip SELECT 'car' || :car, g, repeat(md5(random()::text), 10) FROM g
 DELETE FROM trip WHERE car = 'car' || :car AND id = :id;
 INSERT INTO kind VALUES (:id, md5(random()::text)) ON CONFLICT (id) DO UPDATE SET words = excluded.words;
 });
-my @writers = map { IPC::Run::start([ 'pgbench', '-n', '-c', '2', '-t', '150', '-f', $script, '-h', $f->node($_)->host, '-p', $f->node($_)->port, 'postgres' ], '>', \my $o, '2>', \my $e) } @nodes;
+my @complaints = ('') x @nodes;
+my @writers = map { IPC::Run::start([ 'pgbench', '-n', '-c', '2', '-t', '150', '-f', $script, '-h', $f->node($nodes[$_])->host, '-p', $f->node($nodes[$_])->port, 'postgres' ], '>', \my $o, '2>', \$complaints[$_]) } 0 .. $#nodes;
 my $killed = 0;
 for my $n ('c1', 'e1', 'e2', 'c1') {
 	$f->poll($n, q{SELECT count(*) >= 4 FROM pg_stat_activity WHERE application_name = 'vectorshard shipper' AND backend_type = 'client backend'}, 't', "$n is connected to");
 	$killed += $f->sql($n, q{SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE application_name = 'vectorshard shipper' AND backend_type = 'client backend' ORDER BY random() LIMIT 3) p});
 }
-ok($_->finish, 'a writer ends without an error') for @writers;
+ok($writers[$_]->finish, "the writers of $nodes[$_] end without an error") or diag($complaints[$_]) for 0 .. $#nodes;
 cmp_ok($killed, '>', 6, "$killed connections were killed");
 converge('connections killed');
 

@@ -8,6 +8,7 @@ namespace vectorshard::ship {
 
 namespace {
 constexpr size_t kClientBytes = 7, kHolderBytes = 12;
+constexpr size_t kRowBytesKept = 4 << 20;
 }
 
 uint16_t BatchBuilder::table_index(const std::shared_ptr<const Table> &table) {
@@ -55,7 +56,10 @@ SealedBatch BatchBuilder::seal(NodeId from, int64_t incarnation, Version clock, 
   out.rows = row_count_;
   batch_ = {};
   sealed_ = {};
-  rows_.clear();
+  if (rows_.capacity() > kRowBytesKept)
+    std::string().swap(rows_);  // a large row came: clear() would keep its room
+  else
+    rows_.clear();
   row_count_ = 0;
   client_bytes_ = 0;
   tables_.clear();

@@ -75,6 +75,11 @@ bool DebtPayer::assign_homes() {
     any = spi.query_kept(kAny).boolean(0, 0);
   }
   tx.commit();
+  if (!any) {  // nothing to wait for, and nobody to ask
+    waits_.clear();
+    long_.clear();
+    askers_.clear();
+  }
   return any;
 }
 
@@ -243,7 +248,8 @@ void DebtPayer::give_up(const Key &key) {
   long_.erase(it);
 }
 
-/// Long payments of debts that are not due any more.
+/// Long payments of debts that are not due any more; and the connection for questions, if there are none to ask: it takes a
+/// backend of the peer, with the memory that the largest rows needed.
 void DebtPayer::forget(NodeId peer, const std::vector<DueDebt> &but) {
   std::vector<Key> gone;
   for (auto &[key, payment] : long_) {
@@ -253,6 +259,8 @@ void DebtPayer::forget(NodeId peer, const std::vector<DueDebt> &but) {
     if (key.first == peer && !due) gone.push_back(key);
   }
   for (const Key &key : gone) give_up(key);
+  bool any = std::any_of(long_.begin(), long_.end(), [&](auto &entry) { return entry.first.first == peer; });
+  if (!any) askers_.erase(peer);
 }
 
 void DebtPayer::pay(Peer &peer) {

@@ -207,7 +207,7 @@ void Lane::take_answer(PGresult *r, std::vector<Delivered> &out) {
   auto reply = decode_reply({PQgetvalue(r, 0, 0), static_cast<size_t>(PQgetlength(r, 0, 0))});
   if (!reply.ok()) return fail(reply.error().message);
   bulky_ = bulky_ || first.batch.bytes.size() > kBulkyBytes;
-  first.batch.bytes = {};
+  std::string().swap(first.batch.bytes);
   out.push_back({std::move(first), std::move(reply).value(), ""});
   queue_.pop_front();
   in_flight_--;
@@ -253,7 +253,7 @@ bool Lane::overdue() const {
   return now_us() - progress_us_ > patience_ms * 1000;
 }
 
-void Lane::pump(std::vector<Delivered> &out) {
+void Lane::pump(std::vector<Delivered> &out, bool hold) {
   if (state_ == State::down) return;
   if (state_ == State::connecting) {
     polling_ = link_->poll();
@@ -263,7 +263,7 @@ void Lane::pump(std::vector<Delivered> &out) {
     receive(out);
   }
   if (state_ == State::ready && bulky_ && in_flight_ == 0) return renew();
-  if (state_ == State::ready) {
+  if (state_ == State::ready && !hold) {
     for (size_t before = in_flight_ + 1; link_ && before != in_flight_;) {
       before = in_flight_;
       send_next();

@@ -66,8 +66,10 @@ class Lane {
   /// The changes that are not under way, for making them debt. Payments among them are dropped: they are debt already.
   std::vector<Shipment> take_unsent();
 
-  /// Moves everything as far as the socket allows.
-  void pump(std::vector<Delivered> &out);
+  /// It has said how far this node's WAL is, and waits for the answer.
+  bool greeting() const { return state_ == State::greeting; }
+  /// Moves everything as far as the socket allows. With `hold` no further batch is sent.
+  void pump(std::vector<Delivered> &out, bool hold);
   /// -1: no socket to wait for. `events`: WL_SOCKET_READABLE, WL_SOCKET_WRITEABLE or both.
   int socket(int *events) const;
   /// How far this node's clock seemed ahead of the peer's at the last greeting; nothing: not greeted yet.

@@ -65,9 +65,22 @@ std::vector<Shipment> Peer::take_unsent() {
   return out;
 }
 
+/// A batch made after a greeting must not overtake it over another connection: it says that this node's WAL is further than
+/// the greeting does, and the peer would take the greeting for one of a server restored from the past.
 void Peer::pump(std::vector<Delivered> &out) {
   follow_setting();
-  for (auto &lane : lanes_) lane->pump(out);
+  auto greeting = [&](const Lane *but) {
+    return std::any_of(lanes_.begin(), lanes_.end(), [&](auto &l) { return l.get() != but && l->greeting(); });
+  };
+  bool held;
+  do {
+    held = false;
+    for (auto &lane : lanes_) {
+      bool hold = greeting(lane.get());
+      held = held || hold;
+      lane->pump(out, hold);
+    }
+  } while (held && !greeting(nullptr));
 }
 
 PeerStatus Peer::status() const {

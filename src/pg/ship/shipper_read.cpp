@@ -75,7 +75,7 @@ void Shipper::read() {
     bridge::WorkerTransaction tx;
     for (std::string &m : messages) {
       decoder_.take(m, decoded);
-      m = {};  // a large value is here once, not twice
+      std::string().swap(m);  // a large value is here once, not twice
     }
     for (const BeginMessage &begun : decoded.begun) {
       progress_.open(begun.commit_lsn);
