@@ -20,19 +20,23 @@ $f->sql('e1', q{INSERT INTO trip SELECT 'car' || c, 0, '' FROM generate_series(1
 # Only here: what e1 writes of id < 0 fails at the home, row by row.
 $f->sql('c1', q{ALTER TABLE trip ADD CHECK (id >= 0)});
 
-# Of a process: memory of its own in kB, and open descriptors.
+# Of a process: memory of its own in kB, and what it has open but for files of tables and WAL, which the server keeps open as
+# long as it finds room, and closes by itself.
 sub use_of {
 	my ($pid) = @_;
 	open my $status, '<', "/proc/$pid/status" or return;
 	my ($kb) = map { /^RssAnon:\s+(\d+)/ ? $1 : () } <$status>;
-	my @open = glob("/proc/$pid/fd/*");
-	return { kb => $kb, files => scalar @open };
+	my @open = grep { !m{/(?:base|global|pg_tblspc|pg_wal)/} } map { readlink($_) // () } glob("/proc/$pid/fd/*");
+	return { kb => $kb, files => [ sort @open ] };
 }
 sub pids {
 	my %p;
+	# The connection that asks for digests while a large debt is paid goes away when it is.
+	my $merging = q{FROM pg_stat_activity WHERE application_name = 'vectorshard shipper' AND backend_type = 'client backend'};
 	for my $n ('c1', 'e1') {
+		$f->poll($n, "SELECT count(*) $merging", '1', "$n has one backend that merges");
 		$p{"shipper of $n"} = $f->sql($n, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'vectorshard shipper'});
-		$p{"merging backend of $n"} = $f->sql($n, q{SELECT pid FROM pg_stat_activity WHERE application_name = 'vectorshard shipper' AND backend_type = 'client backend'});
+		$p{"merging backend of $n"} = $f->sql($n, "SELECT pid $merging");
 	}
 	return %p;
 }
@@ -78,9 +82,9 @@ my %pid_after = pids();
 is_deeply(\%pid_after, \%pid, 'the same processes');
 for my $who (sort keys %pid) {
 	my $now = use_of($pid{$who});
-	my ($kb, $files) = ($now->{kb} - $before{$who}{kb}, $now->{files} - $before{$who}{files});
+	my $kb = $now->{kb} - $before{$who}{kb};
 	cmp_ok($kb, '<', 16 * 1024, "$who: $kb kB more after $transactions transactions and $errors errors");
-	cmp_ok($files, '<=', 4, "$who: $files descriptors more");    # relation files of tables that were not touched before
+	is(scalar @{ $now->{files} }, scalar @{ $before{$who}{files} }, "$who: as many descriptors") or diag(join("\n", @{ $before{$who}{files} }, 'now:', @{ $now->{files} }));
 }
 cmp_ok($last->{kb} - $first->{kb}, '<', 16 * 1024, 'backend that gets bad batches: ' . ($last->{kb} - $first->{kb}) . ' kB more');
 cmp_ok($f->sql('c1', q{SELECT count(*) FROM vectorshard.conflict WHERE kind = 'dead_letter'}) - $letters, '>=', $errors / 2 - 10, 'rows failed alone');
