@@ -1,6 +1,8 @@
 // One connection to a peer: see lane.hpp.
 #include "pg/ship/lane.hpp"
 
+#include <malloc.h>
+
 #include "core/ship/envelope.hpp"
 #include "pg/apply/api.hpp"
 #include "pg/bridge/gucs.hpp"
@@ -76,9 +78,11 @@ void Lane::fail(const std::string &why) {
   next_try_us_ = now_us() + retry_ms_ * 1000;
 }
 
-/// libpq's buffer never shrinks: after a large batch the connection is made anew.
+/// libpq's buffer never shrinks, here and in the peer's backend: after a large batch the connection is made anew. And
+/// malloc keeps what is free below a chunk in use: the room of the batch, and of the rows that it was made of.
 void Lane::renew() {
   link_.reset();
+  malloc_trim(0);
   state_ = State::down;
   bulky_ = false;
   next_try_us_ = 0;
@@ -139,6 +143,7 @@ void Lane::seal() {
 }
 
 void Lane::push(Shipment shipment) {
+  shipment.bulky = shipment.batch.bytes.size() > kBulkyBytes;
   shipment.batch.bytes = close_envelope(std::move(shipment.batch.bytes), static_cast<Compression>(bridge::guc::batch_compression));
   queue_.push_back(std::move(shipment));
 }
@@ -206,7 +211,7 @@ void Lane::take_answer(PGresult *r, std::vector<Delivered> &out) {
   }
   auto reply = decode_reply({PQgetvalue(r, 0, 0), static_cast<size_t>(PQgetlength(r, 0, 0))});
   if (!reply.ok()) return fail(reply.error().message);
-  bulky_ = bulky_ || first.batch.bytes.size() > kBulkyBytes;
+  bulky_ = bulky_ || first.bulky;
   std::string().swap(first.batch.bytes);
   out.push_back({std::move(first), std::move(reply).value(), ""});
   queue_.pop_front();

@@ -30,6 +30,7 @@ struct Shipment {
   bool last = true;  // of a payment: with it all of the debt is paid
   std::string left_out;  // of a payment: … but for a row that does not travel, because of this
   int failures = 0;  // times the peer answered with an error
+  bool bulky = false;  // large before it was compressed
 };
 
 /// A shipment that is through: answered, or given up after the peer failed on it again and again.
