@@ -7,9 +7,12 @@
 namespace vectorshard::apply {
 
 std::vector<bridge::EnrolledTable> client_tables() {
-  std::vector<bridge::EnrolledTable> out;
+  std::vector<std::string> names;
   for (const bridge::EnrolledTable *t : bridge::enrolled_tables())
-    if (!t->reference) out.push_back(*t);
+    if (!t->reference) names.push_back(t->name);
+  std::vector<bridge::EnrolledTable> out;
+  for (const std::string &name : names)
+    if (auto table = bridge::table_to_read(name)) out.push_back(std::move(*table));
   return out;
 }
 

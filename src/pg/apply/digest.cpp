@@ -104,7 +104,7 @@ void hash_tombstones(Hasher &hasher, const std::string &client, const std::strin
 }
 
 bridge::EnrolledTable table_named(const std::string &name, bool reference) {
-  const bridge::EnrolledTable *t = bridge::enrolled_table_by_name(name);
+  auto t = bridge::table_to_read(name);
   if (!t || t->reference != reference)
     bridge::raise({Errc::not_found, "table " + name + " is not a " + (reference ? "reference" : "vector-shard") +
                    " table of this node", "", "Look at vectorshard.shard_table."});

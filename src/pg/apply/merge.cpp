@@ -16,9 +16,6 @@
 #include "pg/apply/transient.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/spi.hpp"
-extern "C" {
-#include "storage/lmgr.h"
-}
 
 namespace vectorshard::apply {
 
@@ -33,7 +30,7 @@ class Merge {
   ship::Reply run();
 
  private:
-  void make_groups();
+  void make_groups(bool fabric);
   bool in_time(const ship::Row &row);
   void sort_rows_in(bool fabric);
   std::optional<RefusalReason> refusal(const ship::Row &row, const Group &group);
@@ -64,12 +61,23 @@ class Merge {
   std::set<std::pair<uint32_t, int>> refused_;
 };
 
-/// Group of each table of the batch, or why its rows are refused; and the order: fabric tables, tables, tombstones.
-void Merge::make_groups() {
-  groups_.resize(batch_.tables.size());
-  table_refusal_.resize(batch_.tables.size());
-  for (size_t i = 0; i < batch_.tables.size(); i++) {
-    const bridge::EnrolledTable *local = bridge::enrolled_table_by_name(batch_.tables[i].name);
+/// The tables of the batch by name: the order of locking.
+std::vector<size_t> in_locking_order(const std::vector<ship::Table> &tables) {
+  std::vector<size_t> out;
+  for (size_t i = 0; i < tables.size(); i++) out.push_back(i);
+  std::stable_sort(out.begin(), out.end(), [&](size_t a, size_t b) { return tables[a].name < tables[b].name; });
+  return out;
+}
+
+/// Group of each table of the batch that is one of the fabric, or of the others, or why its rows are refused; and the order:
+/// fabric tables, tables, tombstones. Users' tables are locked before their columns are looked at: with the columns from
+/// before an ALTER that commits in between, rows would be written as if they had no value for what it adds.
+void Merge::make_groups(bool fabric) {
+  for (size_t i : in_locking_order(batch_.tables)) {
+    const std::string &name = batch_.tables[i].name;
+    const bridge::EnrolledTable *known = bridge::enrolled_table_by_name(name);
+    if ((known && known->fabric) != fabric) continue;
+    auto local = fabric ? std::optional(*known) : bridge::locked_table(name, RowExclusiveLock);
     if (!local)
       table_refusal_[i] = RefusalReason::no_table;
     else if (!same_columns(*local, batch_.tables[i]))
@@ -123,7 +131,7 @@ std::optional<RefusalReason> Merge::refusal(const ship::Row &row, const Group &g
 void Merge::sort_rows_in(bool fabric) {
   for (const ship::Row &row : batch_.rows) {
     if (table_refusal_[row.table]) {
-      if (fabric) refuse(row, *table_refusal_[row.table]);
+      refuse(row, *table_refusal_[row.table]);  // once a client and table, however often
       continue;
     }
     Group &group = groups_[row.table];
@@ -258,13 +266,14 @@ ship::Reply Merge::run() {
   observe_peer(batch_.clock);
   clients_.resize(batch_.clients.size());
   decided_.resize(batch_.clients.size());
-  make_groups();
+  groups_.resize(batch_.tables.size());
+  table_refusal_.resize(batch_.tables.size());
+  make_groups(true);
   sort_rows_in(true);
   for (size_t i : order_)
     if (groups_[i].table.fabric && !groups_[i].tombstones()) merge_fabric(groups_[i]);
-  // The lock before the look at residency: whoever evicts waits for us, or we see that the client leaves.
-  for (size_t i : order_)
-    if (!groups_[i].table.fabric) bridge::pg_call([&] { LockRelationOid(groups_[i].table.relid, RowExclusiveLock); });
+  // Its locks before the look at residency: whoever evicts waits for us, or we see that the client leaves.
+  make_groups(false);
   sort_rows_in(false);
   uint32_t before = reply_.applied;
   for (size_t i : order_)

@@ -66,8 +66,7 @@ std::vector<Death> remove_rows(const std::vector<Death> &deaths) {
   std::map<std::string, std::optional<bridge::EnrolledTable>> tables;
   for (const Death &d : deaths) {
     auto [t, first] = tables.try_emplace(d.table);
-    if (first)
-      if (const auto *found = bridge::enrolled_table_by_name(d.table)) t->second = *found;
+    if (first) t->second = bridge::locked_table(d.table, RowExclusiveLock);
     if (t->second && !t->second->key.empty() && remove_ended(*t->second, d.key, d.version) == 0) absent.push_back(d);
   }
   return absent;

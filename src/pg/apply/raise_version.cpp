@@ -9,7 +9,6 @@
 #include "pg/bridge/spi.hpp"
 extern "C" {
 #include "catalog/pg_type.h"
-#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 }
@@ -18,10 +17,8 @@ namespace vectorshard::apply {
 
 namespace {
 
-/// True if the row was there with that version, and of a client that is held here for good.
+/// True if the row was there with that version, and of a client that is held here for good. The table is locked.
 bool raise(const bridge::EnrolledTable &table, std::string_view client, Datum key, Version version) {
-  // The lock before the look at residency: whoever evicts waits for us, or we see that the client leaves.
-  bridge::pg_call([&] { LockRelationOid(table.relid, RowExclusiveLock); });
   if (!table.reference) {
     Residency held = residency_now(client);
     if (!held.resident || held.leaving) return false;
@@ -47,8 +44,9 @@ using namespace vectorshard;
 VECTORSHARD_FUNCTION(vectorshard_raise_version) {
   return bridge::entry([&]() -> Datum {
     std::string client = bridge::text_argument(fcinfo, 0), name = bridge::text_argument(fcinfo, 1);
-    const bridge::EnrolledTable *table = bridge::enrolled_table_by_name(name);
+    // The lock before the look at residency: whoever evicts waits for us, or we see that the client leaves.
+    auto table = bridge::locked_table(name, RowExclusiveLock);
     if (!table || table->fabric) PG_RETURN_BOOL(false);
-    return BoolGetDatum(apply::raise(bridge::EnrolledTable(*table), client, PG_GETARG_DATUM(2), PG_GETARG_INT64(3)));
+    return BoolGetDatum(apply::raise(*table, client, PG_GETARG_DATUM(2), PG_GETARG_INT64(3)));
   });
 }

@@ -9,12 +9,16 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 extern "C" {
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 }
 
 namespace vectorshard::bridge {
@@ -122,6 +126,17 @@ Cache &fresh() {
   return c;
 }
 
+/// Whether the table's catalog entry is newer than the snapshot.
+bool altered_after(Oid relid, Snapshot snapshot) {
+  return pg_call([&] {
+    HeapTuple entry = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+    if (!HeapTupleIsValid(entry)) return false;
+    TransactionId by = HeapTupleHeaderGetXmin(entry->t_data);
+    ReleaseSysCache(entry);
+    return !TransactionIdIsCurrentTransactionId(by) && XidInMVCCSnapshot(by, snapshot);
+  });
+}
+
 /// Output settings under which key text is the same on every node; reset with AtEOXact_GUC.
 int set_stable_output() {
   int level = NewGUCNestLevel();
@@ -167,6 +182,31 @@ std::vector<const EnrolledTable *> enrolled_tables() {
     return a->fabric != b->fabric ? a->fabric : a->name < b->name;
   });
   return out;
+}
+
+std::optional<EnrolledTable> locked_table(const std::string &name, LOCKMODE mode) {
+  for (Oid locked = InvalidOid;;) {
+    const EnrolledTable *t = enrolled_table_by_name(name);
+    if (!t) return {};
+    if (t->relid == locked) return *t;
+    locked = t->relid;
+    pg_call([&] { LockRelationOid(locked, mode); });  // and hears of what was altered before
+  }
+}
+
+void lock_to_read(const std::string &name) {
+  std::vector<std::string> names;
+  for (const EnrolledTable *t : enrolled_tables())
+    if (name.empty() ? !t->reference : t->name == name) names.push_back(t->name);
+  for (const std::string &n : names) (void)locked_table(n, AccessShareLock);
+}
+
+std::optional<EnrolledTable> table_to_read(const std::string &name) {
+  auto table = locked_table(name, AccessShareLock);
+  if (table && altered_after(table->relid, GetActiveSnapshot()))
+    raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE, "table " + name + " was altered meanwhile",
+                   "Rows that were rewritten are not seen by what began before.", "Retry.");
+  return table;
 }
 
 std::vector<std::string> key_text(const EnrolledTable &table, const Datum *values_by_attnum) {

@@ -2,6 +2,7 @@
 // moves or a relation changes. Looking one up needs an open transaction.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "pg/bridge/postgres.hpp"
 extern "C" {
 #include "access/attnum.h"
+#include "storage/lockdefs.h"
 }
 
 namespace vectorshard::bridge {
@@ -41,6 +43,15 @@ const EnrolledTable *enrolled_table(Oid relid);
 const EnrolledTable *enrolled_table_by_name(const std::string &name);
 /// All enrolled tables, fabric tables first, sorted by name: the order in which batches apply and lock.
 std::vector<const EnrolledTable *> enrolled_tables();
+
+/// The table as it is under the lock, which keeps ALTER away until the transaction ends; nothing if it is not enrolled (any
+/// more). Whoever takes the columns first and the lock then, may read or write the columns of yesterday.
+std::optional<EnrolledTable> locked_table(const std::string &name, LOCKMODE mode);
+/// Locks tables to be read, before the snapshot is taken: the one that is named, or all vector-shard tables.
+void lock_to_read(const std::string &name);
+/// The table, locked to be read under the active snapshot. Raises 40001 if it was altered after that was taken: a table that
+/// was rewritten since looks empty under it.
+std::optional<EnrolledTable> table_to_read(const std::string &name);
 
 /// A key in stable text form: one element a key column, in key order, by type output under fixed settings
 /// (ISO dates, full float digits). The same text on every node.

@@ -85,6 +85,7 @@ Answer may_evict(std::string_view client, NodeId node, int64_t epoch, std::strin
   AskedStanding here = standing(client);
   Answer answer = answer_to_leaver(here, self, epoch, sent);
   if (answer == Answer::send) {
+    bridge::lock_to_read({});
     bridge::FreshSnapshot fresh;
     answer = answer_to_leaver(here, self, epoch, apply::client_digest(client) == digest);
   }
@@ -115,6 +116,7 @@ VECTORSHARD_FUNCTION(vectorshard_copy_export) {
     fabric::require_certain();
     std::string client = bridge::text_argument(fcinfo, 0);
     ship::wait_decoded_visible();
+    bridge::lock_to_read({});
     bridge::FreshSnapshot fresh;
     auto residency = apply::residency_under(GetActiveSnapshot(), client);
     if (!residency.resident) PG_RETURN_NULL();

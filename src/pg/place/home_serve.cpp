@@ -70,6 +70,7 @@ Answer become_home(const std::string &client, int64_t epoch, const std::string &
   bool holds_all = sent;
   AskedStanding here = standing(client);
   if (!holds_all && here.resident) {
+    bridge::lock_to_read({});
     bridge::FreshSnapshot fresh;
     holds_all = apply::client_digest(client) == digest;
   }

@@ -150,6 +150,7 @@ Shipment DebtPayer::shipment(NodeId peer, const DueDebt &debt, Batch batch) cons
 /// The payment, or nothing: there is nothing to pay (the debt is gone then) or it cannot be read now (put off, or the peer
 /// is being asked what it has).
 std::optional<Shipment> DebtPayer::read(NodeId peer, const DueDebt &debt) {
+  bridge::lock_to_read(debt.table);
   bridge::FreshSnapshot fresh;
   Key key{peer, {debt.client, debt.table}};
   if (debt.client.empty() && !bridge::enrolled_table_by_name(debt.table)) {

@@ -81,7 +81,9 @@ std::optional<Values> read_row(const std::string &sql, Key &key, const std::vect
 bool fill_from_row(DecodedChange &change) {
   const bridge::EnrolledTable *known = bridge::enrolled_table(change.relid);
   if (!known) return false;
-  bridge::EnrolledTable table = *known;  // reading may refresh the cache
+  auto locked = bridge::locked_table(known->name, AccessShareLock);
+  if (!locked || locked->relid != change.relid) return false;
+  const bridge::EnrolledTable &table = *locked;
   bridge::AsSuperuser rights;
   Key key = key_of(table, change);
   if (key.types.empty()) return false;

@@ -20,7 +20,7 @@ namespace {
 constexpr const char *kTombstones = "vectorshard.tombstone";
 
 bridge::EnrolledTable table_named(const std::string &name) {
-  const bridge::EnrolledTable *t = bridge::enrolled_table_by_name(name);
+  auto t = bridge::table_to_read(name);
   if (!t)
     bridge::raise({Errc::not_found, "table " + name + " is not enrolled", "", "Look at vectorshard.shard_table."});
   return *t;
