@@ -203,7 +203,7 @@ void Node::apply(const ship::Batch &batch, const Answered &answered) {
 bool Node::learn_client(int client, const ClientRow &row) {
   ClientRow &known = disk.clients[client];
   if (known.version != 0 && !rules_.client_beats({row.epoch, row.version}, {known.epoch, known.version})) return false;
-  bool moved = known.version != 0 && known.home != row.home;
+  bool moved = rules_.home_moves({row.home, row.epoch, row.version}, {known.home, known.epoch, known.version});
   known = row;
   moving_to[client] = kNoNode;
   if (world_.tracing())

@@ -64,6 +64,9 @@ class Rules {
   virtual bool owed_when_heard_of(bool is_home, bool itself, const HolderStatement &heard, Generation known) const {
     return ship::owed_when_heard_of(is_home, itself, heard, known);
   }
+  virtual bool home_moves(const ship::HomeStatement &heard, const ship::HomeStatement &known) const {
+    return ship::home_moves(heard, known);
+  }
   virtual std::vector<NodeId> owed_after_move(NodeId self, NodeId home, const std::vector<NodeId> &holders) const {
     return ship::owed_after_move(self, home, holders);
   }

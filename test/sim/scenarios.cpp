@@ -109,6 +109,11 @@ struct IdleUpdateIsNew : Rules {
 struct BirthAloneCounts : Rules {
   int64_t epoch_of_birth_alone() const override { return 2; }
 };
+struct MoveByEpochAlone : Rules {
+  bool home_moves(const ship::HomeStatement &heard, const ship::HomeStatement &known) const override {
+    return known.home != kNoNode && heard.epoch > std::max<int64_t>(known.epoch, 1);
+  }
+};
 struct MoveOwesNobody : Rules {
   std::vector<NodeId> owed_after_move(NodeId, NodeId, const std::vector<NodeId> &) const override { return {}; }
 };
@@ -200,6 +205,14 @@ void lonely_births(Profile &p) {
   p.birth_alone = 1000;
   p.cut = 80;
 }
+void births_at_cores(Profile &p) {
+  p.nodes = std::max(p.nodes, 3);
+  p.cores = 3;
+  p.clients = 4;
+  p.move = p.remove = 0;
+  p.slow_links = 300;
+  p.pause_ms = 10;
+}
 void removals(Profile &p) {
   p.nodes = std::max(p.nodes, 5);
   p.cores = 1;
@@ -238,6 +251,7 @@ const std::vector<Planted> &scenarios() {
       without<AbsentIsEmpty>("24", "absent_is_empty", reads),
       without<IdleUpdateIsNew>("25", "idle_update_is_new", idle_updates),
       without<BirthAloneCounts>("26", "birth_alone_counts", lonely_births),
+      without<MoveByEpochAlone>("28", "move_by_epoch_alone", births_at_cores),
       without<MoveOwesNobody>("home moves", "move_owes_nobody", moves),
       without<MoveOwesNobody>("node removed", "removal_owes_nobody", removals),
   };

@@ -39,6 +39,16 @@ TEST(DebtRules, AMoveOfTheHomeIsASyncBetweenTheNewHomeAndEveryHolder) {
   EXPECT_EQ(owed_after_move(3, 3, {2, 3, 4}), (Nodes{2, 4}));
 }
 
+TEST(DebtRules, AHomeMovesWithTheRowThatReplacesAnother) {
+  EXPECT_TRUE(home_moves({3, 2, 10}, {2, 1, 20}));   // moved
+  EXPECT_TRUE(home_moves({3, 1, 21}, {2, 1, 20}));   // born on both at once
+  EXPECT_TRUE(home_moves({3, 1, 10}, {2, 0, 20}));   // born alone, and known elsewhere
+  EXPECT_TRUE(home_moves({3, 1, 10}, {}));           // not known: maybe born here by a transaction that is open
+  EXPECT_FALSE(home_moves({3, 1, 19}, {2, 1, 20}));  // late
+  EXPECT_FALSE(home_moves({2, 2, 30}, {2, 1, 20}));
+  EXPECT_FALSE(home_moves({2, 1, 20}, {2, 1, 20}));  // told again
+}
+
 TEST(DebtRules, WhoHoldsTheClientPays) {
   EXPECT_EQ(payment({true, 1, false, true}, 2, 3), Payment::pay);
   EXPECT_EQ(payment({false, 1, true, true}, 2, 3), Payment::hand_to_home);

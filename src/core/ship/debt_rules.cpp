@@ -2,6 +2,7 @@
 #include "core/ship/debt_rules.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace vectorshard::ship {
 
@@ -19,6 +20,10 @@ std::vector<NodeId> owed_after_merge(bool is_home, BatchKind kind, bool changed,
 
 bool owed_when_heard_of(bool is_home, bool itself, const HolderStatement &heard, Generation known_generation) {
   return is_home && !itself && heard.state == HolderState::live && heard.generation > known_generation;
+}
+
+bool home_moves(const HomeStatement &heard, const HomeStatement &known) {
+  return heard.home != known.home && std::pair(heard.epoch, heard.version) > std::pair(known.epoch, known.version);
 }
 
 std::vector<NodeId> owed_after_move(NodeId self, NodeId home, const std::vector<NodeId> &holders) {

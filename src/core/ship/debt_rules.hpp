@@ -20,10 +20,20 @@ std::vector<NodeId> owed_after_merge(bool is_home, BatchKind kind, bool changed,
 /// before, so it did not copy from here. `known_generation` 0: no row of it.
 bool owed_when_heard_of(bool is_home, bool itself, const HolderStatement &heard, Generation known_generation);
 
+/// What a `client` row says. Home kNoNode: there is none.
+struct HomeStatement {
+  NodeId home = kNoNode;
+  int64_t epoch = 0;
+  Version version = 0;
+};
+/// True if the row heard replaces the one known and names another home: it was moved, or was born on two nodes at once,
+/// each of which was its home until it heard of the other. Not by the epoch alone: births all have the same.
+bool home_moves(const HomeStatement &heard, const HomeStatement &known);
+
 /// The debts by which a home and the holders of a client come to hold the same again: the home owes all others, every
 /// other holder owes the home. For a node where the client is resident, on hearing of either of
-/// - a newer epoch with another home: the new home does not know what the former one forwarded, and what a holder sent to
-///   the former one may have stayed there;
+/// - another home (home_moves): the new home does not know what the former one forwarded, and what a holder sent to
+///   the former one, or the former one wrote itself, may have stayed there;
 /// - the removal of a node that held it: what that one sent may have reached one holder, and another not.
 std::vector<NodeId> owed_after_move(NodeId self, NodeId home, const std::vector<NodeId> &holders);
 

@@ -42,7 +42,7 @@ constexpr const char *kOtherHolders = R"(
      AND NOT EXISTS (SELECT FROM vectorshard.node n WHERE n.node = h.node AND n.state = 'removed'))";
 constexpr const char *kMovedHere =
     "SELECT client FROM vectorshard.client WHERE client = ANY ($1) AND home = $2 AND epoch > 1";
-constexpr const char *kEpochs = "SELECT client, epoch FROM vectorshard.client WHERE client = ANY ($1)";
+constexpr const char *kHomes = "SELECT client, home, epoch, _version FROM vectorshard.client WHERE client = ANY ($1)";
 constexpr const char *kMoved = R"(
   SELECT c.client, c.home, coalesce(h.node, 0)
     FROM vectorshard.client c JOIN vectorshard.resident r ON r.client = c.client
@@ -128,20 +128,21 @@ std::vector<NewHolder> new_holders(const Group &holders) {
 }
 
 std::vector<ClientName> moved_homes(const Group &clients) {
-  std::map<ClientName, int64_t> heard;
   std::vector<std::string> names;
-  for (const Item &item : clients.items) {
-    int64_t epoch = integer_value(clients, *item.row, "epoch");
-    if (epoch <= 1) continue;  // as it was born
-    names.push_back(text_value(clients, *item.row, "client"));
-    heard[names.back()] = std::max(heard[names.back()], epoch);
+  for (const Item &item : clients.items) names.push_back(text_value(clients, *item.row, "client"));
+  std::map<ClientName, ship::HomeStatement> known;
+  bridge::Rows rows = bridge::Spi().query_kept(kHomes, {bridge::p_text_array(names)});
+  for (size_t i = 0; i < rows.size(); i++)
+    known[rows.at(i, 0)] = {static_cast<NodeId>(rows.int8(i, 1)), rows.int8(i, 2), rows.int8(i, 3)};
+  std::set<ClientName> out;
+  for (size_t i = 0; i < names.size(); i++) {
+    const Item &item = clients.items[i];
+    auto home = static_cast<NodeId>(integer_value(clients, *item.row, "home"));
+    ship::HomeStatement heard{home, item.rank.epoch, item.rank.version};
+    // One that is not known yet may just be born here, by a transaction that the merge will wait for.
+    if (ship::home_moves(heard, known[names[i]])) out.insert(names[i]);
   }
-  std::vector<ClientName> out;
-  if (names.empty()) return out;
-  bridge::Rows known = bridge::Spi().query_kept(kEpochs, {bridge::p_text_array(names)});
-  for (size_t i = 0; i < known.size(); i++)
-    if (known.int8(i, 1) < heard[known.at(i, 0)]) out.push_back(known.at(i, 0));
-  return out;
+  return {out.begin(), out.end()};
 }
 
 void owe_after_moves(const std::vector<ClientName> &moved) {

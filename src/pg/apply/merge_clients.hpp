@@ -21,7 +21,7 @@ struct NewHolder {
 };
 std::vector<NewHolder> new_holders(const Group &holders);
 
-/// Of rows of `client` that are about to be merged, those that bring a newer epoch of a client known here: its home moved.
+/// Of rows of `client` that are about to be merged, those that bring another home than is known here, or the first.
 std::vector<ClientName> moved_homes(const Group &clients);
 /// What this node owes for them once they are merged, where they are resident here.
 void owe_after_moves(const std::vector<ClientName> &moved);
