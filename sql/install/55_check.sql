@@ -24,13 +24,13 @@ CREATE FUNCTION vectorshard.ask_node(node int, statement text, parameters text[]
 COMMENT ON FUNCTION vectorshard.ask_node(int, text, text[], int) IS
   'internal: runs a statement on a node, which may be this one; one array of texts a row';
 
-CREATE FUNCTION vectorshard.ship_mark(OUT lsn pg_lsn, OUT at timestamptz)
+CREATE FUNCTION vectorshard.ship_mark() RETURNS pg_lsn
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_ship_mark';
-COMMENT ON FUNCTION vectorshard.ship_mark() IS 'internal: a place in the WAL, and a time, before which everything committed here so far lies';
+COMMENT ON FUNCTION vectorshard.ship_mark() IS 'internal: a place in the WAL before which everything committed here so far lies';
 
-CREATE FUNCTION vectorshard.ship_delivered(since pg_lsn, at timestamptz, peers int[]) RETURNS boolean
+CREATE FUNCTION vectorshard.ship_delivered(since pg_lsn, peers int[]) RETURNS boolean
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_ship_delivered';
-COMMENT ON FUNCTION vectorshard.ship_delivered(pg_lsn, timestamptz, int[]) IS
+COMMENT ON FUNCTION vectorshard.ship_delivered(pg_lsn, int[]) IS
   'internal: whether what was committed here before a moment is acknowledged by peers, or in debt';
 
 CREATE FUNCTION vectorshard.raise_version(client text, table_name text, key text[], version bigint) RETURNS boolean
@@ -55,19 +55,21 @@ $$;
 COMMENT ON FUNCTION vectorshard.owe(text, text, int) IS 'internal: records that a peer lacks changes of a client or reference table';
 
 -- Two statements, in this order: what leaves a queue for debt is committed as debt before the queue is shown without it.
-CREATE FUNCTION vectorshard.delivered(client text, table_name text, since pg_lsn, at timestamptz, peers int[]) RETURNS boolean
+CREATE FUNCTION vectorshard.delivered(client text, table_name text, since pg_lsn, writers int[], peers int[]) RETURNS boolean
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 BEGIN
-  IF NOT vectorshard.ship_delivered(since, at, peers) THEN RETURN false; END IF;
+  IF NOT vectorshard.ship_delivered(since, writers) THEN RETURN false; END IF;
   RETURN NOT EXISTS (SELECT FROM vectorshard.peer_debt d
                       WHERE d.peer IN (SELECT 0 UNION ALL SELECT unnest(delivered.peers)) AND d.client = delivered.client
                         AND (delivered.client <> '' OR d.table_name IN (delivered.table_name, 'vectorshard.tombstone', '*')));
 END $$;
-COMMENT ON FUNCTION vectorshard.delivered(text, text, pg_lsn, timestamptz, int[]) IS
-  'internal: whether peers have what was committed here of a client or reference table before a moment';
+COMMENT ON FUNCTION vectorshard.delivered(text, text, pg_lsn, int[], int[]) IS
+  'internal: whether writers have what was committed here before a moment, and peers are owed nothing of a client or reference table';
 
--- True once everything that the writers had committed when this was called has reached each of `between`; false at the
--- time-out, or if a writer cannot be asked.
+-- True once everything that the writers had committed when this was called has reached each of them, and each of `between`
+-- is owed nothing; false at the time-out, or if a writer cannot be asked. A writer may have answered before it heard from
+-- another what makes it owe (that the home is elsewhere, that somebody holds the client), and what a payment teaches a home
+-- makes that owe others: so all are asked again, as often as debts follow from each other.
 CREATE FUNCTION vectorshard.wait_delivered(p_client text, p_table text, p_writers int[], p_between int[], p_timeout_s float8)
   RETURNS boolean LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 DECLARE
@@ -76,17 +78,19 @@ DECLARE
   mark text[];
 BEGIN
   FOR i IN 1 .. cardinality(p_writers) LOOP
-    SELECT a INTO mark FROM vectorshard.ask_node(p_writers[i], 'SELECT lsn, at FROM vectorshard.ship_mark()', '{}', 5000) a;
-    marks := marks || ARRAY[mark];
+    SELECT a INTO mark FROM vectorshard.ask_node(p_writers[i], 'SELECT vectorshard.ship_mark()', '{}', 5000) a;
+    marks := marks || mark;
   END LOOP;
-  FOR i IN 1 .. cardinality(p_writers) LOOP
-    LOOP
-      SELECT a INTO mark FROM vectorshard.ask_node(p_writers[i],
-        'SELECT vectorshard.delivered($1, $2, $3::pg_lsn, $4::timestamptz, $5::int[])',
-        ARRAY[p_client, p_table, marks[i][1], marks[i][2], p_between::text], 5000) a;
-      EXIT WHEN mark[1] = 't';
-      IF clock_timestamp() > until THEN RETURN false; END IF;
-      PERFORM pg_sleep(0.05);
+  FOR turn IN 1 .. 3 LOOP
+    FOR i IN 1 .. cardinality(p_writers) LOOP
+      LOOP
+        SELECT a INTO mark FROM vectorshard.ask_node(p_writers[i],
+          'SELECT vectorshard.delivered($1, $2, $3::pg_lsn, $4::int[], $5::int[])',
+          ARRAY[p_client, p_table, marks[i], p_writers::text, p_between::text], 5000) a;
+        EXIT WHEN mark[1] = 't';
+        IF clock_timestamp() > until THEN RETURN false; END IF;
+        PERFORM pg_sleep(0.05);
+      END LOOP;
     END LOOP;
   END LOOP;
   RETURN true;

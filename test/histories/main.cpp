@@ -2,6 +2,9 @@
 // must be equal within 30 s and no acknowledged write may be gone. Prints one line a history and one for all. Exit code 1 if anything was
 // lost or differs, 77 if this machine lets us make no namespaces. Everything it starts it stops, and it sends nothing out of its namespaces.
 //   histories [--seed N] [--histories N] [--operations N] [--length-ms N] [--faults N] [--only KIND] [--no-clocks] [--verbose] [--self-test]
+//             [--check-rate N]
+// The background check of the product mends differences, and so would hide them: every second history runs without it, the others with it
+// as users have it, and then what it finds counts as diverged. --check-rate: the same in all.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +15,7 @@
 #include <cstring>
 #include <ctime>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include "../../demo/pg.hpp"
@@ -33,8 +37,11 @@ struct Settings {
   uint64_t seed = 0;
   int histories = 20;
   PlanOptions plan;
+  std::optional<int> check_rate;
   bool verbose = false, self_test = false, keep = false;
 };
+
+constexpr int kUsualRate = -1;  // of the background check: as the product has it
 
 struct Totals {
   int histories = 0;
@@ -72,11 +79,11 @@ class Fabric {
   std::vector<Server> &servers() { return servers_; }
   bool counters() const { return counters_; }
   std::vector<std::string> mended() { return mended_meanwhile(servers_, checks_seen_); }
-  /// The background check on all nodes, which users have on.
-  void check(bool on) {
+  /// Clients a minute that the background check of each node looks at; 0: none.
+  void check(int rate) {
     for (Server &s : servers_) {
       Connection c(s.conninfo());
-      c.run(on ? "ALTER SYSTEM RESET vectorshard.check_rate" : "ALTER SYSTEM SET vectorshard.check_rate = 0");
+      c.run(rate == kUsualRate ? "ALTER SYSTEM RESET vectorshard.check_rate" : "ALTER SYSTEM SET vectorshard.check_rate = " + std::to_string(rate));
       c.run("SELECT pg_reload_conf()");
     }
   }
@@ -160,6 +167,8 @@ void prepare(Fabric &f, const Plan &plan, int history, Log &log) {
 bool run_history(Fabric &f, const Settings &settings, int history, Totals &totals) {
   const Plan plan = make_plan(settings.seed + static_cast<uint64_t>(history), history, settings.plan);
   Log log;
+  const int rate = settings.check_rate.value_or(history % 2 == 1 ? kUsualRate : 0);
+  f.check(rate);
   prepare(f, plan, history, log);
   const Convergence before = wait_equal(plan, f.servers(), kGiveUpS);
   if (!before.equal) say("  not at rest before the history: " + before.difference);
@@ -190,7 +199,8 @@ bool run_history(Fabric &f, const Settings &settings, int history, Totals &total
   say("history " + std::to_string(history + 1) + " seed " + std::to_string(plan.seed) + ": operations " + std::to_string(log.operations) + " (" +
       std::to_string(log.failed_operations) + " refused), faults " + std::to_string(nemesis.done()) + ", equal after " +
       (end.equal ? format("%.1f s", end.seconds) : std::string("NEVER")) + ", visible " + std::to_string(found.visible) + ", beaten " +
-      std::to_string(found.beaten) + ", lost " + std::to_string(found.lost.size()) + ", mended " + std::to_string(mended.size()));
+      std::to_string(found.beaten) + ", lost " + std::to_string(found.lost.size()) + ", mended " +
+      (rate == 0 ? std::string("nothing: no check") : std::to_string(mended.size())));
   const bool clean = end.equal && !slow && mended.empty() && found.clean();
   if (!clean || settings.verbose) {
     for (const std::string &d : nemesis.diary()) say("    " + d);
@@ -219,7 +229,7 @@ bool self_test(Fabric &f, const Settings &settings) {
   quiet.faults = 0;
   const Plan plan = make_plan(settings.seed, 999, quiet);
   Log log;
-  f.check(false);
+  f.check(0);
   prepare(f, plan, 999, log);
   if (const Convergence c = wait_equal(plan, f.servers(), kGiveUpS); !c.equal) {
     say("self-test: not at rest: " + c.difference);
@@ -249,7 +259,6 @@ bool self_test(Fabric &f, const Settings &settings) {
   everywhere(1, "UPDATE ONLY item SET note = 'planted again'" + row + "901");
   Connection(f.servers()[0].conninfo()).run("SELECT vectorshard.check_client('" + plan.client(0) + "', true)");
   expect(!f.mended().empty(), "what a check mends");
-  f.check(true);
   say("self-test: " + std::to_string(7 - wrong.size()) + " of 7 right");
   for (const std::string &w : wrong) say("  not seen: " + w);
   return wrong.empty();
@@ -267,6 +276,7 @@ Settings read_settings(int argc, char **argv) {
     else if (word == "--length-ms") s.plan.length_ms = std::stoi(value());
     else if (word == "--faults") s.plan.faults = std::stoi(value());
     else if (word == "--only") s.plan.only = value();
+    else if (word == "--check-rate") s.check_rate = std::stoi(value());
     else if (word == "--no-clocks") s.plan.clocks = false;
     else if (word == "--verbose") s.verbose = true;
     else if (word == "--keep") s.keep = true;

@@ -42,6 +42,8 @@ sub unified {
 		$f->poll($n, "SELECT home || ' ' || epoch FROM vectorshard.client WHERE client = '$car'", "$home{$home} 1", "$car: its home is known on $n");
 		next if $n eq 'e1' && $rows !~ /e1/;
 		$f->poll($n, "SELECT string_agg(id || ' ' || note, ', ' ORDER BY id) FROM ONLY trip WHERE car = '$car'", $rows, "$car: the rows of all writers are on $n", 20);
+	}
+	for my $n ($rows =~ /e1/ ? @nodes : ('c1', 'c2')) {
 		is($f->client_hash($n, 'trip', $car, 'car'), $f->client_hash($home, 'trip', $car, 'car'), "$car: $n equals the home");
 	}
 	return;
@@ -65,6 +67,30 @@ for my $order ([ 'c1', 'c2' ], [ 'c2', 'c1' ]) {
 	$open->quit;
 	unified($car, $winner, "1 $loser, 2 $winner");
 }
+# A check that begins while the loser has not heard of the winner: asked first, it owes nothing; once it has heard it does, and
+# what it owes is no difference. Its payment is held up until the check is over.
+my $car = 'twin' . ++$twins;
+my %at = map { $_ => $f->node($_ =~ s/_.*//r)->background_psql('postgres') } 'c1_writer', 'c1_deaf', 'c2_writer', 'c2_busy';
+$at{c1_writer}->query_safe("BEGIN; INSERT INTO trip VALUES ('$car', 1, 'c1')");
+$at{c2_writer}->query_safe("BEGIN; INSERT INTO trip VALUES ('$car', 2, 'c2')");
+$at{c1_writer}->query_safe('COMMIT');
+$at{c1_deaf}->query_safe('BEGIN; LOCK TABLE vectorshard.client IN SHARE MODE');
+$at{c2_writer}->query_safe('COMMIT');
+$at{c2_busy}->query_safe('BEGIN; LOCK TABLE trip IN SHARE MODE');
+$f->poll('c2', "SELECT count(*) FROM vectorshard.holder WHERE client = '$car' AND state = 'live'", '2', "$car: the winner knows the other holder");
+my $found = '';
+my $check = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('c2')->connstr('postgres'), '-c',
+	"SELECT peer || ' ' || state FROM vectorshard.check_here('$car', '', false, 1, 4)" ], '>', \$found, '2>&1');
+$f->poll('c1', q{SELECT count(*) FROM pg_stat_activity WHERE state = 'idle' AND query LIKE 'SELECT vectorshard.delivered($1%'}, '1', "$car: the loser was asked, and has answered");
+is($f->sql('c1', "SELECT home FROM vectorshard.client WHERE client = '$car'"), '1', "$car: the loser has not heard yet");
+$at{c1_deaf}->query_safe('COMMIT');
+$check->finish;
+is($found, "c1 under_way\n", "$car: what the loser owes is under way");
+is($f->sql('c1', "SELECT string_agg(peer::text, ' ') FROM vectorshard.peer_debt WHERE client = '$car'"), '2', "$car: and it does owe");
+$at{c2_busy}->query_safe('COMMIT');
+$_->quit for values %at;
+unified($car, 'c2', '1 c1, 2 c2');
+
 $f->poll($_, q{SELECT coalesce(sum(queue_rows + debts), 0) FROM vectorshard.ship_lag}, '0', "$_ owes nothing") for @nodes;
 is($f->sql($_, q{SELECT count(*) FROM vectorshard.conflict WHERE kind = 'diverged'}), '0', "$_ checked nothing") for @nodes;
 

@@ -8,7 +8,6 @@
 #include "pg/ship/api.hpp"
 #include "pg/ship/region.hpp"
 extern "C" {
-#include "access/htup_details.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
@@ -77,8 +76,8 @@ void put_text_array(FunctionCallInfo fcinfo, const std::vector<std::optional<std
 
 }  // namespace
 
-/// Every commit before (since, at) is acknowledged by each of `peers`, or in debt.
-bool delivered(uint64 since, TimestampTz at, const std::vector<NodeId> &peers) {
+/// Every commit before `since` is acknowledged by each of `peers`, or in debt. By places in the WAL: a clock may be set back.
+bool delivered(uint64 since, const std::vector<NodeId> &peers) {
   uint64 routed = 0;
   std::vector<PeerStatus> all = read_peer_status(&routed);
   if (routed < since) {
@@ -87,7 +86,7 @@ bool delivered(uint64 since, TimestampTz at, const std::vector<NodeId> &peers) {
   }
   return std::none_of(all.begin(), all.end(), [&](const PeerStatus &p) {
     bool asked = std::find(peers.begin(), peers.end(), p.node) != peers.end();
-    return asked && p.oldest_commit_time != 0 && p.oldest_commit_time <= at;
+    return asked && p.oldest_commit != 0 && p.oldest_commit < since;
   });
 }
 
@@ -127,20 +126,16 @@ VECTORSHARD_FUNCTION(vectorshard_ship_mark) {
       char nothing[1] = {0};
       XLogRecPtr lsn = LogLogicalMessage("vectorshard", nothing, 0, false);
       XLogFlush(lsn);
-      TupleDesc desc;
-      if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
-      Datum values[2] = {LSNGetDatum(lsn), TimestampTzGetDatum(GetCurrentTimestamp())};
-      bool nulls[2] = {};
-      return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+      return LSNGetDatum(lsn);
     });
   });
 }
 
-/// (since pg_lsn, at timestamptz, peers int[]) → boolean
+/// (since pg_lsn, peers int[]) → boolean
 VECTORSHARD_FUNCTION(vectorshard_ship_delivered) {
   return bridge::entry([&]() -> Datum {
     bridge::require_preloaded();
-    std::vector<NodeId> peers = bridge::integers_argument(fcinfo, 2);
-    return BoolGetDatum(ship::delivered(DatumGetUInt64(PG_GETARG_DATUM(0)), PG_GETARG_TIMESTAMPTZ(1), peers));
+    std::vector<NodeId> peers = bridge::integers_argument(fcinfo, 1);
+    return BoolGetDatum(ship::delivered(DatumGetUInt64(PG_GETARG_DATUM(0)), peers));
   });
 }

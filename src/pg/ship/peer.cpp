@@ -87,6 +87,7 @@ PeerStatus Peer::status() const {
   PeerStatus s{};
   s.node = row_.node;
   s.connected = ready();
+  s.oldest_commit = oldest();
   for (auto &lane : lanes_) lane->add_to(s);
   return s;
 }

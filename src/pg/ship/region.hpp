@@ -16,6 +16,7 @@ struct PeerStatus {
   uint64 queue_bytes;
   uint64 queue_rows;
   int64 oldest_commit_time;  // of what the peer has not acknowledged; 0: nothing
+  uint64 oldest_commit;      // where it stands in the WAL
   char last_error[256];
 };
 
