@@ -45,7 +45,8 @@ conninfo() {
 cpu_of() {
   local postmaster
   postmaster=$(head -n 1 "$WORK/$1/postmaster.pid")
-  cat "/proc/$postmaster/stat" $(sed 's, *\([0-9][0-9]*\),/proc/\1/stat ,g' "/proc/$postmaster/task/$postmaster/children") 2>/dev/null |
+  # A process may end between the list and its file.
+  { cat "/proc/$postmaster/stat" $(sed 's, *\([0-9][0-9]*\),/proc/\1/stat ,g' "/proc/$postmaster/task/$postmaster/children") 2>/dev/null || true; } |
     awk -v hz="$(getconf CLK_TCK)" -v pm="$postmaster" '{ t += $14 + $15; if ($1 == pm) t += $16 + $17 } END { printf "%.2f\n", t / hz }'
 }
 now() { date +%s.%N; }
