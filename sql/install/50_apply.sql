@@ -94,6 +94,12 @@ CREATE FUNCTION vectorshard.apply(batch bytea) RETURNS bytea
 COMMENT ON FUNCTION vectorshard.apply(bytea) IS 'internal: merges a batch of a peer and answers what became of it';
 REVOKE ALL ON FUNCTION vectorshard.apply(bytea) FROM PUBLIC;
 
+CREATE FUNCTION vectorshard.flush_applied(now boolean, OUT written pg_lsn, OUT flushed pg_lsn)
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_flush_applied';
+COMMENT ON FUNCTION vectorshard.flush_applied(boolean) IS
+  'internal: where this node''s WAL ended when it was called, and up to where it is on disk; "now": once it is flushed up to there';
+REVOKE ALL ON FUNCTION vectorshard.flush_applied(boolean) FROM PUBLIC;
+
 -- Runs as the owner of the table that is merged into, whoever that is; an error at any other time.
 CREATE FUNCTION vectorshard.batch_rows() RETURNS SETOF record
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'vectorshard_batch_rows';

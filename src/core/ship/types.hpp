@@ -82,8 +82,8 @@ struct Refusal {
   Generation generation = 0;
 };
 
-/// The receiver's answer to a batch. Everything not refused is committed and flushed at the receiver when the
-/// sender reads this (rows that failed alone are dead letters in the receiver's conflict table).
+/// The receiver's answer to a batch. Everything not refused is committed at the receiver when the sender reads this (rows
+/// that failed alone are dead letters in the receiver's conflict table); durable there only when the receiver has said so.
 struct Reply {
   Version clock = 0;  // the receiver's clock
   uint32_t applied = 0;

@@ -1,6 +1,7 @@
 // vectorshard.apply(batch) returns bytea: a peer's call. Deadlocks and serialization failures are tried again here a few
 // times; any other failure of the whole batch is the sender's to repeat. What it answers is committed when the call's
-// transaction is.
+// transaction is, and durable as the session's synchronous_commit says: a shipper's is off, and it asks flush_applied()
+// before it forgets a batch.
 #include "core/apply/residency_rules.hpp"
 #include "core/ship/types.hpp"
 #include "pg/apply/api.hpp"
@@ -9,11 +10,14 @@
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/wal.hpp"
 #include "pg/ship/api.hpp"
 extern "C" {
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
+#include "utils/pg_lsn.h"
 }
 
 namespace vectorshard::apply {
@@ -54,14 +58,6 @@ void check_sender(const ship::Batch &batch) {
                  "It was restored from a backup or cloned. Remove it and let it join anew."});
 }
 
-/// The answer says "flushed", whatever this node's users are content with.
-void flush_at_commit() {
-  if (synchronous_commit > SYNCHRONOUS_COMMIT_OFF) return;
-  bridge::pg_call([] {
-    set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-  });
-}
-
 ship::Reply merge_with_retries(const ship::Batch &batch) {
   for (int attempt = 1;; attempt++) {
     try {
@@ -85,7 +81,6 @@ VECTORSHARD_FUNCTION(vectorshard_apply) {
   return bridge::entry([&]() -> Datum {
     bridge::require_preloaded();
     check_isolation();
-    flush_at_commit();
     bytea *bytes = bridge::pg_call([&] { return PG_GETARG_BYTEA_PP(0); });
     ship::Batch batch = bridge::value_or_raise(
         ship::decode_batch({VARDATA_ANY(bytes), static_cast<size_t>(VARSIZE_ANY_EXHDR(bytes))}));
@@ -94,6 +89,22 @@ VECTORSHARD_FUNCTION(vectorshard_apply) {
     std::string reply = ship::encode(merge_with_retries(batch));
     return bridge::pg_call([&] {
       return PointerGetDatum(cstring_to_text_with_len(reply.data(), static_cast<int>(reply.size())));
+    });
+  });
+}
+
+/// (now boolean, OUT written pg_lsn, OUT flushed pg_lsn). All WAL counts, not only this session's: what a batch brought may
+/// have been here already, from another session that has not flushed it.
+VECTORSHARD_FUNCTION(vectorshard_flush_applied) {
+  return bridge::entry([&]() -> Datum {
+    bridge::require_preloaded();
+    return bridge::pg_call([&]() -> Datum {
+      XLogRecPtr written = PG_GETARG_BOOL(0) ? bridge::flush_wal() : bridge::end_of_wal();
+      TupleDesc desc;
+      if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
+      Datum values[2] = {LSNGetDatum(written), LSNGetDatum(GetFlushRecPtr(nullptr))};
+      bool nulls[2] = {};
+      return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
     });
   });
 }

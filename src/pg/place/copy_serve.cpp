@@ -12,13 +12,13 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/bridge/wal.hpp"
 #include "pg/fabric/api.hpp"
 #include "pg/place/birth.hpp"
 #include "pg/place/holder_queue.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/tier/api.hpp"
 extern "C" {
-#include "access/xlog.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -93,7 +93,7 @@ Answer may_evict(std::string_view client, NodeId node, int64_t epoch, std::strin
   for (NodeId peer : debts)
     if (peer != self && peer != node) ship::add_debt(peer, client);
   // What the digest saw may have been committed asynchronously.
-  bridge::pg_call([] { XLogFlush(GetXLogInsertRecPtr()); });
+  bridge::pg_call([] { bridge::flush_wal(); });
   return answer;
 }
 

@@ -11,10 +11,10 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/bridge/wal.hpp"
 #include "pg/place/copy.hpp"
 #include "pg/ship/api.hpp"
 extern "C" {
-#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/timestamp.h"
@@ -40,11 +40,11 @@ EvictEnd kept(int sqlstate, Error why) { return {false, sqlstate, std::move(why)
 
 /// True if everything written here before now was delivered or stands in debt.
 bool all_shipped() {
-  uint64_t written = bridge::pg_call([] { return static_cast<uint64_t>(GetXLogInsertRecPtr()); });
+  uint64_t written = bridge::pg_call([] { return static_cast<uint64_t>(bridge::flush_wal()); });  // only what is flushed is shipped
   TimestampTz deadline = TimestampTzPlusMilliseconds(bridge::steady_us(), kShipMs);
   while (pg_atomic_read_u64(&bridge::shared()->confirmed_lsn) < written) {
     if (bridge::steady_us() > deadline) return false;
-    bridge::wake(bridge::kShipper);
+    ship::want_confirmed();
     // Not the latch: a wake-up of this worker must not be lost here.
     bridge::pg_call([] {
       CHECK_FOR_INTERRUPTS();

@@ -3,10 +3,11 @@
 // was removed by force to whoever holds them. All of it stands in tables: a crash of either side is carried on.
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/wal.hpp"
 #include "pg/fabric/api.hpp"
 #include "pg/place/holder.hpp"
+#include "pg/ship/api.hpp"
 extern "C" {
-#include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 }
@@ -112,11 +113,11 @@ void Holder::resign(NodeId registrar, const std::string &uuid) {
     bridge::Spi spi;
     spi.query("LOCK TABLE " + spi.query(kToLock).at(0, 0) + " IN SHARE MODE");
   }
-  uint64_t written = bridge::pg_call([] { return static_cast<uint64_t>(GetXLogInsertRecPtr()); });
+  uint64_t written = bridge::pg_call([] { return static_cast<uint64_t>(bridge::flush_wal()); });  // only what is flushed is shipped
   double until_s = now_s() + kShipS;
   while (pg_atomic_read_u64(&bridge::shared()->confirmed_lsn) < written) {
     if (now_s() > until_s) return;
-    bridge::wake(bridge::kShipper);
+    ship::want_confirmed();
     bridge::pg_call([] {
       CHECK_FOR_INTERRUPTS();
       pg_usleep(5000);

@@ -25,6 +25,10 @@ void add_debt(NodeId peer, std::string_view client, const std::string &table = {
 void learn_holder(std::string_view client, NodeId node, Generation generation, const std::string &state,
                   Version version);
 
+/// Wakes the shipper and has the peers flush what they answered: somebody waits for what was written here to be durable
+/// there.
+void want_confirmed();
+
 /// Compares some clients of this home with their holders, check_rate a minute, and mends what differs. Outside a
 /// transaction; an error is logged. May take some seconds when something differs. Gives the milliseconds to the next call.
 long check_round();

@@ -80,14 +80,12 @@ void put_text_array(FunctionCallInfo fcinfo, const std::vector<std::optional<std
 bool delivered(uint64 since, const std::vector<NodeId> &peers) {
   uint64 routed = 0;
   std::vector<PeerStatus> all = read_peer_status(&routed);
-  if (routed < since) {
-    bridge::wake(bridge::kShipper);
-    return false;
-  }
-  return std::none_of(all.begin(), all.end(), [&](const PeerStatus &p) {
+  bool all_have = routed >= since && std::none_of(all.begin(), all.end(), [&](const PeerStatus &p) {
     bool asked = std::find(peers.begin(), peers.end(), p.node) != peers.end();
     return asked && p.oldest_commit != 0 && p.oldest_commit < since;
   });
+  if (!all_have) want_confirmed();
+  return all_have;
 }
 
 int64_t delivered_until() {

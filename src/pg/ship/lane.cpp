@@ -26,15 +26,22 @@ constexpr int64 kFirstRetryMs = 100, kMostRetryMs = 5000;
 constexpr int64 kSilenceTimeouts = 6, kSlowestBytesPerS = 1 << 20;
 constexpr int kFailuresMax = 3;
 constexpr size_t kBulkyBytes = 16 << 20;
+// The peer's WAL writer flushes what is committed there within some 200 ms: while there is more to send, the peer is only
+// asked how far it is. It flushes for us when nothing was sent for a moment, when somebody waits, when so much is
+// answered that keeping it costs more than a flush, and when its WAL writer does not get there.
+constexpr int64 kAskEveryUs = 100000, kFlushIdleUs = 4000, kFlushLateUs = 1000000;
+constexpr size_t kFlushBytes = 4 << 20;
 
 // Batches are parameters: whatever a peer logs of its statements, it should not be all that it is sent; and a plan made
 // for one batch would hold copies of it.
 constexpr const char *kHello =
     "SELECT node, uuid, wall_ms, verdict, set_config('log_parameter_max_length', '128', false), "
     "set_config('log_parameter_max_length_on_error', '0', false), "
-    "set_config('plan_cache_mode', 'force_generic_plan', false) "
+    "set_config('plan_cache_mode', 'force_generic_plan', false), set_config('synchronous_commit', 'off', false) "
     "FROM vectorshard.hello($1::int, $2::uuid, $3::bigint, $4, $5::bigint)";
+constexpr const char *kApplyName = "apply", *kFlushedName = "flushed";
 constexpr const char *kApply = "SELECT vectorshard.apply($1)";
+constexpr const char *kFlushed = "SELECT written - '0/0', flushed - '0/0' FROM vectorshard.flush_applied($1)";
 
 int64 now_us() { return bridge::steady_us(); }
 
@@ -72,8 +79,11 @@ void Lane::fail(const std::string &why) {
   answer_.reset();
   link_.reset();
   state_ = State::down;
-  in_flight_ = 0;
-  unsent_ = bulky_ = false;
+  in_flight_ = merged_bytes_ = 0;
+  merged_.clear();
+  asked_.reset();
+  mark_.reset();
+  unsent_ = bulky_ = urgent_ = false;
   retry_ms_ = std::clamp(retry_ms_ * 2, kFirstRetryMs, kMostRetryMs);
   next_try_us_ = now_us() + retry_ms_ * 1000;
 }
@@ -82,6 +92,8 @@ void Lane::fail(const std::string &why) {
 /// malloc keeps what is free below a chunk in use: the room of the batch, and of the rows that it was made of.
 void Lane::renew() {
   link_.reset();
+  asked_.reset();
+  mark_.reset();
   malloc_trim(0);
   state_ = State::down;
   bulky_ = false;
@@ -168,14 +180,14 @@ Lsn Lane::oldest() const {
 
 bool Lane::has_room() const {
   size_t paying = 0;
-  for (const Shipment &s : queue_) paying += s.pays ? s.batch.bytes.size() : 0;
-  return ready() && queue_.size() < kInFlight && paying < kPaymentBytes;
+  for (size_t i = merged_.size(); i < queue_.size(); i++) paying += queue_[i].pays ? queue_[i].batch.bytes.size() : 0;
+  return ready() && queue_.size() < merged_.size() + kInFlight && paying < kPaymentBytes;
 }
 
 std::vector<Shipment> Lane::take_unsent() {
   seal();
   std::vector<Shipment> out;
-  auto first = queue_.begin() + static_cast<ptrdiff_t>(in_flight_);
+  auto first = queue_.begin() + static_cast<ptrdiff_t>(merged_.size() + in_flight_);
   for (auto it = first; it != queue_.end(); ++it)
     if (!it->pays) out.push_back(std::move(*it));
   queue_.erase(first, queue_.end());
@@ -184,51 +196,101 @@ std::vector<Shipment> Lane::take_unsent() {
 
 void Lane::send_next() {
   if (in_flight_ >= kInFlight) return;
+  size_t next = merged_.size() + in_flight_;
   // While the peer works on something, small changes gather: an apply call costs more than the rows in it.
-  if (in_flight_ == queue_.size() && (in_flight_ == 0 || builder_.bytes() >= kGatherBytes)) seal();
-  if (in_flight_ == queue_.size()) return;
-  const std::string &bytes = queue_[in_flight_].batch.bytes;
-  const Oid types[] = {BYTEAOID};
-  const char *values[] = {bytes.data()};
-  const int lengths[] = {static_cast<int>(bytes.size())};
+  if (next == queue_.size() && (in_flight_ == 0 || builder_.bytes() >= kGatherBytes)) seal();
+  if (next == queue_.size()) return;
+  const SealedBatch &batch = queue_[next].batch;
+  const char *values[] = {batch.bytes.data()};
+  const int lengths[] = {static_cast<int>(batch.bytes.size())};
   const int formats[] = {1};
-  if (!PQsendQueryParams(link_->conn(), kApply, 1, types, values, lengths, formats, 1) ||
-      !PQpipelineSync(link_->conn()))
+  if (!PQsendQueryPrepared(link_->conn(), kApplyName, 1, values, lengths, formats, 1) || !PQpipelineSync(link_->conn()))
     return fail(one_line(PQerrorMessage(link_->conn())));
+  urgent_ = urgent_ || !batch.watched.empty() || queue_[next].bulky;
   if (in_flight_++ == 0) progress_us_ = now_us();
 }
 
+/// Asks how far the peer's disk is, one ask at a time.
+void Lane::ask_flushed() {
+  size_t sent = merged_.size() + in_flight_;
+  if (sent == 0 || asked_) return;
+  int64 now = now_us();
+  if (!urgent_ && merged_.empty()) return;
+  bool idle = sent == queue_.size() && in_flight_ == 0 && builder_.empty() && now - progress_us_ >= kFlushIdleUs;
+  bool flush = urgent_ || idle || merged_bytes_ >= kFlushBytes || now - merged_us_ >= kFlushLateUs;
+  if (!flush && now - asked_us_ < kAskEveryUs) return;
+  const char *values[] = {flush ? "t" : "f"};
+  if (!PQsendQueryPrepared(link_->conn(), kFlushedName, 1, values, nullptr, nullptr, 0) || !PQpipelineSync(link_->conn()))
+    return fail(one_line(PQerrorMessage(link_->conn())));
+  urgent_ = false;
+  asked_ = sent;
+  asked_us_ = now;
+  if (in_flight_ == 0) progress_us_ = now;
+}
+
+/// `written`: where the peer's WAL ended when it was asked; `flushed`: how much of it is on its disk now.
+void Lane::take_flushed(PGresult *r, std::vector<Delivered> &out) {
+  size_t covered = *std::exchange(asked_, std::nullopt);
+  if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1) return fail(error_text(r));
+  Lsn written = std::strtoull(PQgetvalue(r, 0, 0), nullptr, 10), flushed = std::strtoull(PQgetvalue(r, 0, 1), nullptr, 10);
+  progress_us_ = now_us();
+  if (!mark_ || flushed >= written) mark_ = Mark{covered, written};
+  if (flushed < mark_->written) return;
+  for (size_t i = 0; i < mark_->covers; i++) {
+    merged_bytes_ -= queue_.front().batch.bytes.size();
+    std::string().swap(queue_.front().batch.bytes);
+    out.push_back({std::move(queue_.front()), std::move(merged_.front()), ""});
+    queue_.pop_front();
+    merged_.pop_front();
+  }
+  merged_us_ = progress_us_;
+  // What was answered since is covered by this ask as well, but its flush is still to come.
+  covered -= mark_->covers;
+  mark_ = covered > 0 ? std::optional<Mark>(Mark{covered, written}) : std::nullopt;
+}
+
 void Lane::take_answer(PGresult *r, std::vector<Delivered> &out) {
-  if (in_flight_ == 0) return fail("it answered without having been asked");
-  Shipment &first = queue_.front();
+  if (asked_ == merged_.size()) return take_flushed(r, out);
+  if (in_flight_ == 0) return fail("it answered without having been asked: " + error_text(r));
+  Shipment &first = queue_[merged_.size()];
   if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1) {
     std::string why = error_text(r);
     if (++first.failures >= kFailuresMax) {
       out.push_back({std::move(first), std::nullopt, why});
-      queue_.pop_front();
+      queue_.erase(queue_.begin() + static_cast<ptrdiff_t>(merged_.size()));
     }
     return fail(why);
   }
   auto reply = decode_reply({PQgetvalue(r, 0, 0), static_cast<size_t>(PQgetlength(r, 0, 0))});
   if (!reply.ok()) return fail(reply.error().message);
   bulky_ = bulky_ || first.bulky;
-  std::string().swap(first.batch.bytes);
-  out.push_back({std::move(first), std::move(reply).value(), ""});
-  queue_.pop_front();
   in_flight_--;
   retry_ms_ = 0;
   last_error_.clear();
   progress_us_ = now_us();
+  if (merged_.empty()) merged_us_ = progress_us_;
+  merged_bytes_ += first.batch.bytes.size();
+  merged_.push_back(std::move(reply).value());
 }
 
 /// The peer commits at the end of the statement's pipeline step: an answer that came before may still fail.
 void Lane::take_result(bridge::PgResult r, std::vector<Delivered> &out) {
+  if (PQresultStatus(r.get()) == PGRES_COMMAND_OK) return;  // prepared
   if (PQresultStatus(r.get()) == PGRES_TUPLES_OK && !answer_) {
     answer_ = std::move(r);
     return;
   }
   if (PQresultStatus(r.get()) != PGRES_PIPELINE_SYNC) return take_answer(r.get(), out);
   if (bridge::PgResult answer = std::move(answer_)) take_answer(answer.get(), out);
+}
+
+void Lane::start_pipeline() {
+  PGconn *conn = link_->conn();
+  const Oid batch[] = {BYTEAOID}, now[] = {BOOLOID};
+  if (!PQenterPipelineMode(conn) || !PQsendPrepare(conn, kApplyName, kApply, 1, batch) ||
+      !PQsendPrepare(conn, kFlushedName, kFlushed, 1, now) || !PQpipelineSync(conn))
+    return fail(one_line(PQerrorMessage(conn)));
+  state_ = State::ready;
 }
 
 void Lane::receive(std::vector<Delivered> &out) {
@@ -244,17 +306,16 @@ void Lane::receive(std::vector<Delivered> &out) {
       else
         take_hello(r.get());
     } else if (nulls++ == 0 && state_ == State::greeting) {
-      if (!PQenterPipelineMode(conn)) return fail(one_line(PQerrorMessage(conn)));
-      state_ = State::ready;
-      return;
+      return start_pipeline();
     }
   }
 }
 
 bool Lane::overdue() const {
-  if (state_ == State::down || (state_ == State::ready && in_flight_ == 0)) return false;
+  if (state_ == State::down || (state_ == State::ready && in_flight_ == 0 && !asked_)) return false;
   int64 patience_ms = bridge::guc::link_timeout_ms * (state_ == State::ready ? kSilenceTimeouts : 1);
-  if (state_ == State::ready) patience_ms += static_cast<int64>(queue_.front().batch.bytes.size()) * 1000 / kSlowestBytesPerS;
+  if (in_flight_ > 0)
+    patience_ms += static_cast<int64>(queue_[merged_.size()].batch.bytes.size()) * 1000 / kSlowestBytesPerS;
   return now_us() - progress_us_ > patience_ms * 1000;
 }
 
@@ -267,13 +328,14 @@ void Lane::pump(std::vector<Delivered> &out, bool hold) {
   } else {
     receive(out);
   }
-  if (state_ == State::ready && bulky_ && in_flight_ == 0) return renew();
-  if (state_ == State::ready && !hold) {
+  if (state_ == State::ready && bulky_ && in_flight_ == 0 && merged_.empty()) return renew();
+  if (state_ == State::ready && !hold && !bulky_) {
     for (size_t before = in_flight_ + 1; link_ && before != in_flight_;) {
       before = in_flight_;
       send_next();
     }
   }
+  if (state_ == State::ready) ask_flushed();
   if (link_ && state_ != State::connecting) {
     int left = PQflush(link_->conn());
     if (left < 0) return fail(one_line(PQerrorMessage(link_->conn())));

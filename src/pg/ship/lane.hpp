@@ -1,6 +1,8 @@
 // One connection to a peer, in pipeline mode: what waits for it and what is under way. Nothing here blocks and nothing here
-// touches the database, so a peer that hangs or dies holds up nobody. A batch that got no answer is sent again: the
-// receiver decides by version. It never drops a batch; only take_unsent() hands undelivered ones back.
+// touches the database, so a peer that hangs or dies holds up nobody. The peer commits a batch without waiting for its
+// disk; a batch counts as delivered, and may be forgotten here, only once the peer has said that all its WAL up to there
+// is flushed. One that got no answer, or whose connection ends before that, is sent again: the receiver decides by
+// version. It never drops a batch; only take_unsent() hands undelivered ones back.
 #pragma once
 #include <deque>
 #include <functional>
@@ -47,6 +49,10 @@ class Lane {
   bool ready() const { return state_ == State::ready; }
   /// It has batches that it did not answer yet.
   bool working() const { return in_flight_ > 0; }
+  /// It answered batches whose commits may not be on its disk yet.
+  bool unflushed() const { return !merged_.empty(); }
+  /// Somebody waits until what was sent is durable: the peer is asked to flush at once.
+  void flush_soon() { urgent_ = urgent_ || in_flight_ > 0 || unflushed(); }
   /// A connection is wanted now: call begin() inside a transaction.
   bool wants_connection() const;
   void begin();
@@ -60,7 +66,7 @@ class Lane {
   bool has_room() const;
   bool paying(const std::string &client, const std::string &table) const;
   bool idle() const { return queue_.empty() && builder_.empty(); }
-  /// Changes that the peer has not acknowledged.
+  /// Changes that the peer has not flushed.
   size_t stream_bytes() const;
   /// The oldest transaction among them; 0: none.
   Lsn oldest() const;
@@ -83,14 +89,23 @@ class Lane {
   enum class State { down, connecting, greeting, ready };
   static constexpr size_t kBatchBytes = 1 << 20, kBatchRows = 2000, kGatherBytes = 64 << 10, kInFlight = 8,
                           kPaymentBytes = 4 << 20;
+  /// What the peer answered to an ask: every batch before `covers` (counted from the front of the queue) is in its WAL
+  /// before `written`.
+  struct Mark {
+    size_t covers = 0;
+    Lsn written = 0;
+  };
 
   void fail(const std::string &why);
   void renew();
   void send_hello();
   void take_hello(PGresult *r);
   void take_verdict(const std::string &verdict);
+  void start_pipeline();
   void seal();
   void send_next();
+  void ask_flushed();
+  void take_flushed(PGresult *r, std::vector<Delivered> &out);
   void receive(std::vector<Delivered> &out);
   void take_result(bridge::PgResult r, std::vector<Delivered> &out);
   void take_answer(PGresult *r, std::vector<Delivered> &out);
@@ -102,8 +117,16 @@ class Lane {
   bridge::PgResult answer_;  // of the first under way; counts when its transaction has ended
   PostgresPollingStatusType polling_ = PGRES_POLLING_WRITING;
   BatchBuilder builder_;
-  std::deque<Shipment> queue_;  // the first `in_flight_` of them are sent
+  // In this order: answered (merged_ has their replies), under way (in_flight_ of them), not sent.
+  std::deque<Shipment> queue_;
+  std::deque<Reply> merged_;
   size_t in_flight_ = 0;
+  size_t merged_bytes_ = 0;
+  std::optional<size_t> asked_;  // an ask is under way, behind so many batches counted from the front
+  std::optional<Mark> mark_;     // the last one answered that was not flushed yet
+  bool urgent_ = false;      // the next ask makes the peer flush
+  int64 asked_us_ = 0;       // when the last ask was sent
+  int64 merged_us_ = 0;      // when the oldest of merged_ was answered
   bool unsent_ = false;      // libpq holds bytes that the socket did not take
   bool bulky_ = false;       // something large went over this connection
   int64 next_try_us_ = 0;    // wall clock

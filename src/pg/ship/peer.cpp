@@ -28,6 +28,14 @@ bool Peer::working() const {
   return std::any_of(lanes_.begin(), lanes_.end(), [](auto &lane) { return lane->working(); });
 }
 
+bool Peer::unflushed() const {
+  return std::any_of(lanes_.begin(), lanes_.end(), [](auto &lane) { return lane->unflushed(); });
+}
+
+void Peer::flush_soon() {
+  for (auto &lane : lanes_) lane->flush_soon();
+}
+
 bool Peer::wants_connection() const {
   return std::any_of(lanes_.begin(), lanes_.end(), [](auto &lane) { return lane->wants_connection(); });
 }

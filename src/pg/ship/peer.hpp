@@ -17,6 +17,9 @@ class Peer {
   bool ready() const;
   /// It has batches that it did not answer yet.
   bool working() const;
+  /// It answered batches whose commits may not be on its disk yet.
+  bool unflushed() const;
+  void flush_soon();
   /// A connection is wanted now: call begin() inside a transaction.
   bool wants_connection() const;
   void begin();
@@ -28,7 +31,7 @@ class Peer {
   /// Room for a payment of debt beside the stream.
   bool has_room() const;
   bool paying(const std::string &client, const std::string &table) const { return lane(client).paying(client, table); }
-  /// Changes that the peer has not acknowledged.
+  /// Changes that the peer has not flushed.
   size_t stream_bytes() const;
   /// The oldest transaction among them; 0: none.
   Lsn oldest() const;

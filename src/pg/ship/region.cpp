@@ -20,7 +20,11 @@ namespace {
 ShipShared *region = nullptr;
 constexpr int kPollMs = 1;
 
-void init_region(void *memory) { pg_atomic_init_u64(&static_cast<ShipShared *>(memory)->debt_epoch, 0); }
+void init_region(void *memory) {
+  auto *s = static_cast<ShipShared *>(memory);
+  pg_atomic_init_u64(&s->debt_epoch, 0);
+  pg_atomic_init_u32(&s->flush_wanted, 0);
+}
 
 /// A commit that wrote something has something to ship, most likely.
 void on_transaction_end(XactEvent event, void *) {
@@ -56,6 +60,11 @@ void init() {
 }
 
 ShipShared *ship_shared() { return region; }
+
+void want_confirmed() {
+  pg_atomic_write_u32(&region->flush_wanted, 1);
+  bridge::wake(bridge::kShipper);
+}
 
 void publish_decoded(const std::vector<TransactionId> &xids) {
   for (size_t done = 0; done < xids.size();) {

@@ -26,7 +26,7 @@ namespace {
 // Debts are looked at again this often while there are some; otherwise when somebody adds one here, and now and then for
 // those that came by plain SQL.
 constexpr int64 kAskingUs = 10000, kDebtsUs = 200000, kNoDebtsUs = 1000000, kPublishUs = 100000;
-constexpr long kIdleMs = 500;
+constexpr long kIdleMs = 500, kFlushMs = 5;
 // A peer that answers may hold back this many times peer_queue_mb of WAL, because most of what it lacks is on its way.
 constexpr size_t kSlowPeerTimes = 4;
 
@@ -146,7 +146,9 @@ void Shipper::take(Peer &peer, Delivered &delivered, std::vector<Debt> &debts) {
 
 /// Sends and receives without touching the database; also runs while a large transaction is decoded.
 void Shipper::pump_sockets() {
+  bool urgent = pg_atomic_exchange_u32(&ship_shared()->flush_wanted, 0) != 0;
   for (auto &[node, peer] : peers_) {
+    if (urgent) peer->flush_soon();
     bool was_ready = peer->ready();
     std::vector<Delivered> out;
     peer->pump(out);
@@ -298,6 +300,7 @@ void Shipper::round() {
   if (more_to_read() && !pressed()) return wait(static_cast<long>(gather_us() / 1000));
   bool waiting = false;  // somebody is to be connected to, or watched for a time-out
   for (auto &[node, peer] : peers_) waiting = waiting || !peer->ready() || peer->stream_bytes() > 0;
+  if (std::any_of(peers_.begin(), peers_.end(), [](auto &p) { return p.second->unflushed(); })) return wait(kFlushMs);
   if (payer_.asking()) return wait(kAskingUs / 1000);
   wait(waiting || debts_ ? static_cast<long>(kPublishUs / 1000) : kIdleMs);
 }

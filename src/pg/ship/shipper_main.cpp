@@ -5,6 +5,9 @@
 #include "pg/fabric/api.hpp"
 #include "pg/ship/shipper.hpp"
 #include "pg/ship/slot.hpp"
+extern "C" {
+#include "utils/guc.h"
+}
 
 namespace vectorshard::ship {
 
@@ -48,5 +51,10 @@ using namespace vectorshard;
 extern "C" __attribute__((visibility("default"))) void vectorshard_shipper_main(Datum) {
   static const bridge::WorkerSpec spec{bridge::kShipper, "vectorshard shipper", "vectorshard_shipper_main",
                                        ship::shipper_round, ship::farewell};
+  // All its queries look up a few rows by key, by plans that are kept: one made while a table was small or had no
+  // statistics would read all of it for every batch, and planning anew costs more than the rest.
+  for (const char *setting : {"enable_seqscan", "enable_hashjoin", "enable_mergejoin"})
+    SetConfigOption(setting, "off", PGC_SUSET, PGC_S_OVERRIDE);
+  SetConfigOption("plan_cache_mode", "force_generic_plan", PGC_SUSET, PGC_S_OVERRIDE);
   bridge::run_worker(spec);
 }

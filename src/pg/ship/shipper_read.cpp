@@ -21,8 +21,9 @@ namespace vectorshard::ship {
 namespace {
 
 constexpr size_t kReadBytes = 4 << 20;
-// What a peer that answers may have waiting: twice what is under way at most, so that it never runs dry.
-constexpr size_t kPeerBytes = 16 << 20;
+// What a peer that answers may have waiting: twice what is under way at most, and what it has not flushed yet, so that it
+// never runs dry.
+constexpr size_t kPeerBytes = 20 << 20;
 // While nobody waits for them, commits are read together: routing and sending cost more than the rows.
 constexpr int64 kGatherUs = 4000;
 

@@ -34,9 +34,16 @@ constexpr size_t kSnapshotBytes = 8 << 20;
 /// Drops what apply, eviction and tiering wrote: record by record, since one transaction may hold both kinds.
 bool learned_elsewhere(LogicalDecodingContext *, RepOriginId origin) { return origin == DoNotReplicateId; }
 
-XLogReaderRoutine local_wal() {
+/// As read_local_xlog_page, but for waiting: what is not on disk yet is not there yet. WAL may be flushed up to the middle
+/// of a record.
+int read_flushed_page(XLogReaderState *reader, XLogRecPtr page, int needed, XLogRecPtr record, char *buffer) {
+  if (page + static_cast<XLogRecPtr>(needed) > GetFlushRecPtr(nullptr)) return -1;
+  return read_local_xlog_page(reader, page, needed, record, buffer);
+}
+
+XLogReaderRoutine local_wal(XLogPageReadCB page_read) {
   XLogReaderRoutine r;
-  r.page_read = read_local_xlog_page;
+  r.page_read = page_read;
   r.segment_open = wal_segment_open;
   r.segment_close = wal_segment_close;
   return r;
@@ -163,7 +170,7 @@ void Slot::make(const char *name) {
     CheckLogicalDecodingRequirements();
     // Ephemeral until it can decode: if anything fails here it goes away with this process or the next error.
     ReplicationSlotCreate(name, true, RS_EPHEMERAL, false);
-    XLogReaderRoutine routine = local_wal();
+    XLogReaderRoutine routine = local_wal(read_local_xlog_page);
     LogicalDecodingContext *ctx =
         CreateInitDecodingContext("pgoutput", NIL, false, InvalidXLogRecPtr, &routine, nullptr, nullptr, nullptr);
     DecodingContextFindStartpoint(ctx);
@@ -175,7 +182,7 @@ void Slot::make(const char *name) {
 
 void Slot::start_decoding() {
   bridge::pg_call([&] {
-    XLogReaderRoutine routine = local_wal();
+    XLogReaderRoutine routine = local_wal(read_flushed_page);
     context_ = CreateDecodingContext(InvalidXLogRecPtr, plugin_options(), false, &routine, prepare_write, write, nullptr);
     context_->output_writer_private = this;
     context_->callbacks.filter_by_origin_cb = learned_elsewhere;
@@ -212,6 +219,8 @@ size_t Slot::bytes_since(Lsn lsn) {
 
 size_t Slot::unread_bytes() const { return bytes_since(read_to_); }
 
+bool Slot::more() const { return GetFlushRecPtr(nullptr) > std::max(read_to_, incomplete_at_); }
+
 void Slot::read(size_t max_bytes) {
   bytes_ = 0;
   Lsn end = read_to_ + kWalBytesAtOnce;
@@ -223,7 +232,10 @@ void Slot::read(size_t max_bytes) {
       char *why = nullptr;
       XLogRecord *record = XLogReadRecord(context_->reader, &why);
       if (why) elog(ERROR, "could not read WAL for decoding: %s", why);
-      if (!record) break;
+      if (!record) {
+        incomplete_at_ = flushed;
+        break;
+      }
       LogicalDecodingProcessRecord(context_, context_->reader);
       read_to_ = context_->reader->EndRecPtr;
       CHECK_FOR_INTERRUPTS();

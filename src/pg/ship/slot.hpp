@@ -39,7 +39,8 @@ class Slot {
   Lsn confirmed() const { return confirmed_; }
   /// Flushed WAL beyond read_to().
   size_t unread_bytes() const;
-  bool more() const { return unread_bytes() > 0; }
+  /// There is something to read that was not there at the last read().
+  bool more() const;
   /// Lets the server forget what was decoded before `lsn`.
   void confirm(Lsn lsn);
   /// Flushed WAL from `lsn` on.
@@ -67,6 +68,7 @@ class Slot {
   size_t since_meanwhile_ = 0;
   Lsn snapshot_at_ = 0;   // where the last running-transactions record was asked for
   Lsn read_to_ = 0;
+  Lsn incomplete_at_ = 0;  // flushed up to here, the record at read_to_ was not whole
   Lsn confirmed_ = 0;
 };
 
