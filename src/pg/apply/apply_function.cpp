@@ -86,6 +86,7 @@ VECTORSHARD_FUNCTION(vectorshard_apply) {
         ship::decode_batch({VARDATA_ANY(bytes), static_cast<size_t>(VARSIZE_ANY_EXHDR(bytes))}));
     check_sender(batch);
     ship::note_position(batch.from, batch.position);
+    ship::note_came_from_peer();
     std::string reply = ship::encode(merge_with_retries(batch));
     return bridge::pg_call([&] {
       return PointerGetDatum(cstring_to_text_with_len(reply.data(), static_cast<int>(reply.size())));

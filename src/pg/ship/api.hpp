@@ -35,6 +35,10 @@ long check_round();
 /// The current transaction wrote a row of an enrolled table: its commit may have to wait (vectorshard.durability).
 void note_row_written();
 
+/// The current transaction merges what a peer sent, which its shipper passes over: the commit need not wake it. Who adds a
+/// debt wakes it all the same.
+void note_came_from_peer();
+
 /// All that was committed here before this time (microseconds since 2000) is acknowledged by every peer, or in debt.
 int64_t delivered_until();
 

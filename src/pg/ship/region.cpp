@@ -26,10 +26,13 @@ void init_region(void *memory) {
   pg_atomic_init_u32(&s->flush_wanted, 0);
 }
 
+bool came_from_peer = false;  // what the current transaction writes
+
 /// A commit that wrote something has something to ship, most likely.
 void on_transaction_end(XactEvent event, void *) {
-  if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_PREPARE) return;
-  if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) || bridge::self_node() == 0) return;
+  if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_PREPARE && event != XACT_EVENT_ABORT) return;
+  bool nothing_to_ship = std::exchange(came_from_peer, false) || event == XACT_EVENT_ABORT;
+  if (nothing_to_ship || !TransactionIdIsValid(GetTopTransactionIdIfAny()) || bridge::self_node() == 0) return;
   bridge::wake(bridge::kShipper);
 }
 
@@ -60,6 +63,8 @@ void init() {
 }
 
 ShipShared *ship_shared() { return region; }
+
+void note_came_from_peer() { came_from_peer = true; }
 
 void want_confirmed() {
   pg_atomic_write_u32(&region->flush_wanted, 1);
