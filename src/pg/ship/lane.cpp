@@ -67,6 +67,8 @@ void Lane::begin() {
   progress_us_ = now_us();
   if (!link.ok()) return fail(link.error().message);
   link_ = std::move(link).value();
+  static uint64_t connections = 0;
+  connection_ = ++connections;
   polling_ = PGRES_POLLING_WRITING;
   state_ = State::connecting;
 }

@@ -79,6 +79,8 @@ class Lane {
   void pump(std::vector<Delivered> &out, bool hold);
   /// -1: no socket to wait for. `events`: WL_SOCKET_READABLE, WL_SOCKET_WRITEABLE or both.
   int socket(int *events) const;
+  /// Which connection that is, of all this process ever made: numbers of sockets are used again.
+  uint64_t connection() const { return connection_; }
   /// How far this node's clock seemed ahead of the peer's at the last greeting; nothing: not greeted yet.
   std::optional<int64_t> ahead_ms() const { return ahead_ms_; }
   void forget_clock() { ahead_ms_.reset(); }
@@ -127,6 +129,7 @@ class Lane {
   bool urgent_ = false;      // the next ask makes the peer flush
   int64 asked_us_ = 0;       // when the last ask was sent
   int64 merged_us_ = 0;      // when the oldest of merged_ was answered
+  uint64_t connection_ = 0;
   bool unsent_ = false;      // libpq holds bytes that the socket did not take
   bool bulky_ = false;       // something large went over this connection
   int64 next_try_us_ = 0;    // wall clock

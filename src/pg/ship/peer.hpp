@@ -40,16 +40,15 @@ class Peer {
 
   /// Moves everything as far as the sockets allow.
   void pump(std::vector<Delivered> &out);
-  /// Calls f(socket, events) for each socket to wait for.
+  /// Calls f(socket, events, connection) for each socket to wait for.
   template <class F>
   void for_each_socket(F f) const {
     for (const auto &lane : lanes_) {
       int events = 0;
       int socket = lane->socket(&events);
-      if (socket >= 0) f(socket, events);
+      if (socket >= 0) f(socket, events, lane->connection());
     }
   }
-  size_t connections() const { return lanes_.size(); }
   /// How far this node's clock seemed ahead of the peer's at the last greeting; nothing: not greeted yet.
   std::optional<int64_t> ahead_ms() const { return lanes_.front()->ahead_ms(); }
   void forget_clock() { lanes_.front()->forget_clock(); }

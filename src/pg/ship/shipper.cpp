@@ -16,6 +16,7 @@
 extern "C" {
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 }
 
@@ -60,6 +61,10 @@ void owe_all_that_is_marked() {
 }
 
 }  // namespace
+
+Shipper::~Shipper() {
+  if (wait_set_) FreeWaitEventSet(wait_set_);
+}
 
 void Shipper::start() {
   slot_.open(mark_everything);
@@ -269,18 +274,21 @@ void Shipper::publish() {
 }
 
 void Shipper::wait(long timeout_ms) {
-  int sockets = 0;
-  for (auto &[node, peer] : peers_) sockets += static_cast<int>(peer->connections());
+  std::vector<Watched> now;
+  for (auto &[node, peer] : peers_)
+    peer->for_each_socket([&](int socket, int events, uint64_t connection) { now.push_back({connection, socket, events}); });
   bridge::pg_call([&] {
-    WaitEventSet *set = CreateWaitEventSet(CurrentMemoryContext, sockets + 2);
-    AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
-    AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
-    for (auto &[node, peer] : peers_)
-      peer->for_each_socket(
-          [&](int socket, int events) { AddWaitEventToSet(set, static_cast<uint32>(events), socket, nullptr, nullptr); });
+    if (!wait_set_ || now != watched_) {
+      if (WaitEventSet *old = std::exchange(wait_set_, nullptr)) FreeWaitEventSet(old);
+      WaitEventSet *set = CreateWaitEventSet(TopMemoryContext, static_cast<int>(now.size()) + 2);
+      AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
+      AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
+      for (const Watched &w : now) AddWaitEventToSet(set, static_cast<uint32>(w.events), w.socket, nullptr, nullptr);
+      wait_set_ = set;
+      watched_.swap(now);
+    }
     WaitEvent event;
-    WaitEventSetWait(set, timeout_ms, &event, 1, PG_WAIT_EXTENSION);
-    FreeWaitEventSet(set);
+    WaitEventSetWait(wait_set_, timeout_ms, &event, 1, PG_WAIT_EXTENSION);
     ResetLatch(MyLatch);
     CHECK_FOR_INTERRUPTS();
   });

@@ -14,12 +14,18 @@
 #include "pg/ship/decode.hpp"
 #include "pg/ship/peer.hpp"
 #include "pg/ship/slot.hpp"
+extern "C" {
+#include "storage/latch.h"
+}
 
 namespace vectorshard::ship {
 
 class Shipper {
  public:
   Shipper() : slot_([this] { pump_sockets(); }), router_(kNoNode, {}), progress_(0) {}
+  ~Shipper();
+  Shipper(const Shipper &) = delete;
+  Shipper &operator=(const Shipper &) = delete;
   /// Opens the slot; owes everything if it had to be made.
   void start();
   /// One round, with its waiting.
@@ -61,6 +67,13 @@ class Shipper {
   std::map<NodeId, std::unique_ptr<Peer>> peers_;
   std::map<NodeId, std::vector<Delivered>> delivered_;  // answered, not yet looked at
   std::vector<SealedBatch> settled_;  // settled once the current transaction has committed
+  struct Watched {
+    uint64_t connection;
+    int socket, events;
+    bool operator==(const Watched &) const = default;
+  };
+  std::vector<Watched> watched_;  // by wait_set_
+  WaitEventSet *wait_set_ = nullptr;
   uint64 catalog_epoch_ = ~uint64{0};  // nothing followed yet
   uint64 debt_epoch_ = 0;
   bool leaving_ = false;   // this node is leaving the fabric
