@@ -2,6 +2,7 @@
 // checked against what is left; counts are checked before memory is reserved.
 #include "core/ship/pgoutput.hpp"
 
+#include <algorithm>
 #include <string>
 
 namespace vectorshard::ship {
@@ -100,6 +101,7 @@ Message relation(NetworkReader &in) {
 std::vector<TupleValue> tuple(NetworkReader &in) {
   size_t n = in.u16();
   std::vector<TupleValue> out;
+  out.reserve(std::min(n, in.left()));  // each takes a byte at least
   for (size_t i = 0; i < n && in.ok(); i++) {
     TupleValue v;
     char kind = static_cast<char>(in.u8());

@@ -27,7 +27,7 @@ int max_clock_skew_ms = 5000;
 int max_copies_per_node = 1000000;
 double max_speed_mps = 340;
 int on_unreachable = kUnreachableError;
-int peer_connections = 1;
+int peer_connections = 0;
 int peer_queue_mb = 64;
 int placement_mode = kPlacementOn;
 int predictor = kPredictorReachSet;
@@ -105,7 +105,7 @@ void define_m_to_p() {
   real("vectorshard.max_speed_mps", "Reports of faster clients are refused.", &max_speed_mps, 1, 1e5);
   choice("vectorshard.on_unreachable", "What a read does when a node does not answer.", &on_unreachable,
          kOnUnreachable, PGC_USERSET);
-  integer("vectorshard.peer_connections", "Connections to each peer.", &peer_connections, 1, 8, 0, PGC_SIGHUP);
+  integer("vectorshard.peer_connections", "Connections to each peer; 0: one, and two while much waits.", &peer_connections, 0, 8, 0, PGC_SIGHUP);
   integer("vectorshard.peer_queue_mb", "What a peer that is away may hold back before it becomes debt.",
           &peer_queue_mb, 1, 1048576, GUC_UNIT_MB, PGC_SIGHUP);
   choice("vectorshard.placement_mode", "Whether the navigator places clients.", &placement_mode, kPlacement,

@@ -5,6 +5,7 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/tables.hpp"
+#include "pg/ship/spool.hpp"
 #include "pg/ship/values.hpp"
 extern "C" {
 #include "utils/builtins.h"
@@ -103,13 +104,13 @@ void Decoder::take_row(const RowMessage &message, size_t row_bytes, Decoded &out
   out.changes.push_back(std::move(change));
 }
 
-std::vector<TransactionId> begun_transactions(const std::vector<std::string> &messages) {
+std::vector<TransactionId> begun_transactions(std::string_view run) {
   std::vector<TransactionId> out;
-  for (const std::string &m : messages) {
-    if (m.empty() || m[0] != 'B') continue;
+  for_each_message(run, [&](std::string_view m) {
+    if (m.empty() || m[0] != 'B') return;
     Message message = bridge::value_or_raise(decode_message(m));
     if (auto *b = std::get_if<BeginMessage>(&message)) out.push_back(b->xid);
-  }
+  });
   return out;
 }
 

@@ -38,8 +38,8 @@ struct Decoded {
   std::vector<Lsn> ended;  // starts of their commit records
 };
 
-/// The transactions whose begin is among the messages.
-std::vector<TransactionId> begun_transactions(const std::vector<std::string> &messages);
+/// The transactions whose begin is among the messages of a run (spool.hpp).
+std::vector<TransactionId> begun_transactions(std::string_view run);
 
 class Decoder {
  public:

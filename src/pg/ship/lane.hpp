@@ -89,7 +89,7 @@ class Lane {
 
  private:
   enum class State { down, connecting, greeting, ready };
-  static constexpr size_t kBatchBytes = 1 << 20, kBatchRows = 2000, kGatherBytes = 64 << 10, kInFlight = 8,
+  static constexpr size_t kBatchBytes = 1 << 20, kBatchRows = 10000, kGatherBytes = 64 << 10, kInFlight = 8,
                           kPaymentBytes = 4 << 20;
   /// What the peer answered to an ask: every batch before `covers` (counted from the front of the queue) is in its WAL
   /// before `written`.

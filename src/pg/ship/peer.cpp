@@ -5,19 +5,29 @@
 
 namespace vectorshard::ship {
 
+namespace {
+constexpr size_t kForMuch = 2;
+}
+
 Peer::Peer(PeerRow row) : row_(std::move(row)) { follow_setting(); }
 
 /// The number of connections changes while nothing waits, so that each client's changes stay in one queue.
 void Peer::follow_setting() {
   auto wanted = static_cast<size_t>(bridge::guc::peer_connections);
+  if (wanted == 0) wanted = much_ ? kForMuch : 1;
   if (lanes_.size() == wanted) return;
   if (!std::all_of(lanes_.begin(), lanes_.end(), [](auto &lane) { return lane->idle(); })) return;
   while (lanes_.size() > wanted) lanes_.pop_back();
   while (lanes_.size() < wanted) lanes_.push_back(std::make_unique<Lane>(row_));
 }
 
+void Peer::expect(bool much) {
+  much_ = much;
+  follow_setting();
+}
+
 Lane &Peer::lane(const ClientName &client) const {
-  return *lanes_[client.empty() ? 0 : std::hash<ClientName>{}(client) % lanes_.size()];
+  return *lanes_[client.empty() || lanes_.size() == 1 ? 0 : std::hash<ClientName>{}(client) % lanes_.size()];
 }
 
 bool Peer::ready() const {

@@ -13,6 +13,8 @@ class Peer {
 
   NodeId node() const { return row_.node; }
   const std::string &name() const { return row_.name; }
+  /// Much is going to be sent: with peer_connections = 0, more than one connection is worth it.
+  void expect(bool much);
   /// Every connection stands.
   bool ready() const;
   /// It has batches that it did not answer yet.
@@ -59,6 +61,7 @@ class Peer {
   void follow_setting();
 
   PeerRow row_;
+  bool much_ = false;
   std::vector<std::unique_ptr<Lane>> lanes_;  // at least one
 };
 

@@ -37,7 +37,7 @@ class Shipper {
   int64 gather_us() const;
   bool more_to_read() const;
   bool pressed() const;
-  std::vector<std::string> next_messages();
+  std::string next_run();
   void read();
   void route(Decoded &decoded);
   bool counts_for_durability(const DecodedChange &change) const;

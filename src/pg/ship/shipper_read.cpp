@@ -26,6 +26,8 @@ constexpr size_t kReadBytes = 4 << 20;
 constexpr size_t kPeerBytes = 20 << 20;
 // While nobody waits for them, commits are read together: routing and sending cost more than the rows.
 constexpr int64 kGatherUs = 4000;
+// What is worth a second connection to each peer: messages of a large transaction, and WAL in all.
+constexpr size_t kMuchBytes = 16 << 20, kMuchWalBytes = 256 << 20;
 
 }  // namespace
 
@@ -49,35 +51,28 @@ bool Shipper::pressed() const {
 }
 
 /// The next messages, about kReadBytes of them.
-std::vector<std::string> Shipper::next_messages() {
+std::string Shipper::next_run() {
   if (slot_.messages().empty()) {
     last_read_us_ = bridge::steady_us();
     slot_.read(kReadBytes);
   }
-  std::vector<std::string> out;
-  for (size_t bytes = 0; bytes < kReadBytes;) {
-    auto message = slot_.messages().pop();
-    if (!message) break;
-    bytes += message->size();
-    out.push_back(std::move(*message));
-  }
-  return out;
+  return slot_.messages().pop_run(kReadBytes);
 }
 
 void Shipper::read() {
   if (!more_to_read() || pressed() || gather_us() > 0) return;
-  std::vector<std::string> messages = next_messages();
-  if (!messages.empty()) {
+  std::string run = next_run();
+  bool much = slot_.messages().bytes_on_disk() > kMuchBytes || slot_.unread_bytes() > kMuchWalBytes;
+  for (auto &[node, peer] : peers_) peer->expect(much);
+  if (!run.empty()) {
     busy_ = true;
     // Known as decoded before anybody reads the holders: whoever announces itself later waits for these.
-    publish_decoded(begun_transactions(messages));
+    publish_decoded(begun_transactions(run));
     wait_decoded_visible();
     Decoded decoded;
     bridge::WorkerTransaction tx;
-    for (std::string &m : messages) {
-      decoder_.take(m, decoded);
-      std::string().swap(m);  // a large value is here once, not twice
-    }
+    for_each_message(run, [&](std::string_view message) { decoder_.take(message, decoded); });
+    std::string().swap(run);  // a large value is here once, not twice
     for (const BeginMessage &begun : decoded.begun) {
       progress_.open(begun.commit_lsn);
       if (auto demand = demand_of(begun.xid)) durability_.watch(begun.commit_lsn, begun.xid, *demand);

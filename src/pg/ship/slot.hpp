@@ -56,7 +56,7 @@ class Slot {
 
   MemoryContext memory_ = nullptr;
   LogicalDecodingContext *context_ = nullptr;
-  static constexpr size_t kMemoryBytes = 8 << 20;
+  static constexpr size_t kMemoryBytes = 5 << 20;
 
   void help_restart();
 

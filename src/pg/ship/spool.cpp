@@ -1,4 +1,4 @@
-// Messages that wait to be routed: see spool.hpp. In the file each message stands behind its length.
+// Messages that wait to be routed: see spool.hpp. Each message stands behind its length.
 #include "pg/ship/spool.hpp"
 
 #include "pg/bridge/guard.hpp"
@@ -77,33 +77,33 @@ void Spool::read(char *to, size_t bytes) {
 }
 
 void Spool::push(std::string_view message) {
-  if (file_ < 0 && in_memory_ + message.size() <= memory_bytes_) {
-    messages_.emplace_back(message);
-    in_memory_ += message.size();
+  uint64 length = message.size();
+  std::string_view prefix{reinterpret_cast<const char *>(&length), sizeof length};
+  if (file_ < 0 && in_memory_.size() + message.size() <= memory_bytes_) {
+    in_memory_ += prefix;
+    in_memory_ += message;
     return;
   }
   if (file_ < 0) open();
   if (reading_) bridge::raise({Errc::invalid_argument, "a spool that is being read was written", "", ""});
-  uint64 length = message.size();
-  write({reinterpret_cast<const char *>(&length), sizeof length});
+  write(prefix);
   write(message);
 }
 
-std::optional<std::string> Spool::pop() {
-  if (!messages_.empty()) {
-    std::string out = std::move(messages_.front());
-    messages_.pop_front();
-    in_memory_ -= out.size();
-    return out;
-  }
-  if (file_ < 0) return {};
+std::string Spool::pop_run(size_t bytes) {
+  std::string out = std::exchange(in_memory_, {});
+  if (!out.empty() || file_ < 0) return out;
   if (!reading_) flush();
   reading_ = true;
-  uint64 length = 0;
-  read(reinterpret_cast<char *>(&length), sizeof length);
-  std::string out(length, '\0');
-  read(out.data(), length);
-  if (read_at_ == written_) close();
+  while (bytes_on_disk() > 0 && out.size() < bytes) {
+    uint64 length = 0;
+    read(reinterpret_cast<char *>(&length), sizeof length);
+    out.append(reinterpret_cast<const char *>(&length), sizeof length);
+    size_t at = out.size();
+    out.resize(at + length);
+    read(out.data() + at, length);
+  }
+  if (bytes_on_disk() == 0) close();
   return out;
 }
 

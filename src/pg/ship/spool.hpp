@@ -2,8 +2,6 @@
 // in one temporary file (under pgsql_tmp: the server removes it when the process ends, and after a crash). Nothing in it
 // is the only copy of anything: whatever is lost is decoded again.
 #pragma once
-#include <deque>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +11,17 @@ extern "C" {
 }
 
 namespace vectorshard::ship {
+
+/// Calls f(message) for each message of a run, in order.
+template <class F>
+void for_each_message(std::string_view run, F f) {
+  while (!run.empty()) {
+    uint64 length;
+    memcpy(&length, run.data(), sizeof length);
+    f(run.substr(sizeof length, length));
+    run.remove_prefix(sizeof length + length);
+  }
+}
 
 class Spool {
  public:
@@ -25,9 +34,12 @@ class Spool {
   /// Raises if the disk is full. Messages may be added until the first has been taken from the file, and again once it is
   /// empty.
   void push(std::string_view message);
-  /// The oldest message; nothing: there is none.
-  std::optional<std::string> pop();
-  bool empty() const { return messages_.empty() && read_at_ == written_; }
+  /// The oldest messages, for for_each_message(): about so many bytes of them, or all that are in memory; empty: there
+  /// is none.
+  std::string pop_run(size_t bytes);
+  bool empty() const { return in_memory_.empty() && bytes_on_disk() == 0; }
+  /// Of the messages that wait in the file.
+  size_t bytes_on_disk() const { return written_ - read_at_; }
 
  private:
   void put(std::string_view bytes);
@@ -38,8 +50,7 @@ class Spool {
   void close();
 
   size_t memory_bytes_;
-  std::deque<std::string> messages_;
-  size_t in_memory_ = 0;  // bytes of messages_
+  std::string in_memory_;  // each message behind its length, as in the file
   File file_ = -1;
   std::string buffer_;       // of what is being written, or read
   size_t buffer_at_ = 0;     // while reading: where in buffer_
