@@ -158,3 +158,29 @@ SELECT vectorshard.undistribute_table('item');
 DROP TABLE item;
 REVOKE CREATE ON SCHEMA public FROM regress_apply_owner;
 DROP ROLE regress_apply_owner;
+
+-- flush_applied() where the WAL ends with a page: what is inserted next stands behind that page's header, what is flushed does not.
+DO $$
+DECLARE
+  overhead int;
+  at pg_lsn;
+  behind int := -1;
+  answer record;
+BEGIN
+  FOR i IN 1..10 LOOP  -- where one record lies within a page and nobody else wrote
+    at := pg_current_wal_insert_lsn();
+    overhead := pg_logical_emit_message(false, 'test', repeat('x', 1000)) - at - 1000;
+    EXIT WHEN (at - '0/0') % 8192 < 6000;
+  END LOOP;
+  FOR i IN 1..1000 LOOP
+    at := pg_current_wal_insert_lsn();
+    CONTINUE WHEN (8192 - (at - '0/0') % 8192) < overhead + 300 AND pg_logical_emit_message(false, 'test', repeat('x', 1000)) IS NOT NULL;
+    PERFORM pg_logical_emit_message(false, 'test', repeat('x', (8192 - (at - '0/0') % 8192 - overhead)::int));
+    behind := (pg_current_wal_insert_lsn() - '0/0') % 8192;
+    SELECT * INTO answer FROM vectorshard.flush_applied(true);
+    IF answer.flushed < answer.written THEN RAISE EXCEPTION 'flushed to %, written to %', answer.flushed, answer.written; END IF;
+    EXIT WHEN behind IN (24, 40);
+  END LOOP;
+  PERFORM set_config('test.behind_header', (behind IN (24, 40))::text, false);
+END $$;
+SELECT current_setting('test.behind_header') AS the_wal_ended_with_a_page;

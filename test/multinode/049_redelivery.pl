@@ -1,6 +1,7 @@
 # Topology: core c1 (home), edge e1.
 # Proves: a batch that was merged and committed, but whose answer was lost because the sender's shipper was killed with -9, is sent
-# again, and its effect is there exactly once: in rows, and in counters above all.
+# again, and its effect is there exactly once: in rows, and in counters above all. A batch that was merged and answered, but
+# not on the peer's disk when the peer died, is sent again.
 # R13_KILLS: how often (default 4).
 use strict;
 use warnings;
@@ -47,4 +48,31 @@ for my $n ('c1', 'e1') {
 }
 is($f->client_hash('e1', 'tally', 'car', 'car'), $f->client_hash('c1', 'tally', 'car', 'car'), 'equal rows');
 is($f->sql('c1', q{SELECT count(*) FROM vectorshard.conflict WHERE kind <> 'beaten'}), '0', 'no dead letters');
+
+# Merged, answered, not flushed: c1 dies with it in memory. Its other workers flush WAL now and then, so it is tried some times.
+$f->node('c1')->append_conf('postgresql.conf', "wal_writer_delay = 10s\nwal_writer_flush_after = 0\n");
+$f->node('c1')->restart;
+my ($vanished, $tried) = (0, 0);
+while (!$vanished && $tried++ < 20) {
+	$f->poll_until('e1', 'SELECT sum(queue_rows + debts) = 0 AND bool_and(connected) FROM vectorshard.ship_lag', 't') or die;
+	my $pid = $f->sql('e1', $shipper);
+	# The merge waits for the row; its sender is stopped before it can ask for a flush.
+	my $locker = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('c1')->connstr('postgres'), '-c',
+			"BEGIN; SELECT 1 FROM ONLY tally WHERE car = 'car' AND id = 1 FOR UPDATE; SELECT pg_sleep(60)" ], '>', \my $out, '2>', \my $err);
+	my $holds = q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN; SELECT 1 FROM ONLY tally%' AND wait_event = 'PgSleep'};
+	$f->wait_for(sub { $f->sql('c1', $holds) ne '' }) or die 'nobody holds the row';
+	$f->sql('e1', "UPDATE tally SET n = n + 1, note = 'vanishing $tried' WHERE car = 'car' AND id = 1");
+	$f->poll_until('c1', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'vectorshard shipper%'}, 't')
+	  or die 'no merge waits';
+	kill 'STOP', $pid;
+	$f->sql('c1', "SELECT pg_terminate_backend(pid) FROM ($holds) h");
+	eval { $locker->finish };
+	$f->poll_until('c1', q{SELECT note FROM ONLY tally WHERE id = 1}, "vanishing $tried", 20) or die 'not merged';
+	$f->kill9_and_restart('c1');
+	$vanished = $f->sql('c1', q{SELECT note FROM ONLY tally WHERE id = 1}) ne "vanishing $tried";
+	kill 'CONT', $pid;
+	$f->poll('c1', q{SELECT note FROM ONLY tally WHERE id = 1}, "vanishing $tried", 'what died with the peer came again') or last;
+}
+ok($vanished, "a merge that was not flushed vanished with its server, in try $tried");
+$f->poll($_, q{SELECT n::bigint FROM ONLY tally WHERE id = 1}, $kills + $tried, "$_ counted each of them once") for ('c1', 'e1');
 done_testing();
