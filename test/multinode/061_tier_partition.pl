@@ -56,8 +56,8 @@ is($f->sql('c1', q{SELECT count(*) FROM pg_class WHERE relname LIKE 'event\_1\_%
 
 # kill -9 while the swap waits for its lock.
 my $reader = $f->node('c1')->background_psql('postgres');
+$reader->query_safe(q{BEGIN; LOCK TABLE event IN ACCESS SHARE MODE});    # before the move is asked for: else it may be through
 $move = $f->sql('c1', q{SELECT vectorshard.move_to_cold('event_2'::regclass, grace => '0 s')});
-$reader->query_safe(q{BEGIN; LOCK TABLE event IN ACCESS SHARE MODE});
 $f->poll('c1', state_of($move), 'registered', 'registered, waiting for the lock');
 is(hash(), $truth, 'readers see the heap');
 $f->kill9_and_restart('c1');
