@@ -137,6 +137,14 @@ SELECT * FROM batch.apply(batch.make(0, 7, 'vectorshard.client', '{client,text,h
   batch.le(0, 2) || batch.le(0, 4) || batch.le(4096 + 7, 8) || batch.str('away') || batch.str(int4send(8))
     || batch.str(int8send(2)) || batch.str(int8send(4096 + 7))));
 SELECT home, epoch, _version FROM vectorshard.client WHERE client = 'away';
+-- The home's full state is taken whatever the age of its rows, but not if it was made before the tombstones kept here.
+INSERT INTO vectorshard.client VALUES ('old', 9, 1, 0);
+INSERT INTO vectorshard.resident (client, generation) VALUES ('old', 1);
+SELECT overlay(batch.items(1, 9, 'old', batch.item('old', 1, 'ancient', 4096 + 9)) PLACING batch.le(:base, 8) FROM 18) AS b \gset
+SELECT * FROM batch.apply(batch.items(1, 9, 'old', batch.item('old', 1, 'ancient', 4096 + 9)));
+SELECT * FROM batch.apply(overlay(:'b'::bytea PLACING batch.le(8, 4) FROM 6));
+SELECT * FROM batch.apply(:'b');
+SELECT id, v FROM ONLY item WHERE client = 'old';
 -- Bytes that are no batch, and a batch from ourselves.
 SELECT vectorshard.apply('VSB1');
 SELECT vectorshard.apply(batch.items(0, 1, 'car1', batch.item('car1', 1, 'x', :base)));
@@ -152,7 +160,8 @@ SELECT vectorshard.collect_tombstones();
 -- Leave the fabric as it was.
 DELETE FROM vectorshard.cold_client WHERE client = 'frozen';
 DELETE FROM vectorshard.holder WHERE client = 'coming';
-DELETE FROM vectorshard.client WHERE client IN ('away', 'frozen', 'coming', 'ours');
+DELETE FROM vectorshard.resident WHERE client = 'old';
+DELETE FROM vectorshard.client WHERE client IN ('away', 'frozen', 'coming', 'ours', 'old');
 DROP SCHEMA batch CASCADE;
 SELECT vectorshard.undistribute_table('item');
 DROP TABLE item;

@@ -33,6 +33,8 @@ Version stamp(Version replaced = 0);
 void observe(Version seen);
 /// As observe, but a version from the future is left alone: what a peer's clock says must not stop anybody.
 void observe_peer(Version seen);
+/// This node's clock as peers are told it: the larger of wall clock and high-water mark. Takes nothing.
+Version clock_now();
 
 /// Milliseconds since 1970 by the wall clock that versions are made of: the machine's, but a jump of more than
 /// max_clock_skew_ms is not followed.

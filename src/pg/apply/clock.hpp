@@ -6,7 +6,5 @@ namespace vectorshard::apply {
 
 /// The largest version accepted from others now: max_clock_skew_ms ahead of the wall clock.
 Version future_limit();
-/// This node's clock as peers are told it: the larger of wall clock and high-water mark. Takes nothing.
-Version clock_now();
 
 }  // namespace vectorshard::apply

@@ -98,6 +98,7 @@ void record_dead_letter(const ship::Batch &batch, const ship::Row &row, const st
   alone.kind = batch.kind == ship::BatchKind::copy ? ship::BatchKind::sync : batch.kind;
   alone.from = batch.from;
   alone.from_incarnation = batch.from_incarnation;
+  alone.clock = batch.clock;
   alone.tables.push_back(batch.tables[row.table]);
   alone.clients.push_back({batch.clients[row.client].name, false, {}});
   alone.rows.push_back(row);

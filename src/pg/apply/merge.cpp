@@ -13,6 +13,7 @@
 #include "pg/apply/merge_tombstones.hpp"
 #include "pg/apply/resident_known.hpp"
 #include "pg/apply/scopes.hpp"
+#include "pg/apply/tombstone.hpp"
 #include "pg/apply/transient.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/spi.hpp"
@@ -145,12 +146,13 @@ void Merge::sort_rows_in(bool fabric) {
   observe(newest_);  // before any of them is written
 }
 
-/// A copy fills an empty residency; a reference table that is empty here is one too. Fabric rows have one writer each. The
-/// home knows what was deleted: tombstones are kept until it has them.
+/// Whether rows older than the tombstones kept here are inserted all the same. A reference table that is empty here is as
+/// good as an empty residency, and fabric rows have one writer each.
 bool Merge::accepts_any_age(const Group &group) {
-  if (batch_.kind == BatchKind::copy || group.table.fabric) return true;
-  if (batch_.kind != BatchKind::sync) return false;
-  if (group.sharded()) return all_from_home();
+  bool copy = batch_.kind == BatchKind::copy, full_state = batch_.kind == BatchKind::sync;
+  if (copy || group.table.fabric) return true;
+  if (!full_state) return false;
+  if (group.sharded()) return takes_any_age(copy, full_state, all_from_home(), batch_.clock, tombstone_horizon());
   return !bridge::Spi().query("SELECT EXISTS (SELECT FROM ONLY " + group.table.name + ")").boolean(0, 0);
 }
 

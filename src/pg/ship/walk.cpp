@@ -1,6 +1,7 @@
 // Reading a client or a reference table in portions: see walk.hpp. Reads only.
 #include "pg/ship/walk.hpp"
 
+#include "pg/apply/api.hpp"
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/client_column.hpp"
 #include "pg/bridge/scan.hpp"
@@ -74,7 +75,7 @@ Batch start_batch(BatchKind kind, std::string_view client) {
   b.kind = kind;
   b.from = bridge::self_node();
   b.from_incarnation = static_cast<int64_t>(pg_atomic_read_u64(&bridge::shared()->incarnation));
-  b.clock = static_cast<Version>(pg_atomic_read_u64(&bridge::shared()->clock_high_water));
+  b.clock = apply::clock_now();  // by the wall clock too: the receiver judges by it how old the state is
   b.position = GetFlushRecPtr(nullptr);
   b.clients.push_back({std::string(client), false, {}});
   return b;
