@@ -106,14 +106,6 @@ std::string public_address(const Options &o) {
   return s;
 }
 
-/// What libpq says of a failed connection, as one line. libpq never repeats a password.
-std::string one_line(const char *text) {
-  std::string s = text ? text : "";
-  while (!s.empty() && (s.back() == '\n' || s.back() == ' ')) s.pop_back();
-  std::replace(s.begin(), s.end(), '\n', ' ');
-  return s;
-}
-
 /// Waits for the socket, the latch or the deadline. Raises on cancel or shutdown.
 bool wait_socket(PGconn *conn, bool write, TimestampTz deadline) {
   long left = TimestampDifferenceMilliseconds(steady_us(), deadline);
@@ -162,6 +154,13 @@ Error remote_error(const PGresult *r) {
 }
 
 }  // namespace
+
+std::string one_line(const char *text) {
+  std::string s = text ? text : "";
+  while (!s.empty() && (s.back() == '\n' || s.back() == ' ')) s.pop_back();
+  std::replace(s.begin(), s.end(), '\n', ' ');
+  return s;
+}
 
 PostgresPollingStatusType Link::poll() {
   auto state = PQstatus(conn_) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PQconnectPoll(conn_);

@@ -60,6 +60,9 @@ class Link {
   std::string sqlstate_;
 };
 
+/// What libpq says of a failed connection or statement, as one line; "" for null. libpq never repeats a password.
+std::string one_line(const char *text);
+
 /// The conninfo of a node without secrets, for messages ("host=… port=… dbname=…").
 std::string node_address(NodeId node);
 

@@ -45,12 +45,7 @@ constexpr const char *kFlushed = "SELECT written - '0/0', flushed - '0/0' FROM v
 
 int64 now_us() { return bridge::steady_us(); }
 
-std::string one_line(const char *text) {
-  std::string s = text ? text : "";
-  while (!s.empty() && (s.back() == '\n' || s.back() == ' ')) s.pop_back();
-  std::replace(s.begin(), s.end(), '\n', ' ');
-  return s;
-}
+using bridge::one_line;
 
 std::string error_text(const PGresult *r) {
   const char *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
