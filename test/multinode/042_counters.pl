@@ -54,7 +54,7 @@ sub value { my ($column, $car, $id) = @_; return "SELECT $column FROM ONLY score
 my $w = Writers->new($f);
 for my $n (@nodes) {
 	my @statements;
-	for my $i (1 .. 240) {
+	for my $i (1 .. 2000) {
 		my ($car, $id, $by) = ('car' . (1 + $i % 2), 1 + $i % 3, $i % 11 - 3);
 		push @statements, "WITH u AS (UPDATE score SET hits = hits + $by, tags = tags + '$n-$i', top = $i.5, low = -$i, note = '$n' WHERE car = '$car' AND id = $id RETURNING 1) "
 			. "INSERT INTO ledger SELECT '$car', $id, '$n-$i', $by FROM u RETURNING car || '/' || id || '/' || entry";
@@ -68,6 +68,8 @@ $f->node('c1')->stop('immediate');
 ok($w->wait_for_more(40), 'while the home is down');
 $f->start_again('c1');
 $f->kill9_and_restart('e1') if $w->wait_for_more(30);
+ok($w->wait_for_more(250), 'and to the end');
+$w->enough;
 my @acknowledged = $w->finish;
 note("errors met by the writers: ", join('; ', $w->errors));
 cmp_ok(scalar @acknowledged, '>', 400, 'most writes were acknowledged');
