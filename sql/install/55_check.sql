@@ -47,6 +47,13 @@ $$;
 COMMENT ON FUNCTION vectorshard.digest_here(text, text) IS
   'internal: number and digest of the rows of a client (or reference table) here; null if this node does not hold it';
 
+-- Changes when the client leaves this node, and again when it comes back.
+CREATE FUNCTION vectorshard.held_here(client text) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+  SELECT CASE WHEN $1 = '' THEN '' ELSE (SELECT r.generation::text FROM vectorshard.resident r WHERE r.client = $1 AND NOT r.leaving) END
+$$;
+COMMENT ON FUNCTION vectorshard.held_here(text) IS 'internal: the generation of this node''s copy of a client; null if it has none, or is leaving';
+
 CREATE FUNCTION vectorshard.owe(client text, table_name text, peer int) RETURNS void
   LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
   INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name) SELECT $3, $1, $2 WHERE $3 <> vectorshard.self_node()
@@ -131,8 +138,16 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION vectorshard.differing_rows(text, text, int) IS 'internal: rows of a client or reference table that differ from a peer''s';
 
+CREATE FUNCTION vectorshard.held_by(p_client text, p_peer int) RETURNS text[]
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+  SELECT ARRAY[vectorshard.held_here(p_client), a[1]]
+    FROM vectorshard.ask_node(p_peer, 'SELECT vectorshard.held_here($1)', ARRAY[p_client]) a
+$$;
+COMMENT ON FUNCTION vectorshard.held_by(text, int) IS 'internal: the generations of this node''s and a peer''s copies of a client';
+
 -- Compares with one peer. A row counts as different only if both its states are the same before and after everything that
--- the writers had committed has reached both nodes: what is under way changes one of them meanwhile.
+-- the writers had committed has reached both nodes: what is under way changes one of them meanwhile. And only if both held
+-- the client all the time: one that let it go has no rows.
 CREATE FUNCTION vectorshard.compare_with(p_client text, p_table text, p_peer int, p_writers int[], p_rounds int, p_wait_s float8,
                                          OUT state text, OUT rows bigint, OUT differing bigint, OUT sample text[])
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
@@ -140,9 +155,11 @@ DECLARE
   here text;
   there text;
   before text[];
+  held text[];
 BEGIN
   state := 'under_way';
   FOR round IN 1 .. p_rounds LOOP
+    held := vectorshard.held_by(p_client, p_peer);
     here := vectorshard.digest_here(p_client, p_table);
     SELECT a[1] INTO there FROM vectorshard.ask_node(p_peer, 'SELECT vectorshard.digest_here($1, $2)', ARRAY[p_client, p_table]) a;
     rows := split_part(there, ' ', 1);
@@ -159,7 +176,7 @@ BEGIN
     SELECT count(*), (array_agg(format('%s (%s)%s', d.row_table, array_to_string(d.key, ', '), CASE WHEN d.deleted THEN ' deleted' ELSE '' END)
                                 ORDER BY d.row_table, d.key))[1:5]
       INTO differing, sample FROM vectorshard.differing_rows(p_client, p_table, p_peer) d WHERE d.sign = ANY (before);
-    IF differing > 0 THEN
+    IF differing > 0 AND held = vectorshard.held_by(p_client, p_peer) THEN
       state := 'differs';
       RETURN;
     END IF;

@@ -1,6 +1,7 @@
 # Topology: core c1 (home), edge e1; one client with five rows, and an index on a column that every update changes.
 # Proves: three updaters at the home and one at the edge on the same five rows: no merge takes a row that is there for missing, no
-# update is lost track of, and what stands at the end is the largest version that anybody was told.
+# update is lost track of, and what stands at the end is the largest version that anybody was told. A deadlock of a merge and a user
+# ends whether or not PostgreSQL's timers run.
 # R5_UPDATES: how many updates the edge sends (default 20000).
 use strict;
 use warnings;
@@ -53,4 +54,17 @@ for my $n ('c1', 'e1') {
 	note("$n: look-ups that missed a row which was there: ", $f->sql($n, q{SELECT n_tup_ins - 5 FROM pg_stat_user_tables WHERE relname = 'hot'}));
 	is($f->sql($n, q{SELECT count(*) FROM vectorshard.conflict WHERE kind <> 'beaten'}), '0', "$n has no dead letters");
 }
+
+# A merge that has long looked for a deadlock, and found none, when a user makes one: whose own look never comes, as when the time of
+# day was set back. The merge looks again, by another clock, and gives way.
+my $user = $f->node('e1')->background_psql('postgres');
+$user->query_safe(q{SET deadlock_timeout = '1h'; BEGIN; UPDATE hot SET n = -2 WHERE car = 'car' AND id = 2});
+$f->sql('c1', q{BEGIN; UPDATE hot SET n = -1 WHERE car = 'car' AND id = 1; UPDATE hot SET n = -1 WHERE car = 'car' AND id = 2; COMMIT});
+$f->poll('e1', q{SELECT count(*) FROM pg_stat_activity a JOIN pg_locks l USING (pid) WHERE NOT l.granted AND a.query LIKE '%vectorshard.apply($1)%'
+	AND a.pid <> pg_backend_pid() AND clock_timestamp() - l.waitstart > interval '500 ms'}, '1', 'a merge waits for a user, and has looked for a deadlock');
+my $began = time;
+$user->query_safe(q{UPDATE hot SET n = -2 WHERE car = 'car' AND id = 1; COMMIT});
+cmp_ok(time - $began, '<', 20, 'the user, who waits for the merge, gets on');
+$user->quit;
+for my $n ('c1', 'e1') { $f->poll($n, q{SELECT string_agg(n::text, ' ' ORDER BY id) FROM ONLY hot WHERE id < 3}, '-2 -1', "$n: each row is the newer of the two"); }
 done_testing();

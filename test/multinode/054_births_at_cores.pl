@@ -1,13 +1,16 @@
 # Topology: cores c1 and c2, edge e1; no background check, which would mend what is lost.
 # Proves: a client that is new on two core nodes at once, born by each in a transaction that the other cannot see, gets
-# one home; what was written on either is on both, whichever wins, and on the edge that had copied from the one that lost.
+# one home; what was written on either is on both, whichever wins and whichever commits first, also if the one that lost had
+# packed it into a store, and on the edge that had copied from that one. A check meanwhile does not take for a difference
+# what a node will owe once it has heard of the other.
 use strict;
 use warnings;
 use Fabric;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $f = Fabric->new(core => 'c1', edges => [],
-	config => "vectorshard.keep_s = 100000\nvectorshard.link_timeout_ms = 2000\nvectorshard.check_rate = 0\nvectorshard.placement_mode = off\n");
+	config => "vectorshard.keep_s = 100000\nvectorshard.link_timeout_ms = 2000\nvectorshard.check_rate = 0\nvectorshard.placement_mode = off\nvectorshard.tiering_interval_ms = 200\n");
 $f->add_server('c2');
 $f->join('c2', kind => 'core');
 $f->add_server('e1');
@@ -67,6 +70,23 @@ for my $order ([ 'c1', 'c2' ], [ 'c2', 'c1' ]) {
 	$open->quit;
 	unified($car, $winner, "1 $loser, 2 $winner");
 }
+# The one that loses had packed the client into a store.
+my $store = PostgreSQL::Test::Utils::tempdir;
+$f->sql('c1', "SELECT vectorshard.add_store('cold', 'file://$store')");
+{
+	my $car = 'twin' . ++$twins;
+	my $before = $f->node('c1')->background_psql('postgres');
+	my $open = $f->node('c2')->background_psql('postgres');
+	$before->query_safe("BEGIN; INSERT INTO trip VALUES ('$car', 1, 'c1')");
+	$open->query_safe("BEGIN; INSERT INTO trip VALUES ('$car', 2, 'c2')");
+	$before->query_safe('COMMIT');
+	$f->sql('c1', "SELECT vectorshard.move_to_cold('$car')");
+	$f->poll('c1', "SELECT state FROM vectorshard.holder WHERE client = '$car' AND node = 1", 'cold', "$car: packed");
+	$open->query_safe('COMMIT');
+	$_->quit for $before, $open;
+	unified($car, 'c2', '1 c1, 2 c2');
+}
+
 # A check that begins while the loser has not heard of the winner: asked first, it owes nothing; once it has heard it does, and
 # what it owes is no difference. Its payment is held up until the check is over.
 my $car = 'twin' . ++$twins;

@@ -8,6 +8,7 @@
 #include "pg/bridge/at_commit.hpp"
 #include "pg/apply/clock.hpp"
 #include "pg/apply/conflict.hpp"
+#include "pg/apply/deadlock_scope.hpp"
 #include "pg/apply/merge_clients.hpp"
 #include "pg/apply/merge_rows.hpp"
 #include "pg/apply/merge_tombstones.hpp"

@@ -1,12 +1,8 @@
-// What holds only for the length of a scope while apply writes: rights of another user, an early look for deadlocks; and
-// the scopes of the bridge. Destructors only assign variables, so they may run while an error unwinds.
+// What holds only for the length of a scope while apply writes: rights of another user; and the scopes of the bridge.
+// Destructors only assign variables, so they may run while an error unwinds.
 #pragma once
 #include "pg/bridge/postgres.hpp"
 #include "pg/bridge/scopes.hpp"
-extern "C" {
-#include "storage/proc.h"
-}
-
 namespace vectorshard::apply {
 
 /// Rights of `user`. Restricted: what runs cannot leave anything behind in the session (as index builds do).
@@ -23,19 +19,6 @@ class UserScope {
  private:
   Oid user_;
   int context_;
-};
-
-/// This backend finds deadlocks early, and so is the one that loses them against users.
-class DeadlockScope {
- public:
-  DeadlockScope() : old_(DeadlockTimeout) { DeadlockTimeout = std::min(DeadlockTimeout, kTimeoutMs); }
-  ~DeadlockScope() { DeadlockTimeout = old_; }
-  DeadlockScope(const DeadlockScope &) = delete;
-  DeadlockScope &operator=(const DeadlockScope &) = delete;
-
- private:
-  static constexpr int kTimeoutMs = 50;
-  int old_;
 };
 
 /// The owner of the extension's tables, whose rights the trigger uses for them.

@@ -2,10 +2,12 @@
 // manifest, and merged as a copy from ourselves (versions kept, not decoded), in the caller's transaction. It raises
 // rather than bring back less than was packed.
 #include "pg/apply/api.hpp"
+#include "pg/bridge/at_commit.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/tables.hpp"
+#include "pg/ship/api.hpp"
 #include "pg/tier/api.hpp"
 #include "pg/tier/manifest.hpp"
 #include "pg/tier/stores.hpp"
@@ -203,6 +205,17 @@ void become_resident(const std::string &client) {
               {p_text(client), p_int4(bridge::self_node()), p_int8(generation)});
 }
 
+/// The home may have gone elsewhere while the client was cold here: it was born on two nodes at once. What comes back, the
+/// home lacks.
+void owe_home(const std::string &client) {
+  NodeId self = bridge::self_node();
+  bridge::Rows rows = bridge::Spi().query_kept("SELECT home FROM vectorshard.client WHERE client = $1 AND home <> $2",
+                                               {p_text(client), p_int4(self)});
+  if (rows.empty()) return;
+  ship::add_debt(static_cast<NodeId>(rows.int8(0, 0)), client);
+  bridge::wake_at_commit(bridge::kShipper);
+}
+
 }  // namespace
 
 bool bring_back(std::string_view name) {
@@ -222,6 +235,7 @@ bool bring_back(std::string_view name) {
   bridge::pg_call([] { CommandCounterIncrement(); });
   check_reply(client, batch, apply::merge(batch));
   publish(client, segments, static_cast<int64_t>(batch.rows.size()));
+  owe_home(client);
   bridge::pg_call([] { CommandCounterIncrement(); });
   return true;
 }
