@@ -67,4 +67,20 @@ $reader->query('SELECT 1');
 like($reader->{stderr}, qr/table public.trip was altered meanwhile/, 'digest: it says so');
 $reader->quit;
 
+# A change whose large value is not in it is read after a column of its key got another name.
+$f->sql($_, 'ALTER TABLE trip ADD COLUMN big text; ALTER TABLE trip ALTER COLUMN big SET STORAGE EXTERNAL') for 'c1', 'e1';
+$f->sql('c1', q{UPDATE trip SET big = repeat(id::text || ' ', 5000) WHERE car = 'car1'});
+same('large values');
+my @stopped;
+END { kill 'CONT', @stopped if @stopped; }
+for my $alter ('RENAME COLUMN id TO number', 'RENAME COLUMN number TO id') {
+	@stopped = split /\n/, $f->sql('c1', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'vectorshard shipper'});
+	kill 'STOP', @stopped;
+	$f->sql('c1', "UPDATE trip SET note = 'before $alter' WHERE car = 'car1'; ALTER TABLE trip $alter");
+	$f->sql('e1', "ALTER TABLE trip $alter");
+	kill 'CONT', splice @stopped;
+	$f->poll('e1', "SELECT count(*) FROM ONLY trip WHERE car = 'car1' AND note <> 'before $alter'", '0', "$alter: every change arrives");
+}
+same('large values again');
+
 done_testing();

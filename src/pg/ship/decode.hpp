@@ -62,8 +62,13 @@ class Decoder {
   uint64_t oversized_bytes_ = 0;  // of the next row
 };
 
-/// The current local row with the key of `change`, under a fresh snapshot; false if there is none. Replaces values and
-/// version: a change goes out as the newest state of its row. Of a row that is too large to travel it sets oversized_bytes alone.
-bool fill_from_row(DecodedChange &change);
+enum class Filled {
+  filled,
+  gone,     // no such row: it was deleted, or its client has left, and then the home has it
+  altered,  // the table has other columns than the change, so its key says nothing any more
+};
+/// The current local row with the key of `change`, under a fresh snapshot. Replaces values and version: a change goes out as
+/// the newest state of its row. Of a row that is too large to travel it sets oversized_bytes alone.
+Filled fill_from_row(DecodedChange &change);
 
 }  // namespace vectorshard::ship

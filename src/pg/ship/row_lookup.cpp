@@ -22,7 +22,13 @@ struct Key {
   std::vector<Datum> values;
 };
 
-/// The key's columns and their values in `change`; empty if the table changed its shape since.
+bool same_shape(const Table &a, const Table &b) {
+  return a.columns.size() == b.columns.size() && std::all_of(a.columns.begin(), a.columns.end(), [&](const Column &c) {
+           return std::find(b.columns.begin(), b.columns.end(), c) != b.columns.end();
+         });
+}
+
+/// The key's columns and their values in `change`, which has the table's columns.
 Key key_of(const bridge::EnrolledTable &table, const DecodedChange &change) {
   Key key;
   for (AttrNumber attnum : table.key) {
@@ -78,15 +84,17 @@ std::optional<Values> read_row(const std::string &sql, Key &key, const std::vect
 
 }  // namespace
 
-bool fill_from_row(DecodedChange &change) {
+Filled fill_from_row(DecodedChange &change) {
   const bridge::EnrolledTable *known = bridge::enrolled_table(change.relid);
-  if (!known) return false;
+  if (!known) return Filled::gone;
   auto locked = bridge::locked_table(known->name, AccessShareLock);
-  if (!locked || locked->relid != change.relid) return false;
+  if (!locked || locked->relid != change.relid) return Filled::gone;
   const bridge::EnrolledTable &table = *locked;
+  auto now = std::make_shared<Table>(describe(table));
+  if (!same_shape(*now, *change.table)) return Filled::altered;
   bridge::AsSuperuser rights;
   Key key = key_of(table, change);
-  if (key.types.empty()) return false;
+  if (key.types.empty()) return Filled::altered;
   std::string sql = "SELECT ";
   std::vector<Oid> types;
   for (const bridge::EnrolledColumn &c : table.columns) {
@@ -96,15 +104,15 @@ bool fill_from_row(DecodedChange &change) {
   }
   sql += " FROM ONLY " + table.name + " WHERE " + key.condition;
   auto row = read_row(sql, key, types, &change.oversized_bytes);
-  if (!row) return false;
-  if (change.oversized_bytes > 0) return true;
-  change.table = std::make_shared<Table>(describe(table));
+  if (!row) return Filled::gone;
+  if (change.oversized_bytes > 0) return Filled::filled;
+  change.table = std::move(now);
   change.encoded = std::make_shared<const std::string>(encode_values(*row));
   change.missing.clear();
   Version version = 0;
   for (unsigned char c : *(*row)[change.table->version_column]) version = version << 8 | c;
   change.version = version;
-  return true;
+  return Filled::filled;
 }
 
 }  // namespace vectorshard::ship

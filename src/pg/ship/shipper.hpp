@@ -42,7 +42,8 @@ class Shipper {
   void route(Decoded &decoded);
   bool counts_for_durability(const DecodedChange &change) const;
   void send(const DecodedChange &change, const std::vector<Target> &targets, bool watched, std::vector<Debt> &debts);
-  void owe_oversized(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts);
+  void owe_instead(const DecodedChange &change, const std::string &why, const std::vector<Target> &targets,
+                   std::vector<Debt> &debts);
   // shipper.cpp
   void pump_sockets();
   void pump();

@@ -120,10 +120,12 @@ void Shipper::route(Decoded &decoded) {
     if (change.copy_under_way) continue;
     bool counts = counts_for_durability(change);
     if (counts) durability_.routed(change.transaction, change.client, to);
-    bool there = change.oversized_bytes > 0 || change.missing.empty() || fill_from_row(change);
-    if (change.oversized_bytes > 0)
-      owe_oversized(change, to, debts);
-    else if (there)
+    Filled there = change.oversized_bytes > 0 || change.missing.empty() ? Filled::filled : fill_from_row(change);
+    if (change.oversized_bytes > 0)  // owed, which says so, until the row is gone or smaller
+      owe_instead(change, too_large_to_travel(change.table->name, change.oversized_bytes), to, debts);
+    else if (there == Filled::altered)
+      owe_instead(change, change.table->name + " was altered while its large values were not read yet", to, debts);
+    else if (there == Filled::filled)
       send(change, to, counts, debts);
     else if (counts)  // deleted, or gone to the home since: nothing is to be sent
       for (const Target &t : to) durability_.flushed(change.transaction, change.client, t.peer, 1);
@@ -131,9 +133,9 @@ void Shipper::route(Decoded &decoded) {
   add_debts(debts);
 }
 
-/// A row that is too large to travel: its client stays owed, which says so, until the row is gone or smaller.
-void Shipper::owe_oversized(const DecodedChange &change, const std::vector<Target> &targets, std::vector<Debt> &debts) {
-  std::string why = too_large_to_travel(change.table->name, change.oversized_bytes);
+/// A change that cannot be sent as it is: its client, or reference table, is owed.
+void Shipper::owe_instead(const DecodedChange &change, const std::string &why, const std::vector<Target> &targets,
+                          std::vector<Debt> &debts) {
   std::string table = change.client.empty() ? change.table->name : "";
   for (const Target &target : targets) {
     debts.push_back({target.peer, change.client, table, why});
