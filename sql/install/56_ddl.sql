@@ -29,6 +29,33 @@ CREATE FUNCTION vectorshard.ddl_refusal(sql text) RETURNS text
   LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_ddl_refusal';
 COMMENT ON FUNCTION vectorshard.ddl_refusal(text) IS 'internal: why statements cannot be run on all nodes, or null';
 
+CREATE FUNCTION vectorshard.varying_default(relation regclass, after int) RETURNS text
+  LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_varying_default';
+COMMENT ON FUNCTION vectorshard.varying_default(regclass, int) IS
+  'internal: a column with a larger number whose default may give other values on another node, as now() and sequences do';
+
+CREATE FUNCTION vectorshard.column_counts() RETURNS jsonb
+  LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+  SELECT coalesce(jsonb_object_agg(c.oid::text, c.relnatts), '{}')
+    FROM vectorshard.shard_table s JOIN pg_class c ON c.oid = to_regclass(s.table_name) WHERE s.state = 'enrolled'
+$$;
+COMMENT ON FUNCTION vectorshard.column_counts() IS 'internal: the enrolled tables of this node, and how many columns they ever had';
+
+-- Every node fills the rows that it holds, and under the versions that they have: other values would never be noticed.
+CREATE FUNCTION vectorshard.check_new_defaults(before jsonb) RETURNS void
+  LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  varying_column text;
+BEGIN
+  SELECT format('%I of %s', v.name, vectorshard.name_of(b.key::oid)) INTO varying_column
+    FROM jsonb_each_text(before) b, vectorshard.varying_default(b.key::oid, b.value::int) v (name) WHERE v.name IS NOT NULL LIMIT 1;
+  IF varying_column IS NULL THEN RETURN; END IF;
+  RAISE EXCEPTION 'this cannot be run on all nodes' USING ERRCODE = 'feature_not_supported',
+    DETAIL = format('The default of the new column %s gives other values on other nodes for the rows that are there.', varying_column),
+    HINT = 'Add the column without a default in one call, set the default in another, then UPDATE the rows.';
+END $$;
+COMMENT ON FUNCTION vectorshard.check_new_defaults(jsonb) IS 'internal: raises if a column was added whose values would differ between nodes';
+
 CREATE FUNCTION vectorshard.execute_ddl(p_search_path text, p_sql text) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 BEGIN
@@ -62,6 +89,7 @@ DECLARE
   refusal text := vectorshard.ddl_refusal(p_sql);
   number bigint;
   before jsonb;
+  columns jsonb;
 BEGIN
   PERFORM vectorshard.require_member();
   IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
@@ -75,7 +103,9 @@ BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('vectorshard.run_on_all_nodes', 0));
   number := vectorshard.next_version();
   before := vectorshard.definitions();
+  columns := vectorshard.column_counts();
   PERFORM vectorshard.execute_ddl(p_search_path, p_sql);
+  PERFORM vectorshard.check_new_defaults(columns);
   INSERT INTO vectorshard.ddl (statement, node, role, search_path, sql, tables, _version)
     SELECT number, vectorshard.self_node(), current_user, p_search_path, p_sql,
            coalesce(array_agg(b.key) FILTER (WHERE b.value IS DISTINCT FROM a.value), '{}'), number
@@ -129,12 +159,24 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION vectorshard.run_statements() IS 'internal: runs the statements of other nodes that this node has not run';
 
--- A new node was given the tables as they are now. Of the rest, what fails was overtaken by something later.
+CREATE FUNCTION vectorshard.type_statements(sql text) RETURNS text[]
+  LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_type_statements';
+COMMENT ON FUNCTION vectorshard.type_statements(text) IS 'internal: those of the statements that give a type another name or schema';
+
+-- A new node was given the tables as they are now, so what altered them is left out, but for the names of their types. Of
+-- the rest, what fails was overtaken by something later.
 CREATE FUNCTION vectorshard.catch_up_statements() RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  d vectorshard.ddl;
 BEGIN
-  INSERT INTO vectorshard.ddl_done (statement, done) SELECT s.statement, true FROM vectorshard.ddl s WHERE s.tables <> '{}';
-  PERFORM vectorshard.run_statements();
+  FOR d IN SELECT s.* FROM vectorshard.ddl s ORDER BY s.statement LOOP
+    IF d.tables <> '{}' THEN
+      d.sql := array_to_string(vectorshard.type_statements(d.sql), ';');
+      d.tables := '{}';
+    END IF;
+    PERFORM vectorshard.run_statement(d);
+  END LOOP;
   UPDATE vectorshard.ddl_done SET done = true WHERE NOT done;
   UPDATE vectorshard.conflict SET resolved = now() WHERE kind = 'ddl' AND resolved IS NULL;
 END $$;

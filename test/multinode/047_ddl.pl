@@ -77,6 +77,14 @@ is($f->sql('e1', q{SELECT count(*) FROM vectorshard.conflicts WHERE kind = 'ddl'
 # Refusals.
 like($f->error_of('c1', "SELECT vectorshard.run_on_all_nodes('$_')"), qr/0A000: this cannot be run on all nodes/, "refused: $_")
   for 'DELETE FROM trip', 'COMMIT', 'CREATE TABLE x AS SELECT 1', 'VACUUM trip', '', 'SELECT 1';
+like($f->error_of('c1', "SELECT vectorshard.run_on_all_nodes('ALTER TABLE trip ADD COLUMN v $_')"), qr/0A000: this cannot be run.*DETAIL:.*column v of public.trip.*HINT:/s, "refused: $_")
+  for 'timestamptz DEFAULT now()', 'float8 DEFAULT random()', 'bigserial';
+$f->sql('c1', q{SELECT vectorshard.run_on_all_nodes('ALTER TABLE trip ADD COLUMN v timestamptz'), vectorshard.run_on_all_nodes('ALTER TABLE trip ALTER COLUMN v SET DEFAULT now()');
+  UPDATE trip SET v = now()});
+$f->sql('c1', q{SELECT vectorshard.run_on_all_nodes($$ALTER TABLE trip ADD COLUMN day date DEFAULT '2026-01-01'; ALTER TYPE mood RENAME TO temper$$)});
+$f->sql('c1', q{SELECT vectorshard.run_on_all_nodes($$ALTER TYPE temper ADD VALUE 'glad'$$)});
+$f->sql('c1', q{INSERT INTO trip (car, id, mood) VALUES ('car2', -3, 'glad')});
+same('types', 'trip');
 like($f->error_of('c1', q{SELECT vectorshard.run_on_all_nodes('DROP TABLE trip')}), qr/cannot drop enrolled table/, 'an enrolled table is not dropped');
 $f->sql('c1', 'CREATE ROLE clerk; GRANT EXECUTE ON FUNCTION vectorshard.run_on_all_nodes(text) TO clerk');
 like($f->error_of('c1', q{SET ROLE clerk; SELECT vectorshard.run_on_all_nodes('CREATE TABLE y (a int)')}), qr/42501/, 'not for everybody');
@@ -84,8 +92,8 @@ like($f->error_of('c1', q{SET ROLE clerk; SELECT vectorshard.run_on_all_nodes('C
 # A node that joins now has it all.
 $f->add_server('e3');
 $f->join('e3');
-$f->poll('e3', q{SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('trip') AND attnum > 0 AND NOT attisdropped}, '7', 'a new node has the columns');
-$f->poll('e3', q{SELECT to_regclass('more') IS NOT NULL AND to_regtype('mood') IS NOT NULL}, 't', 'and the other objects');
+$f->poll('e3', q{SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('trip') AND attnum > 0 AND NOT attisdropped}, '9', 'a new node has the columns');
+$f->poll('e3', q{SELECT to_regclass('more') IS NOT NULL AND to_regtype('temper') IS NOT NULL}, 't', 'and the other objects');
 is($f->sql('e3', q{SELECT count(*) FROM vectorshard.conflicts WHERE kind IN ('ddl', 'definition') AND resolved IS NULL}), '0', 'nothing is left to do');
 
 done_testing();
