@@ -41,6 +41,28 @@ CREATE FUNCTION vectorshard.column_counts() RETURNS jsonb
 $$;
 COMMENT ON FUNCTION vectorshard.column_counts() IS 'internal: the enrolled tables of this node, and how many columns they ever had';
 
+CREATE FUNCTION vectorshard.column_numbers() RETURNS jsonb
+  LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+  SELECT coalesce(jsonb_object_agg(format('%I of %s: %s', a.attname, s.table_name, format_type(a.atttypid, a.atttypmod)), a.attnum), '{}')
+    FROM vectorshard.shard_table s JOIN pg_attribute a ON a.attrelid = to_regclass(s.table_name)
+   WHERE s.state = 'enrolled' AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+COMMENT ON FUNCTION vectorshard.column_numbers() IS 'internal: the columns of enrolled tables by name and type, and their numbers';
+
+-- Rows are matched by the names and types of columns: of a row that is under way none tells which of two columns was meant.
+CREATE FUNCTION vectorshard.check_same_columns(before jsonb) RETURNS void
+  LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  other text;
+BEGIN
+  SELECT b.key INTO other FROM jsonb_each(before) b JOIN jsonb_each(vectorshard.column_numbers()) a USING (key) WHERE a.value <> b.value LIMIT 1;
+  IF other IS NULL THEN RETURN; END IF;
+  RAISE EXCEPTION 'this cannot be run on all nodes' USING ERRCODE = 'feature_not_supported',
+    DETAIL = format('Another column would have the name and type of column %s. Rows that are under way would be put into the wrong one.', other),
+    HINT = 'Use another name; or do it in two calls, and the second when no node owes the others anything (vectorshard.ship_lag).';
+END $$;
+COMMENT ON FUNCTION vectorshard.check_same_columns(jsonb) IS 'internal: raises if a column took the place of another of the same name and type';
+
 -- Every node fills the rows that it holds, and under the versions that they have: other values would never be noticed.
 CREATE FUNCTION vectorshard.check_new_defaults(before jsonb) RETURNS void
   LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
@@ -89,7 +111,8 @@ DECLARE
   refusal text := vectorshard.ddl_refusal(p_sql);
   number bigint;
   before jsonb;
-  columns jsonb;
+  counts jsonb;
+  numbers jsonb;
 BEGIN
   PERFORM vectorshard.require_member();
   IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
@@ -103,9 +126,11 @@ BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('vectorshard.run_on_all_nodes', 0));
   number := vectorshard.next_version();
   before := vectorshard.definitions();
-  columns := vectorshard.column_counts();
+  counts := vectorshard.column_counts();
+  numbers := vectorshard.column_numbers();
   PERFORM vectorshard.execute_ddl(p_search_path, p_sql);
-  PERFORM vectorshard.check_new_defaults(columns);
+  PERFORM vectorshard.check_new_defaults(counts);
+  PERFORM vectorshard.check_same_columns(numbers);
   INSERT INTO vectorshard.ddl (statement, node, role, search_path, sql, tables, _version)
     SELECT number, vectorshard.self_node(), current_user, p_search_path, p_sql,
            coalesce(array_agg(b.key) FILTER (WHERE b.value IS DISTINCT FROM a.value), '{}'), number

@@ -79,6 +79,9 @@ like($f->error_of('c1', "SELECT vectorshard.run_on_all_nodes('$_')"), qr/0A000: 
   for 'DELETE FROM trip', 'COMMIT', 'CREATE TABLE x AS SELECT 1', 'VACUUM trip', '', 'SELECT 1';
 like($f->error_of('c1', "SELECT vectorshard.run_on_all_nodes('ALTER TABLE trip ADD COLUMN v $_')"), qr/0A000: this cannot be run.*DETAIL:.*column v of public.trip.*HINT:/s, "refused: $_")
   for 'timestamptz DEFAULT now()', 'float8 DEFAULT random()', 'bigserial';
+like($f->error_of('c1', "SELECT vectorshard.run_on_all_nodes('$_')"), qr/0A000: this cannot be run.*DETAIL:.*column a of public.trip: bigint.*HINT:/s, "refused: $_")
+  for 'ALTER TABLE trip DROP COLUMN a, ADD COLUMN a bigint',
+  'ALTER TABLE trip ADD COLUMN c bigint; ALTER TABLE trip RENAME a TO d; ALTER TABLE trip RENAME c TO a';
 $f->sql('c1', q{SELECT vectorshard.run_on_all_nodes('ALTER TABLE trip ADD COLUMN v timestamptz'), vectorshard.run_on_all_nodes('ALTER TABLE trip ALTER COLUMN v SET DEFAULT now()');
   UPDATE trip SET v = now()});
 $f->sql('c1', q{SELECT vectorshard.run_on_all_nodes($$ALTER TABLE trip ADD COLUMN day date DEFAULT '2026-01-01'; ALTER TYPE mood RENAME TO temper$$)});
