@@ -88,6 +88,19 @@ $f->sql('c1', q{SELECT vectorshard.run_on_all_nodes($$ALTER TABLE trip ADD COLUM
 $f->sql('c1', q{SELECT vectorshard.run_on_all_nodes($$ALTER TYPE temper ADD VALUE 'glad'$$)});
 $f->sql('c1', q{INSERT INTO trip (car, id, mood) VALUES ('car2', -3, 'glad')});
 same('types', 'trip');
+
+# A row that needs a statement which the node has not run yet waits for it, and does not become a dead letter, which could
+# not be merged any more after the next statement.
+my $holder = $f->node('e1')->background_psql('postgres');
+$holder->query_safe('BEGIN; LOCK TABLE vectorshard.ddl_done IN SHARE MODE');
+$f->sql('c1', q{SELECT vectorshard.run_on_all_nodes($$ALTER TYPE temper ADD VALUE 'mad'$$)});
+$f->sql('c1', q{INSERT INTO trip (car, id, mood) VALUES ('car2', -4, 'mad')});
+$f->poll('c1', q{SELECT paused::text FROM vectorshard.ship_lag WHERE node = 'e1'}, '{public.trip}', 'the table waits for the statement');
+$f->sql('c1', q{SELECT vectorshard.run_on_all_nodes('ALTER TABLE trip ADD COLUMN w int')});
+$holder->query_safe('COMMIT');
+$holder->quit;
+same('a value that is new', 'trip');
+is($f->sql($_, q{SELECT count(*) FROM vectorshard.conflicts WHERE kind = 'dead_letter' AND resolved IS NULL}), '0', "$_ has no dead letters") for @nodes;
 like($f->error_of('c1', q{SELECT vectorshard.run_on_all_nodes('DROP TABLE trip')}), qr/cannot drop enrolled table/, 'an enrolled table is not dropped');
 $f->sql('c1', 'CREATE ROLE clerk; GRANT EXECUTE ON FUNCTION vectorshard.run_on_all_nodes(text) TO clerk');
 like($f->error_of('c1', q{SET ROLE clerk; SELECT vectorshard.run_on_all_nodes('CREATE TABLE y (a int)')}), qr/42501/, 'not for everybody');
@@ -95,7 +108,7 @@ like($f->error_of('c1', q{SET ROLE clerk; SELECT vectorshard.run_on_all_nodes('C
 # A node that joins now has it all.
 $f->add_server('e3');
 $f->join('e3');
-$f->poll('e3', q{SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('trip') AND attnum > 0 AND NOT attisdropped}, '9', 'a new node has the columns');
+$f->poll('e3', q{SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('trip') AND attnum > 0 AND NOT attisdropped}, '10', 'a new node has the columns');
 $f->poll('e3', q{SELECT to_regclass('more') IS NOT NULL AND to_regtype('temper') IS NOT NULL}, 't', 'and the other objects');
 is($f->sql('e3', q{SELECT count(*) FROM vectorshard.conflicts WHERE kind IN ('ddl', 'definition') AND resolved IS NULL}), '0', 'nothing is left to do');
 

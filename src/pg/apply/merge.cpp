@@ -26,6 +26,14 @@ namespace {
 using ship::BatchKind;
 using ship::RefusalReason;
 
+/// Whether run_on_all_nodes() has given statements that this node has not tried yet.
+bool statements_to_run() {
+  return bridge::Spi()
+      .query_kept("SELECT EXISTS (SELECT FROM vectorshard.ddl d WHERE NOT EXISTS "
+                  "(SELECT FROM vectorshard.ddl_done t WHERE t.statement = d.statement))")
+      .boolean(0, 0);
+}
+
 class Merge {
  public:
   Merge(const ship::Batch &batch, MergeMode mode, std::string *why) : batch_(batch), mode_(mode), why_(why) {}
@@ -188,7 +196,12 @@ void Merge::write_carefully(const Group &group) {
     } catch (const bridge::PgError &e) {
       if (transient(e)) throw_again(e);
       reason = e.message + (e.detail.empty() ? "" : " (" + e.detail + ")");
-      if (end - begin == 1) dead_letter(&group, *group.items[begin].row, "dead_letter", reason);
+      if (end - begin > 1) return false;
+      const ship::Row &row = *group.items[begin].row;
+      if (!group.table.fabric && statements_to_run())
+        refuse(row, RefusalReason::schema);  // it may be of the kind that one of them lets in
+      else
+        dead_letter(&group, row, "dead_letter", reason);
       return false;
     }
   });
