@@ -1,9 +1,12 @@
 # What scripts/bench-ship measures, one function a phase: each prints "PHASE SYSTEM VALUE…" lines to $RESULTS. Sourced.
 note() { say "   $*"; printf '%s\n' "$*" >>"$RESULTS"; }
 
-# wait_rows SYSTEM CLIENT ID COUNT FROM: until the last row is at b and then COUNT rows from id FROM on.
+# wait_rows SYSTEM CLIENT ID COUNT FROM: until the last row is at b, then the last row of every client (of a COUNT that has
+# them all), and then COUNT rows from id FROM on; prints when that was.
 wait_rows() {
-  "$WORK/wait" "$(conninfo "$1_b")" "$PATIENCE_S" "SELECT EXISTS (SELECT FROM ONLY trip WHERE client = '$2' AND id = $3)" \
+  local last="SELECT true"
+  [ "$4" -lt "$CLIENTS" ] || last="SELECT bool_and(EXISTS (SELECT FROM ONLY trip WHERE client = 'car' || i % $CLIENTS AND id = $5 - 1 + i)) FROM generate_series($4 - $CLIENTS + 1, $4) i"
+  "$WORK/wait" "$(conninfo "$1_b")" "$PATIENCE_S" "SELECT EXISTS (SELECT FROM ONLY trip WHERE client = '$2' AND id = $3)" "$last" \
     "SELECT count(*) >= $4 FROM ONLY trip WHERE id BETWEEN $5 AND $3"
 }
 # Everything that a has is at b, value by value.
@@ -23,15 +26,15 @@ next_ids() { FROM=$NEXT_ID; NEXT_ID=$((NEXT_ID + $1 + 1)); }
 
 # deliver PHASE SYSTEM CLIENT LAST_ID COUNT FROM: resumes a paused system and measures until b has all.
 deliver() {
-  local start cpu_a cpu_b
+  local start end cpu_a cpu_b
   sql "$2_a" -c CHECKPOINT
   cpu_a=$(cpu_of "$2_a"); cpu_b=$(cpu_of "$2_b")
   start=$(now)
   "resume_$2"
-  wait_rows "$2" "$3" "$4" "$5" "$6"
-  note "$1 $2 $(since "$start") $(minus "$(cpu_of "$2_a")" "$cpu_a") $(minus "$(cpu_of "$2_b")" "$cpu_b")"
+  end=$(wait_rows "$2" "$3" "$4" "$5" "$6")
+  note "$1 $2 $(minus "$end" "$start") $(minus "$(cpu_of "$2_a")" "$cpu_a") $(minus "$(cpu_of "$2_b")" "$cpu_b")"
 }
-minus() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a - b }'; }
+minus() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", a - b }'; }
 
 phase_drain() {
   next_ids "$DRAIN"
@@ -50,14 +53,14 @@ phase_hot() {
   check_equal "$1"
 }
 phase_bulk() {
-  local start
+  local start end
   next_ids "$BULK"
   sql "$1_a" -c "INSERT INTO trip (client, id, note) SELECT 'car' || g % $CLIENTS, $FROM + g, repeat('n', 60) FROM generate_series(1, $BULK) g"
   start=$(now)
   local cpu_a cpu_b
   cpu_a=$(cpu_of "$1_a"); cpu_b=$(cpu_of "$1_b")
-  wait_rows "$1" "car$((BULK % CLIENTS))" $((FROM + BULK)) "$BULK" $((FROM + 1))
-  note "bulk $1 $(since "$start") $(minus "$(cpu_of "$1_a")" "$cpu_a") $(minus "$(cpu_of "$1_b")" "$cpu_b")"
+  end=$(wait_rows "$1" "car$((BULK % CLIENTS))" $((FROM + BULK)) "$BULK" $((FROM + 1)))
+  note "bulk $1 $(minus "$end" "$start") $(minus "$(cpu_of "$1_a")" "$cpu_a") $(minus "$(cpu_of "$1_b")" "$cpu_b")"
   check_equal "$1"
 }
 
@@ -90,7 +93,7 @@ phase_lag() {
 
 # Not delivered in time: the peer was away, its backlog became debt, and is paid by sync. Only ours has this.
 phase_debt() {
-  local start
+  local start end
   next_ids "$DRAIN"
   sql vectorshard_a -c 'ALTER SYSTEM SET vectorshard.peer_queue_mb = 1' -c 'SELECT pg_reload_conf()' >/dev/null
   stop_server fast vectorshard_b
@@ -98,8 +101,8 @@ phase_debt() {
   wait_sql vectorshard_a "SELECT debts > 0 AND queue_rows < $DRAIN / 2 FROM vectorshard.ship_lag"
   start_server vectorshard_b
   start=$(now)
-  wait_rows vectorshard "car$((DRAIN % CLIENTS))" $((FROM + DRAIN)) "$DRAIN" $((FROM + 1))
-  note "debt vectorshard $(since "$start")"
+  end=$(wait_rows vectorshard "car$((DRAIN % CLIENTS))" $((FROM + DRAIN)) "$DRAIN" $((FROM + 1)))
+  note "debt vectorshard $(minus "$end" "$start")"
   sql vectorshard_a -c 'ALTER SYSTEM RESET vectorshard.peer_queue_mb' -c 'SELECT pg_reload_conf()' >/dev/null
 }
 

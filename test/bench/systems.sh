@@ -29,7 +29,7 @@ hold() {
   wait_sql "$1" "SELECT count(*) >= $3 FROM vectorshard.resident"
 }
 # wait_sql NAME[/DATABASE] QUERY…: until each gives true.
-wait_sql() { "$WORK/wait" "$(conninfo "$1")" "$PATIENCE_S" "${@:2}"; }
+wait_sql() { "$WORK/wait" "$(conninfo "$1")" "$PATIENCE_S" "${@:2}" >/dev/null; }
 
 setup_vectorshard() {
   local preload="shared_preload_libraries = 'vectorshard'" s

@@ -18,6 +18,8 @@ using Values = std::vector<std::optional<std::string>>;
 /// One changed row, before it is known where it goes.
 struct DecodedChange {
   std::shared_ptr<const Table> table;
+  std::vector<TupleValue> decoded;  // until encode(): the values, within the run of messages
+  bool superseded = false;          // a later change of the run has the same row
   std::shared_ptr<const std::string> encoded;  // the values as they travel
   std::vector<size_t> missing;     // values that were not decoded (unchanged TOAST)
   std::shared_ptr<Values> values;  // only where some are missing
@@ -34,6 +36,7 @@ struct DecodedChange {
 /// for us are left out of `changes`.
 struct Decoded {
   std::vector<DecodedChange> changes;
+  std::unordered_map<std::string, size_t> updated;  // by relation and key: the last change of `changes` that updates the row
   std::vector<BeginMessage> begun;  // ascending
   std::vector<Lsn> ended;  // starts of their commit records
 };
@@ -45,17 +48,21 @@ class Decoder {
  public:
   /// Adds what one message says. Raises Errc::corrupt for bytes it does not understand.
   void take(std::string_view message, Decoded &out);
+  /// After the last message of a run and before its memory is given up: encodes the changes. A row that was updated again
+  /// within the run is left out, unless `all`: a row's later state holds everything that an earlier one held.
+  static void encode(Decoded &out, bool all);
 
  private:
   struct Relation {
     std::shared_ptr<const Table> table;  // null: not enrolled (any more)
     std::vector<Oid> types;
     size_t version_column = 0;
+    std::vector<size_t> key;  // of a user's table: where its primary key is
     std::optional<size_t> client_column;
     std::optional<size_t> state_column;  // of vectorshard.holder
   };
   void take_relation(const RelationMessage &message);
-  void take_row(const RowMessage &message, size_t row_bytes, Decoded &out);
+  void take_row(RowMessage &message, Decoded &out);
 
   std::unordered_map<uint32_t, Relation> relations_;
   BeginMessage begin_;

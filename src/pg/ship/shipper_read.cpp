@@ -54,7 +54,9 @@ bool Shipper::pressed() const {
 std::string Shipper::next_run() {
   if (slot_.messages().empty()) {
     last_read_us_ = bridge::steady_us();
+    bridge::WorkerTransaction tx;  // within one, each decoded transaction is but a subtransaction
     slot_.read(kReadBytes);
+    tx.commit();
   }
   return slot_.messages().pop_run(kReadBytes);
 }
@@ -72,11 +74,13 @@ void Shipper::read() {
     Decoded decoded;
     bridge::WorkerTransaction tx;
     for_each_message(run, [&](std::string_view message) { decoder_.take(message, decoded); });
-    std::string().swap(run);  // a large value is here once, not twice
     for (const BeginMessage &begun : decoded.begun) {
       progress_.open(begun.commit_lsn);
       if (auto demand = demand_of(begun.xid)) durability_.watch(begun.commit_lsn, begun.xid, *demand);
     }
+    bool all = !durability_.idle();  // a commit that waits is told by its own rows
+    Decoder::encode(decoded, all);
+    std::string().swap(run);  // a large value is here once, not twice
     route(decoded);
     tx.commit();
     for (Lsn transaction : decoded.ended) {

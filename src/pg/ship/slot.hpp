@@ -29,7 +29,8 @@ class Slot {
   bool is_open() const { return context_ != nullptr; }
 
   /// Decodes what is flushed, until about `max_bytes` of messages wait, or much WAL was read, or there is no more. A
-  /// transaction is decoded as a whole: a large one waits on disk. Outside a transaction; messages() must be empty.
+  /// transaction is decoded as a whole: a large one waits on disk. Within a transaction or outside; messages() must be
+  /// empty.
   void read(size_t max_bytes);
   /// Messages of pgoutput in order; the caller takes them away.
   Spool &messages() { return messages_; }
