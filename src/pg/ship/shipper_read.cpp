@@ -20,7 +20,7 @@ namespace vectorshard::ship {
 
 namespace {
 
-constexpr size_t kReadBytes = 4 << 20;
+constexpr size_t kReadBytes = 1 << 20;
 // What a peer that answers may have waiting: twice what is under way at most, and what it has not flushed yet, so that it
 // never runs dry.
 constexpr size_t kPeerBytes = 20 << 20;
