@@ -9,10 +9,12 @@
 #include "pg/apply/resident_known.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/bridge/client_lock.hpp"
+#include "pg/bridge/lookup.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/ship/api.hpp"
 extern "C" {
 #include "access/xact.h"
+#include "utils/snapmgr.h"
 }
 
 namespace vectorshard::apply {
@@ -40,8 +42,8 @@ constexpr const char *kOtherHolders = R"(
     FROM vectorshard.holder h JOIN vectorshard.client c ON c.client = h.client
    WHERE h.client = ANY ($1) AND c.home = $2 AND h.state IN ('copying', 'live') AND h.node NOT IN ($2, $3)
      AND NOT EXISTS (SELECT FROM vectorshard.node n WHERE n.node = h.node AND n.state = 'removed'))";
-constexpr const char *kMovedHere =
-    "SELECT client FROM vectorshard.client WHERE client = ANY ($1) AND home = $2 AND epoch > 1";
+bridge::FabricIndex client_index{"client", "client_pkey"};
+constexpr AttrNumber kHome = 2, kEpoch = 3;
 constexpr const char *kHomes = "SELECT client, home, epoch, _version FROM vectorshard.client WHERE client = ANY ($1)";
 constexpr const char *kMoved = R"(
   SELECT c.client, c.home, coalesce(h.node, 0)
@@ -160,14 +162,25 @@ void owe_after_moves(const std::vector<ClientName> &moved) {
 
 /// Routes of clients whose home came here and whose sender may not know it: all holders are to be told.
 std::vector<ship::BatchClient> moved_here(const ship::Batch &batch, const std::vector<uint32_t> &taken) {
-  std::vector<std::string> names;
-  for (uint32_t i : taken)
-    if (const ship::BatchClient &c = batch.clients[i]; !c.as_home && !c.name.empty()) names.push_back(c.name);
   std::vector<ship::BatchClient> out;
-  if (names.empty() || batch.kind == ship::BatchKind::copy) return out;
-  bridge::Rows rows =
-      bridge::Spi().query_kept(kMovedHere, {bridge::p_text_array(names), bridge::p_int4(bridge::self_node())});
-  for (size_t i = 0; i < rows.size(); i++) out.push_back({rows.at(i, 0), true, {}});
+  if (batch.kind == ship::BatchKind::copy) return out;
+  NodeId self = bridge::self_node();
+  Snapshot snapshot = bridge::pg_call([] { return RegisterSnapshot(GetLatestSnapshot()); });
+  for (uint32_t i : taken) {
+    const ship::BatchClient &c = batch.clients[i];
+    if (c.as_home || c.name.empty()) continue;
+    bool here = bridge::pg_call([&] {
+      ScanKeyData key[1];
+      bool isnull, moved = false;
+      bridge::name_key(&key[0], 1, c.name);
+      bridge::lookup(client_index, snapshot, key, 1, [&](TupleTableSlot *slot) {
+        moved = DatumGetInt32(slot_getattr(slot, kHome, &isnull)) == self && DatumGetInt64(slot_getattr(slot, kEpoch, &isnull)) > 1;
+      });
+      return moved;
+    });
+    if (here) out.push_back({c.name, true, {}});
+  }
+  bridge::pg_call([&] { UnregisterSnapshot(snapshot); });
   return out;
 }
 

@@ -1,13 +1,10 @@
 // Residency of a client on this node: a look-up in the index of vectorshard.resident, without SPI, under a snapshot
 // that the caller chooses. It must never cache: the answer belongs to the snapshot alone.
 #include "pg/apply/api.hpp"
-#include "pg/apply/lookup.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/lookup.hpp"
 extern "C" {
-#include "catalog/pg_collation.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 }
 
@@ -18,17 +15,16 @@ namespace {
 constexpr AttrNumber kGeneration = 2;
 constexpr AttrNumber kLeaving = 4;
 
-FabricIndex resident_index{"resident", "resident_pkey"};
+bridge::FabricIndex resident_index{"resident", "resident_pkey"};
 
 }  // namespace
 
 Residency residency_under(Snapshot snapshot, std::string_view client) {
   return bridge::pg_call([&] {
     Residency out;
-    Datum name = PointerGetDatum(cstring_to_text_with_len(client.data(), static_cast<int>(client.size())));
     ScanKeyData key[1];
-    ScanKeyEntryInitialize(&key[0], 0, 1, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ, name);
-    lookup(resident_index, snapshot, key, 1, [&](TupleTableSlot *slot) {
+    bridge::name_key(&key[0], 1, client);
+    bridge::lookup(resident_index, snapshot, key, 1, [&](TupleTableSlot *slot) {
       bool isnull;
       out.resident = true;
       out.generation = DatumGetInt64(slot_getattr(slot, kGeneration, &isnull));
@@ -39,7 +35,7 @@ Residency residency_under(Snapshot snapshot, std::string_view client) {
 }
 
 Oid extension_owner() {
-  if (resident_index.table_oid == InvalidOid) bridge::pg_call([] { resolve(resident_index); });
+  if (resident_index.table_oid == InvalidOid) bridge::pg_call([] { bridge::resolve(resident_index); });
   return resident_index.owner;
 }
 

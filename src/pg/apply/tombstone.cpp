@@ -4,7 +4,7 @@
 #include "pg/apply/tombstone.hpp"
 
 #include "pg/apply/api.hpp"
-#include "pg/apply/lookup.hpp"
+#include "pg/bridge/lookup.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/gucs.hpp"
@@ -26,7 +26,7 @@ namespace {
 
 constexpr AttrNumber kVersion = 4;
 
-FabricIndex tombstone_index{"tombstone", "tombstone_pkey"};
+bridge::FabricIndex tombstone_index{"tombstone", "tombstone_pkey"};
 
 constexpr const char *kWrite = R"(
   INSERT INTO vectorshard.tombstone AS t (table_name, key, client, _version) VALUES ($1, $2, $3, $4)
@@ -70,7 +70,7 @@ Version tombstone_under(Snapshot snapshot, const std::string &table, const std::
     ScanKeyData keys[2];
     text_key(&keys[0], 1, F_TEXTEQ, text_datum(table));
     text_key(&keys[1], 2, F_ARRAY_EQ, array);
-    lookup(tombstone_index, snapshot, keys, 2, [&](TupleTableSlot *slot) {
+    bridge::lookup(tombstone_index, snapshot, keys, 2, [&](TupleTableSlot *slot) {
       bool isnull;
       found = DatumGetInt64(slot_getattr(slot, kVersion, &isnull));
     });
@@ -88,7 +88,7 @@ bool any_tombstone(const std::string &table) {
       bool found = false;
       ScanKeyData keys[1];
       text_key(&keys[0], 1, F_TEXTEQ, text_datum(table));
-      lookup(tombstone_index, s, keys, 1, [&](TupleTableSlot *) { found = true; });
+      bridge::lookup(tombstone_index, s, keys, 1, [&](TupleTableSlot *) { found = true; });
       return found;
     });
   });

@@ -1,8 +1,12 @@
 // Reading routes: see routes.hpp.
 #include "pg/ship/routes.hpp"
 
+#include "pg/bridge/lookup.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+extern "C" {
+#include "utils/snapmgr.h"
+}
 
 namespace vectorshard::ship {
 
@@ -10,11 +14,26 @@ namespace {
 
 constexpr const char *kPeers =
     "SELECT node, name, uuid, incarnation FROM vectorshard.node WHERE state <> 'removed' AND node <> $1 ORDER BY node";
-constexpr const char *kRoutes = R"(
-  SELECT u.client, coalesce(c.home, 0), coalesce(h.node, 0), coalesce(h.generation, 0)
-    FROM unnest($1::text[]) AS u (client)
-    LEFT JOIN vectorshard.client c ON c.client = u.client COLLATE "C"
-    LEFT JOIN vectorshard.holder h ON h.client = u.client COLLATE "C" AND h.state IN ('copying', 'live'))";
+
+bridge::FabricIndex clients{"client", "client_pkey"}, holders{"holder", "holder_pkey"};
+constexpr AttrNumber kHome = 2, kHolderNode = 2, kHolderGeneration = 3, kHolderState = 4;
+
+bool holds(const char *state) { return strcmp(state, "copying") == 0 || strcmp(state, "live") == 0; }
+
+/// Inside pg_call: a C++ exception of `add` would leave a scan open, which the end of the transaction closes.
+template <class Home, class Holder>
+void look_up(Snapshot snapshot, std::string_view client, Home &&home, Holder &&holder) {
+  ScanKeyData key[1];
+  bool isnull;
+  bridge::name_key(&key[0], 1, client);
+  bridge::lookup(clients, snapshot, key, 1,
+                 [&](TupleTableSlot *slot) { home(DatumGetInt32(slot_getattr(slot, kHome, &isnull))); });
+  bridge::lookup_each(holders, snapshot, key, 1, [&](TupleTableSlot *slot) {
+    if (holds(TextDatumGetCString(slot_getattr(slot, kHolderState, &isnull))))
+      holder(DatumGetInt32(slot_getattr(slot, kHolderNode, &isnull)), DatumGetInt64(slot_getattr(slot, kHolderGeneration, &isnull)));
+    return true;
+  });
+}
 
 }  // namespace
 
@@ -33,16 +52,17 @@ bool is_leaving() {
   return !own.empty() && own.boolean(0, 0);
 }
 
-std::map<ClientName, ClientRoute> read_routes(const std::set<ClientName> &clients) {
+std::map<ClientName, ClientRoute> read_routes(const std::set<ClientName> &names) {
   std::map<ClientName, ClientRoute> out;
-  if (clients.empty()) return out;
-  bridge::Spi spi;
-  bridge::Rows rows = spi.query_kept(kRoutes, {bridge::p_text_array({clients.begin(), clients.end()})});
-  for (size_t i = 0; i < rows.size(); i++) {
-    ClientRoute &route = out[rows.at(i, 0)];
-    route.home = static_cast<NodeId>(rows.int8(i, 1));
-    auto holder = static_cast<NodeId>(rows.int8(i, 2));
-    if (holder != kNoNode) route.holders.push_back({holder, rows.int8(i, 3)});
+  for (const ClientName &name : names) {
+    ClientRoute &route = out[name];
+    HolderRef found[kNodeMax];
+    int count = 0;
+    bridge::pg_call([&] {
+      look_up(GetActiveSnapshot(), name, [&](NodeId home) { route.home = home; },
+              [&](NodeId node, Generation generation) { if (count < kNodeMax) found[count++] = {node, generation}; });
+    });
+    route.holders.assign(found, found + count);
   }
   return out;
 }

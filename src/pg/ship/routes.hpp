@@ -24,7 +24,7 @@ std::vector<PeerRow> read_peers();
 /// True if this node is leaving the fabric. Needs an open transaction.
 bool is_leaving();
 
-/// Homes and holders of the clients, as this node knows them. Needs an open transaction.
-std::map<ClientName, ClientRoute> read_routes(const std::set<ClientName> &clients);
+/// Homes and holders of the clients, as this node knows them, under the active snapshot.
+std::map<ClientName, ClientRoute> read_routes(const std::set<ClientName> &names);
 
 }  // namespace vectorshard::ship

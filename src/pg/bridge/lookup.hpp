@@ -1,6 +1,8 @@
 // Look-ups in an index of the extension's own tables without SPI: about a microsecond each. For residency and
-// tombstones, which every writer asks for. Call inside pg_call: everything here may ereport.
+// tombstones, which every writer asks for, and for routes. Call inside pg_call: everything here may ereport.
 #pragma once
+#include <string_view>
+
 #include "pg/bridge/postgres.hpp"
 extern "C" {
 #include "access/genam.h"
@@ -17,9 +19,12 @@ extern "C" {
 #include "utils/syscache.h"
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
 }
 
-namespace vectorshard::apply {
+namespace vectorshard::bridge {
 
 /// A table of schema vectorshard and one of its indexes, by name; the oids are kept until the relation changes.
 struct FabricIndex {
@@ -54,20 +59,35 @@ inline void resolve(FabricIndex &i) {
   i.table_oid = table;
 }
 
-/// Calls `found` with the first row that matches `keys` under `snapshot`, if there is one.
+/// Calls `found` with each row that matches `keys` under `snapshot`, until it gives false.
 template <class F>
-void lookup(FabricIndex &i, Snapshot snapshot, ScanKey keys, int nkeys, F &&found) {
+void lookup_each(FabricIndex &i, Snapshot snapshot, ScanKey keys, int nkeys, F &&found) {
   resolve(i);
   Relation heap = table_open(i.table_oid, AccessShareLock);
   Relation index = index_open(i.index_oid, AccessShareLock);
   IndexScanDesc scan = index_beginscan(heap, index, snapshot, nkeys, 0);
   index_rescan(scan, keys, nkeys, nullptr, 0);
   TupleTableSlot *slot = table_slot_create(heap, nullptr);
-  if (index_getnext_slot(scan, ForwardScanDirection, slot)) found(slot);
+  while (index_getnext_slot(scan, ForwardScanDirection, slot) && found(slot)) {}
   ExecDropSingleTupleTableSlot(slot);
   index_endscan(scan);
   index_close(index, NoLock);
   table_close(heap, NoLock);
 }
 
-}  // namespace vectorshard::apply
+/// Calls `found` with the first row that matches `keys` under `snapshot`, if there is one.
+template <class F>
+void lookup(FabricIndex &i, Snapshot snapshot, ScanKey keys, int nkeys, F &&found) {
+  lookup_each(i, snapshot, keys, nkeys, [&](TupleTableSlot *slot) {
+    found(slot);
+    return false;
+  });
+}
+
+/// The key of a column of names: text with collation "C".
+inline void name_key(ScanKey key, AttrNumber column, std::string_view name) {
+  Datum value = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+  ScanKeyEntryInitialize(key, 0, column, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ, value);
+}
+
+}  // namespace vectorshard::bridge
