@@ -10,6 +10,7 @@
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/tables.hpp"
 #include "pg/bridge/wal.hpp"
 #include "pg/ship/api.hpp"
 extern "C" {
@@ -94,11 +95,13 @@ VECTORSHARD_FUNCTION(vectorshard_apply) {
   });
 }
 
-/// (now boolean, OUT written pg_lsn, OUT flushed pg_lsn). All WAL counts, not only this session's: what a batch brought may
+/// (now boolean, OUT written pg_lsn, OUT flushed pg_lsn). Also makes the session's caches, so that the first batch need not:
+/// a shipper asks once before it sends any. All WAL counts, not only this session's: what a batch brought may
 /// have been here already, from another session that has not flushed it.
 VECTORSHARD_FUNCTION(vectorshard_flush_applied) {
   return bridge::entry([&]() -> Datum {
     bridge::require_preloaded();
+    (void)bridge::enrolled_tables();
     return bridge::pg_call([&]() -> Datum {
       XLogRecPtr written = PG_GETARG_BOOL(0) ? bridge::flush_wal() : bridge::end_of_wal();
       TupleDesc desc;

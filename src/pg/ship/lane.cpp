@@ -216,13 +216,17 @@ void Lane::ask_flushed() {
   bool idle = sent == queue_.size() && in_flight_ == 0 && builder_.empty() && now - progress_us_ >= kFlushIdleUs;
   bool flush = urgent_ || idle || merged_bytes_ >= kFlushBytes || now - merged_us_ >= kFlushLateUs;
   if (!flush && now - asked_us_ < kAskEveryUs) return;
+  ask(flush);
+}
+
+void Lane::ask(bool flush) {
   const char *values[] = {flush ? "t" : "f"};
   if (!PQsendQueryPrepared(link_->conn(), kFlushedName, 1, values, nullptr, nullptr, 0) || !PQpipelineSync(link_->conn()))
     return fail(one_line(PQerrorMessage(link_->conn())));
   urgent_ = false;
-  asked_ = sent;
-  asked_us_ = now;
-  if (in_flight_ == 0) progress_us_ = now;
+  asked_ = merged_.size() + in_flight_;
+  asked_us_ = now_us();
+  if (in_flight_ == 0) progress_us_ = asked_us_;
 }
 
 /// `written`: where the peer's WAL ended when it was asked; `flushed`: how much of it is on its disk now.
@@ -288,6 +292,7 @@ void Lane::start_pipeline() {
       !PQsendPrepare(conn, kFlushedName, kFlushed, 1, now) || !PQpipelineSync(conn))
     return fail(one_line(PQerrorMessage(conn)));
   state_ = State::ready;
+  ask(false);
 }
 
 void Lane::receive(std::vector<Delivered> &out) {

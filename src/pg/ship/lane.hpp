@@ -107,6 +107,7 @@ class Lane {
   void seal();
   void send_next();
   void ask_flushed();
+  void ask(bool flush);
   void take_flushed(PGresult *r, std::vector<Delivered> &out);
   void receive(std::vector<Delivered> &out);
   void take_result(bridge::PgResult r, std::vector<Delivered> &out);

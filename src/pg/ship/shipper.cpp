@@ -9,6 +9,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/bridge/tables.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/ship/commit_wait.hpp"
 #include "pg/ship/region.hpp"
@@ -70,6 +71,9 @@ void Shipper::start() {
   slot_.open(mark_everything);
   owe_all_that_is_marked();
   progress_ = SlotProgress(slot_.confirmed());
+  bridge::WorkerTransaction tx;
+  (void)bridge::enrolled_tables();  // before the first change comes: filling the cache may load libraries
+  tx.commit();
 }
 
 /// Nodes came or went: peers that are new are connected to, those removed are forgotten with what waited for them.

@@ -26,7 +26,7 @@ namespace {
 
 constexpr const char *kPublication = "vectorshard";
 constexpr size_t kBufferBytesKept = 1 << 20, kMeanwhileBytes = 1 << 20;
-constexpr size_t kWalBytesAtOnce = 32 << 20;
+constexpr size_t kWalBytesAtOnce = 1 << 20;  // what was decoded goes out before more is read: WAL may be mostly images of pages
 // The WAL that a slot may need to start again moves on with records of running transactions, which the server writes
 // every 15 seconds: too seldom where much is written.
 constexpr size_t kSnapshotBytes = 8 << 20;
