@@ -183,8 +183,11 @@ bool run_history(Fabric &f, const Settings &settings, int history, Totals &total
       running--;
     });
   std::exception_ptr failure;
+  double late_s = 0;  // operations that still waited for what the faults had held up
   try {
     nemesis.run(context.start, [&] { return running == 0; });
+    const auto due = std::max(nemesis.quiet_since(), context.start + std::chrono::milliseconds(plan.length_ms));
+    late_s = std::max(0.0, std::chrono::duration<double>(std::chrono::steady_clock::now() - due).count());
     nemesis.heal();
   } catch (...) {
     failure = std::current_exception();
@@ -195,9 +198,9 @@ bool run_history(Fabric &f, const Settings &settings, int history, Totals &total
   Convergence end = wait_equal(plan, f.servers(), kGiveUpS);
   const Findings found = check(plan, f.servers(), log);
   const std::vector<std::string> mended = f.mended();
-  const bool slow = end.seconds > kEqualS;
+  const bool slow = end.seconds > kEqualS || late_s > kEqualS;
   say("history " + std::to_string(history + 1) + " seed " + std::to_string(plan.seed) + ": operations " + std::to_string(log.operations) + " (" +
-      std::to_string(log.failed_operations) + " refused), faults " + std::to_string(nemesis.done()) + ", equal after " +
+      std::to_string(log.failed_operations) + " refused), faults " + std::to_string(nemesis.done()) + ", operations end " + format("%.1f s", late_s) + " late, equal after " +
       (end.equal ? format("%.1f s", end.seconds) : std::string("NEVER")) + ", visible " + std::to_string(found.visible) + ", beaten " +
       std::to_string(found.beaten) + ", lost " + std::to_string(found.lost.size()) + ", mended " +
       (rate == 0 ? std::string("nothing: no check") : std::to_string(mended.size())));

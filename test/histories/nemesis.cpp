@@ -89,7 +89,7 @@ void Nemesis::end(const Fault &f) {
 }
 
 void Nemesis::run(std::chrono::steady_clock::time_point start, const std::function<bool()> &done) {
-  start_ = start;
+  start_ = quiet_since_ = start;
   std::multimap<int, Fault> ends;
   size_t next = 0;
   while (next < plan_.faults.size() || !ends.empty() || !done()) {
@@ -98,6 +98,7 @@ void Nemesis::run(std::chrono::steady_clock::time_point start, const std::functi
       const Fault f = ends.begin()->second;
       ends.erase(ends.begin());
       end(f);
+      quiet_since_ = std::chrono::steady_clock::now();
       say(std::string("end of ") + name_of(f.kind) + " n" + std::to_string(f.a + 1));
     }
     if (next < plan_.faults.size() && plan_.faults[next].at_ms <= ms) {

@@ -25,6 +25,8 @@ class Nemesis {
   void heal();
   /// How many faults were done; one that hits a server which is down already is none.
   int done() const { return done_; }
+  /// When the last fault was over.
+  std::chrono::steady_clock::time_point quiet_since() const { return quiet_since_; }
   const std::vector<std::string> &diary() const { return diary_; }
 
  private:
@@ -36,7 +38,7 @@ class Nemesis {
   const Plan &plan_;
   Net &net_;
   std::vector<Server> &servers_;
-  std::chrono::steady_clock::time_point start_;
+  std::chrono::steady_clock::time_point start_, quiet_since_;
   std::vector<bool> frozen_ = std::vector<bool>(kNodes, false);
   int done_ = 0;
   std::vector<std::string> diary_;
