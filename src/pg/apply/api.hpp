@@ -43,6 +43,8 @@ int64_t wall_unix_ms();
 bool wall_doubted();
 /// Follows the machine's clock wherever it is now: the peers found the believed one wrong, or there are none.
 void believe_wall();
+/// The peers agree with the clock that is believed: a start of this server begins with it. Seldom writes.
+void keep_wall();
 /// Registers what apply keeps in shared memory. Called once, while the library is loaded.
 void init();
 

@@ -261,6 +261,7 @@ void Shipper::judge_clock() {
     for (auto &[node, peer] : peers_) peer->forget_clock();
     return;
   }
+  if (near > off) apply::keep_wall();
   uint32 refused = ahead > near ? 1 : 0;
   if (refused != pg_atomic_exchange_u32(&bridge::shared()->clock_refused, refused))
     ereport(LOG, (refused ? errmsg("vectorshard shipper: this node's clock is ahead of its peers'; nothing is stamped")
