@@ -82,6 +82,14 @@ watch();
 cmp_ok($most{$_} - $before{$_}, '<', 10 * $large_mb, sprintf("memory of %s for a row of $large_mb MB: %.0f MB", $_, $most{$_} - $before{$_})) for @nodes;
 for my $n (@nodes) { ok($f->wait_for(sub { memory_mb($n) - $before{$n} < 32 }, 60), "$n gives the memory back") or diag(memory_mb($n) . " MB, before $before{$n}"); }
 
+# WAL records that are not ours, each larger than all before, between small transactions that are: the buffer they are read into outlives
+# the shipper's own transactions.
+my $reader = $f->sql('e1', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'vectorshard shipper'});
+$f->sql('e1', join('', map { "UPDATE trip SET note = 'after $_' WHERE car = 'car5' AND id = $own{e1}; SELECT length(pg_logical_emit_message(false, 'test', repeat('x', " . 60_000 * $_ . "))::text);\n" } 1 .. 60));
+$f->sql('e1', "UPDATE trip SET note = 'after all' WHERE car = 'car5' AND id = $own{e1}");
+$f->poll($_, "SELECT note FROM ONLY trip WHERE car = 'car5' AND id = $own{e1}", 'after all', "$_ has what was written between large WAL records") for 'c1', 'e2';
+is($f->sql('e1', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'vectorshard shipper'}), $reader, 'from the same shipper');
+
 # Too large to travel: said, not tried for ever; the others of the client and all others go on.
 $f->sql('e1', q{INSERT INTO trip SELECT 'car2', -2, 'huge', repeat('0123456789', 45000000)::bytea});
 $f->poll('e1', q{SELECT last_error ~ 'row of public.trip has 429 MB, and at most 400 MB travel' FROM vectorshard.peer_debt WHERE client = 'car2' ORDER BY since LIMIT 1}, 't', 'a row too large is a debt that says so', 120);

@@ -237,10 +237,13 @@ void Slot::read(size_t max_bytes) {
         break;
       }
       LogicalDecodingProcessRecord(context_, context_->reader);
+      // Within a transaction each decoded one was a subtransaction, whose end leaves us in the transaction's own memory; there
+      // the reader would put its buffer for a large record, and keep it beyond the transaction's end.
+      MemoryContextSwitchTo(memory_);
+      CurrentResourceOwner = owner;
       read_to_ = context_->reader->EndRecPtr;
       CHECK_FOR_INTERRUPTS();
     }
-    CurrentResourceOwner = owner;
   });
   MemoryContextSwitchTo(before);
 }
