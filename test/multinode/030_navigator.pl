@@ -11,6 +11,8 @@ my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2' ]);
 $f->sql('c1', q{CREATE TABLE item (client text, id int, PRIMARY KEY (client, id));
                 SELECT vectorshard.create_vector_shard_table('item', 'client');
                 INSERT INTO item SELECT c, i FROM unnest('{a,b,d,h}'::text[]) c, generate_series(1, 3) i});
+# A client that nobody here has heard of yet is planned for at its next report only.
+$f->poll($_, 'SELECT count(*) FROM vectorshard.client', '4', "$_ knows the clients") for 'e1', 'e2';
 
 sub residents { return "SELECT count(*) FROM vectorshard.resident WHERE client = '$_[0]'"; }
 

@@ -1,7 +1,7 @@
 # Topology: core c1 (home), edge e1; one client with five rows, and an index on a column that every update changes.
 # Proves: three updaters at the home and one at the edge on the same five rows: no merge takes a row that is there for missing, no
 # update is lost track of, and what stands at the end is the largest version that anybody was told. A deadlock of a merge and a user
-# ends whether or not PostgreSQL's timers run.
+# ends whether or not PostgreSQL's timers run. A row that is updated again and again travels in its last state.
 # R5_UPDATES: how many updates the edge sends (default 20000).
 use strict;
 use warnings;
@@ -67,4 +67,22 @@ $user->query_safe(q{UPDATE hot SET n = -2 WHERE car = 'car' AND id = 1; COMMIT})
 cmp_ok(time - $began, '<', 20, 'the user, who waits for the merge, gets on');
 $user->quit;
 for my $n ('c1', 'e1') { $f->poll($n, q{SELECT string_agg(n::text, ' ' ORDER BY id) FROM ONLY hot WHERE id < 3}, '-2 -1', "$n: each row is the newer of the two"); }
+
+# What is decoded together travels as the row's last state; where a commit waits for the home, as its own.
+my $shipper = $f->sql('e1', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'vectorshard shipper'});
+sub decoded_together {
+	my ($sql) = @_;
+	$f->node('c1')->stop('immediate');
+	kill 'STOP', $shipper;
+	$f->sql('e1', $sql);
+	kill 'CONT', $shipper;
+	$f->poll('e1', q{SELECT sum(queue_rows) > 0 AND min(decoded_lsn) >= pg_current_wal_flush_lsn() FROM vectorshard.ship_lag}, 't', 'decoded, and waits for the home');
+	my $rows = $f->sql('e1', 'SELECT sum(queue_rows) FROM vectorshard.ship_lag');
+	$f->start_again('c1');
+	return $rows;
+}
+my $rows = decoded_together(q{DO $$ BEGIN FOR i IN 1..2000 LOOP UPDATE hot SET n = i WHERE car = 'car' AND id = 3; COMMIT; END LOOP; END $$});
+cmp_ok($rows, '<', 100, "of 2000 updates of a row $rows wait for the home");
+$f->poll('c1', q{SELECT n FROM ONLY hot WHERE id = 3}, '2000', 'the last one arrives');
+is($f->client_hash('e1', 'hot', 'car', 'car'), $f->client_hash('c1', 'hot', 'car', 'car'), 'equal rows');
 done_testing();
