@@ -135,9 +135,7 @@ Result<std::optional<BootRecord>> read_boot_record() {
   r.doubt = static_cast<Doubt>(doubt);
   if (chain.ok()) r.starts = std::move(chain).value();
   if (!in || magic != kMagic || word != "end" || r.node < 0 || r.node > kNodeMax || !chain.ok()) {
-    std::string what = "file \"";  // by steps: g++ 12 warns of the sum, falsely, as its inlining goes
-    what.append(kFile).append("\" is not a boot record");
-    return Error{Errc::corrupt, std::move(what), "",
+    return Error{Errc::corrupt, "file \"vectorshard/boot\" is not a boot record", "",
                  "Restore it from a backup of this data directory, or remove it and join the fabric anew."};
   }
   return std::optional<BootRecord>(std::move(r));
