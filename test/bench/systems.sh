@@ -49,8 +49,10 @@ setup_native() {
   sql native_b -c "CREATE SUBSCRIPTION bench CONNECTION '$(conninfo native_a)' PUBLICATION bench WITH (binary = true, copy_data = false)" 2>/dev/null
 }
 setup_pglogical() {
-  local s
-  for s in a b; do make_server pglogical_$s "shared_preload_libraries = 'pglogical'" 'track_commit_timestamp = on'; done
+  local s settings=("shared_preload_libraries = 'pglogical'" 'track_commit_timestamp = on')
+  # Newer minor releases ask for plugins of walsenders to be named.
+  if "$BIN/postgres" --describe-config | grep -q '^output_plugin_libraries\b'; then settings+=("output_plugin_libraries = 'pgoutput, pglogical_output'"); fi
+  for s in a b; do make_server pglogical_$s "${settings[@]}"; done
   start_server pglogical_a pglogical_b
   for s in a b; do
     sql pglogical_$s -c "$TABLE" -c 'CREATE EXTENSION pglogical'
