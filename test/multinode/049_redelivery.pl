@@ -20,22 +20,29 @@ $f->sql('e1', q{SELECT vectorshard.place('car', 'e1')});
 $f->poll('e1', q{SELECT count(*) FROM ONLY tally}, '1', 'and the client');
 
 my $shipper = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'vectorshard shipper'};
-my $sent_again = 0;
-for my $round (1 .. $kills) {
+# An update of e1 is merged at c1 while the shipper that sent it stands still; gives that one's pid, and whether it was merged.
+sub merged_unheard {
+	my ($note) = @_;
 	$f->poll_until('e1', 'SELECT sum(queue_rows + debts) = 0 AND bool_and(connected) FROM vectorshard.ship_lag', 't') or die;
 	# Somebody at the home holds the row, so that the merge waits while its sender is stopped.
 	my $locker = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('c1')->connstr('postgres'), '-c',
 			"BEGIN; SELECT 1 FROM ONLY tally WHERE car = 'car' AND id = 1 FOR UPDATE; SELECT pg_sleep(60)" ], '>', \my $out, '2>', \my $err);
 	my $holds = q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN; SELECT 1 FROM ONLY tally%' AND wait_event = 'PgSleep'};
 	$f->wait_for(sub { $f->sql('c1', $holds) ne '' }) or die 'nobody holds the row';
-	$f->sql('e1', "UPDATE tally SET n = n + 1, note = 'round $round' WHERE car = 'car' AND id = 1");
+	$f->sql('e1', "UPDATE tally SET n = n + 1, note = '$note' WHERE car = 'car' AND id = 1");
 	$f->poll_until('c1', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'vectorshard shipper%'}, 't')
 	  or die 'no merge waits';
+	# ship_lag is told a few times a second: it must say so before the shipper stands still.
+	$f->poll_until('e1', 'SELECT queue_rows > 0 FROM vectorshard.ship_lag', 't') or die 'not under way';
 	my $pid = $f->sql('e1', $shipper);
 	kill 'STOP', $pid;
 	$f->sql('c1', "SELECT pg_terminate_backend(pid) FROM ($holds) h");
 	eval { $locker->finish };
-	my $merged = $f->poll_until('c1', q{SELECT note FROM ONLY tally WHERE id = 1}, "round $round", 20);
+	return ($pid, $f->poll_until('c1', q{SELECT note FROM ONLY tally WHERE id = 1}, $note, 20));
+}
+my $sent_again = 0;
+for my $round (1 .. $kills) {
+	my ($pid, $merged) = merged_unheard("round $round");
 	# Merged and committed there, not known here.
 	$sent_again++ if $merged && $f->sql('e1', 'SELECT queue_rows > 0 FROM vectorshard.ship_lag') eq 't';
 	kill 'KILL', $pid;
@@ -54,20 +61,8 @@ $f->node('c1')->append_conf('postgresql.conf', "wal_writer_delay = 10s\nwal_writ
 $f->node('c1')->restart;
 my ($vanished, $tried) = (0, 0);
 while (!$vanished && $tried++ < 20) {
-	$f->poll_until('e1', 'SELECT sum(queue_rows + debts) = 0 AND bool_and(connected) FROM vectorshard.ship_lag', 't') or die;
-	my $pid = $f->sql('e1', $shipper);
-	# The merge waits for the row; its sender is stopped before it can ask for a flush.
-	my $locker = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('c1')->connstr('postgres'), '-c',
-			"BEGIN; SELECT 1 FROM ONLY tally WHERE car = 'car' AND id = 1 FOR UPDATE; SELECT pg_sleep(60)" ], '>', \my $out, '2>', \my $err);
-	my $holds = q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN; SELECT 1 FROM ONLY tally%' AND wait_event = 'PgSleep'};
-	$f->wait_for(sub { $f->sql('c1', $holds) ne '' }) or die 'nobody holds the row';
-	$f->sql('e1', "UPDATE tally SET n = n + 1, note = 'vanishing $tried' WHERE car = 'car' AND id = 1");
-	$f->poll_until('c1', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'vectorshard shipper%'}, 't')
-	  or die 'no merge waits';
-	kill 'STOP', $pid;
-	$f->sql('c1', "SELECT pg_terminate_backend(pid) FROM ($holds) h");
-	eval { $locker->finish };
-	$f->poll_until('c1', q{SELECT note FROM ONLY tally WHERE id = 1}, "vanishing $tried", 20) or die 'not merged';
+	my ($pid, $merged) = merged_unheard("vanishing $tried");
+	$merged or die 'not merged';
 	$f->kill9_and_restart('c1');
 	$vanished = $f->sql('c1', q{SELECT note FROM ONLY tally WHERE id = 1}) ne "vanishing $tried";
 	kill 'CONT', $pid;
