@@ -14,7 +14,6 @@
 #include "pg/ship/api.hpp"
 extern "C" {
 #include "access/xact.h"
-#include "utils/snapmgr.h"
 }
 
 namespace vectorshard::apply {
@@ -160,28 +159,30 @@ void owe_after_moves(const std::vector<ClientName> &moved) {
     for (NodeId peer : ship::owed_after_move(bridge::self_node(), route.first, route.second)) owe(peer, client);
 }
 
+bool moved_to_this_node(Snapshot snapshot, const ClientName &client) {
+  NodeId self = bridge::self_node();
+  return bridge::pg_call([&] {
+    ScanKeyData key[1];
+    bool isnull, moved = false;
+    bridge::name_key(&key[0], 1, client);
+    bridge::lookup(client_index, snapshot, key, 1, [&](TupleTableSlot *slot) {
+      moved = DatumGetInt32(slot_getattr(slot, kHome, &isnull)) == self && DatumGetInt64(slot_getattr(slot, kEpoch, &isnull)) > 1;
+    });
+    return moved;
+  });
+}
+
 /// Routes of clients whose home came here and whose sender may not know it: all holders are to be told.
 std::vector<ship::BatchClient> moved_here(const ship::Batch &batch, const std::vector<uint32_t> &taken) {
-  std::vector<ship::BatchClient> out;
-  if (batch.kind == ship::BatchKind::copy) return out;
-  NodeId self = bridge::self_node();
-  Snapshot snapshot = bridge::pg_call([] { return RegisterSnapshot(GetLatestSnapshot()); });
-  for (uint32_t i : taken) {
-    const ship::BatchClient &c = batch.clients[i];
-    if (c.as_home || c.name.empty()) continue;
-    bool here = bridge::pg_call([&] {
-      ScanKeyData key[1];
-      bool isnull, moved = false;
-      bridge::name_key(&key[0], 1, c.name);
-      bridge::lookup(client_index, snapshot, key, 1, [&](TupleTableSlot *slot) {
-        moved = DatumGetInt32(slot_getattr(slot, kHome, &isnull)) == self && DatumGetInt64(slot_getattr(slot, kEpoch, &isnull)) > 1;
-      });
-      return moved;
-    });
-    if (here) out.push_back({c.name, true, {}});
-  }
-  bridge::pg_call([&] { UnregisterSnapshot(snapshot); });
-  return out;
+  if (batch.kind == ship::BatchKind::copy) return {};
+  return bridge::with_fresh_snapshot([&](Snapshot snapshot) {
+    std::vector<ship::BatchClient> out;
+    for (uint32_t i : taken) {
+      const ship::BatchClient &c = batch.clients[i];
+      if (!c.as_home && !c.name.empty() && moved_to_this_node(snapshot, c.name)) out.push_back({c.name, true, {}});
+    }
+    return out;
+  });
 }
 
 void owe_as_home(const ship::Batch &batch, const std::vector<uint32_t> &taken, bool changed,

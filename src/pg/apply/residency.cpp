@@ -2,11 +2,7 @@
 // that the caller chooses. It must never cache: the answer belongs to the snapshot alone.
 #include "pg/apply/api.hpp"
 #include "pg/apply/scopes.hpp"
-#include "pg/bridge/guard.hpp"
 #include "pg/bridge/lookup.hpp"
-extern "C" {
-#include "utils/snapmgr.h"
-}
 
 namespace vectorshard::apply {
 
@@ -40,10 +36,7 @@ Oid extension_owner() {
 }
 
 Residency residency_now(std::string_view client) {
-  Snapshot snapshot = bridge::pg_call([] { return RegisterSnapshot(GetLatestSnapshot()); });
-  Residency out = residency_under(snapshot, client);
-  bridge::pg_call([&] { UnregisterSnapshot(snapshot); });
-  return out;
+  return bridge::with_fresh_snapshot([&](Snapshot s) { return residency_under(s, client); });
 }
 
 }  // namespace vectorshard::apply

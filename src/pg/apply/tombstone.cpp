@@ -4,10 +4,10 @@
 #include "pg/apply/tombstone.hpp"
 
 #include "pg/apply/api.hpp"
-#include "pg/bridge/lookup.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/gucs.hpp"
+#include "pg/bridge/lookup.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/ship/api.hpp"
@@ -45,22 +45,6 @@ constexpr const char *kCollect = R"(
 // Beaten writes are kept as long as tombstones; dead letters until they are merged.
 constexpr const char *kForget = "DELETE FROM vectorshard.conflict WHERE at < $1 AND (kind = 'beaten' OR resolved < $1)";
 
-void text_key(ScanKey key, AttrNumber column, RegProcedure equal, Datum value) {
-  ScanKeyEntryInitialize(key, 0, column, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, equal, value);
-}
-
-Datum text_datum(std::string_view s) {
-  return PointerGetDatum(cstring_to_text_with_len(s.data(), static_cast<int>(s.size())));
-}
-
-template <class F>
-auto with_fresh_snapshot(F &&f) {
-  Snapshot snapshot = bridge::pg_call([] { return RegisterSnapshot(GetLatestSnapshot()); });
-  auto out = f(snapshot);
-  bridge::pg_call([&] { UnregisterSnapshot(snapshot); });
-  return out;
-}
-
 }  // namespace
 
 Version tombstone_under(Snapshot snapshot, const std::string &table, const std::vector<std::string> &key) {
@@ -68,8 +52,8 @@ Version tombstone_under(Snapshot snapshot, const std::string &table, const std::
   return bridge::pg_call([&] {
     Version found = 0;
     ScanKeyData keys[2];
-    text_key(&keys[0], 1, F_TEXTEQ, text_datum(table));
-    text_key(&keys[1], 2, F_ARRAY_EQ, array);
+    bridge::name_key(&keys[0], 1, table);
+    ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_ARRAY_EQ, array);
     bridge::lookup(tombstone_index, snapshot, keys, 2, [&](TupleTableSlot *slot) {
       bool isnull;
       found = DatumGetInt64(slot_getattr(slot, kVersion, &isnull));
@@ -79,15 +63,15 @@ Version tombstone_under(Snapshot snapshot, const std::string &table, const std::
 }
 
 Version tombstone_now(const std::string &table, const std::vector<std::string> &key) {
-  return with_fresh_snapshot([&](Snapshot s) { return tombstone_under(s, table, key); });
+  return bridge::with_fresh_snapshot([&](Snapshot s) { return tombstone_under(s, table, key); });
 }
 
 bool any_tombstone(const std::string &table) {
-  return with_fresh_snapshot([&](Snapshot s) {
+  return bridge::with_fresh_snapshot([&](Snapshot s) {
     return bridge::pg_call([&] {
       bool found = false;
       ScanKeyData keys[1];
-      text_key(&keys[0], 1, F_TEXTEQ, text_datum(table));
+      bridge::name_key(&keys[0], 1, table);
       bridge::lookup(tombstone_index, s, keys, 1, [&](TupleTableSlot *) { found = true; });
       return found;
     });

@@ -1,9 +1,9 @@
 // Look-ups in an index of the extension's own tables without SPI: about a microsecond each. For residency and
-// tombstones, which every writer asks for, and for routes. Call inside pg_call: everything here may ereport.
+// tombstones, which every writer asks for, and for routes. Call inside pg_call what does not say otherwise: it may ereport.
 #pragma once
 #include <string_view>
 
-#include "pg/bridge/postgres.hpp"
+#include "pg/bridge/guard.hpp"
 extern "C" {
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -15,7 +15,7 @@ extern "C" {
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapshot.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
@@ -82,6 +82,15 @@ void lookup(FabricIndex &i, Snapshot snapshot, ScanKey keys, int nkeys, F &&foun
     found(slot);
     return false;
   });
+}
+
+/// f(snapshot) under a snapshot taken now. Outside pg_call; while an error unwinds, the transaction's end gives it back.
+template <class F>
+auto with_fresh_snapshot(F &&f) {
+  Snapshot snapshot = pg_call([] { return RegisterSnapshot(GetLatestSnapshot()); });
+  auto out = f(snapshot);
+  pg_call([&] { UnregisterSnapshot(snapshot); });
+  return out;
 }
 
 /// The key of a column of names: text with collation "C".
