@@ -14,15 +14,32 @@ namespace vectorshard::ship {
 
 namespace {
 
-// Clients are asked for in groups, so that a round trip serves several; no client more often than once in a turn.
-constexpr int64 kGroupUs = 5 * USECS_PER_SEC, kTurnUs = 60 * USECS_PER_SEC, kTablesUs = 600 * USECS_PER_SEC;
+// Clients are asked for in groups, so that a round trip serves several small ones; no client more often than once in a turn.
+// A group grows while it takes less than half of kGroupUs and shrinks when it takes more, so that one large client is read
+// alone and does not hold up what ships for long.
+constexpr int64 kGroupUs = 20000, kSpanUs = 5 * USECS_PER_SEC, kTurnUs = 60 * USECS_PER_SEC, kTablesUs = 600 * USECS_PER_SEC;
 constexpr int kGroupMax = 500;
 constexpr long kOffMs = 60000;
+// After a group the check rests this many times as long as it took (1 % of a core), but never falls below a tenth of
+// check_rate by that.
+constexpr int64 kRest = 99, kSlowest = 10;
 
 struct Turn {
   std::string after;
+  int clients = 1;
   int64 next_us = 0, began_us = 0, tables_us = 0;
 };
+
+/// How many clients next time, and how long to rest before, when `turn.clients` took so long.
+int64 pace(Turn *turn, int64 took_us, int rate) {
+  int64 due_us = turn->clients * 60 * USECS_PER_SEC / rate;
+  int64 rest_us = std::clamp(kRest * took_us, due_us, kSlowest * due_us);
+  int at_most = std::clamp(static_cast<int>(rate * kSpanUs / (60 * USECS_PER_SEC)), 1, kGroupMax);
+  if (took_us > kGroupUs) turn->clients /= 2;
+  if (took_us < kGroupUs / 2) turn->clients *= 2;
+  turn->clients = std::clamp(turn->clients, 1, at_most);
+  return rest_us;
+}
 
 /// Where to go on.
 std::string check(const Turn &turn, int clients, bool tables) {
@@ -51,18 +68,18 @@ long check_round() {
   int rate = bridge::guc::check_rate;
   if (rate == 0 || bridge::self_node() == kNoNode) return kOffMs;
   int64 now = bridge::steady_us();
-  if (turn.next_us == 0) turn.next_us = turn.began_us = now + kGroupUs;
+  if (turn.next_us == 0) turn.next_us = turn.began_us = now + kSpanUs;
   if (now >= turn.next_us) {
-    int clients = std::clamp(static_cast<int>(rate * kGroupUs / (60 * USECS_PER_SEC)), 1, kGroupMax);
-    int64 pause = std::max(kGroupUs * clients * 12 / rate, kGroupUs / 50);
     bool tables = now >= turn.tables_us + kTablesUs;
-    turn.after = check(turn, clients, tables);
-    turn.next_us = now + pause;
+    turn.after = check(turn, turn.clients, tables);
+    int64 done = bridge::steady_us();
+    turn.next_us = done + pace(&turn, done - now, rate);
     if (turn.after.empty()) {
       if (tables) turn.tables_us = now;
       turn.next_us = std::max(turn.next_us, turn.began_us + kTurnUs);
       turn.began_us = turn.next_us;
     }
+    now = done;
   }
   return static_cast<long>((turn.next_us - now) / 1000) + 1;
 }
