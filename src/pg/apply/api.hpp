@@ -18,6 +18,7 @@ namespace vectorshard::apply {
 struct Residency {
   bool resident = false;
   bool leaving = false;
+  bool own = false;  // the current transaction has written the row
   Generation generation = 0;
 };
 

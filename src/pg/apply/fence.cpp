@@ -5,6 +5,7 @@
 
 #include "core/apply/residency_rules.hpp"
 #include "pg/apply/api.hpp"
+#include "pg/apply/resident_known.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/place/api.hpp"
@@ -17,18 +18,13 @@ namespace vectorshard::apply {
 
 namespace {
 
-struct Hash {
-  using is_transparent = void;
-  size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
-};
-
 /// The clients that this transaction has found resident, as of one eviction epoch.
 struct Passed {
   LocalTransactionId transaction = InvalidLocalTransactionId;
   uint64 epoch = 0;
   std::string last;
   bool any = false;
-  std::unordered_set<std::string, Hash, std::equal_to<>> clients;
+  std::unordered_set<std::string, NameHash, std::equal_to<>> clients;
 
   void clear() {
     any = false;
@@ -57,8 +53,10 @@ void on_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, v
 }
 
 void check(std::string_view client, bool may_fetch) {
+  if (known_resident(client)) return;
   Residency r = residency_now(client);
   Write verdict = may_write(r.resident, r.leaving, may_fetch);
+  remember_resident(client, r);
   if (verdict == Write::fetch) {
     (void)stamp();  // raises now if this node's clock is refused, and not after it has waited for the copy in vain
     place::require_resident(client);

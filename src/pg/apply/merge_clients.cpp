@@ -90,7 +90,7 @@ std::optional<ship::Refusal> decide_client(const ClientName &client) {
   }
   switch (receipt(here, self)) {
     case Receipt::take:
-      remember_resident(client);
+      remember_resident(client, r);
       return {};
     case Receipt::become_resident:
       if (!become_resident(client, self)) return ship::Refusal{client, {}, RefusalReason::copying, generation};

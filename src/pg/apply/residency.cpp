@@ -3,6 +3,10 @@
 #include "pg/apply/api.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/bridge/lookup.hpp"
+extern "C" {
+#include "access/sysattr.h"
+#include "access/xact.h"
+}
 
 namespace vectorshard::apply {
 
@@ -25,6 +29,8 @@ Residency residency_under(Snapshot snapshot, std::string_view client) {
       out.resident = true;
       out.generation = DatumGetInt64(slot_getattr(slot, kGeneration, &isnull));
       out.leaving = DatumGetBool(slot_getattr(slot, kLeaving, &isnull));
+      TransactionId by = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
+      out.own = TransactionIdIsCurrentTransactionId(by);
     });
     return out;
   });

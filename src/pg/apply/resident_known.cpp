@@ -3,40 +3,36 @@
 
 #include <unordered_set>
 
-#include "pg/apply/api.hpp"
 #include "pg/bridge/shmem.hpp"
-extern "C" {
-#include "access/xact.h"
-}
 
 namespace vectorshard::apply {
 
 namespace {
 
-constexpr size_t kClientsMax = 100000;
+constexpr size_t kClientsMax = 20000;  // about 2 MB in each session that writes so many
 
 struct Known {
-  std::unordered_set<ClientName> clients;
+  std::unordered_set<ClientName, NameHash, std::equal_to<>> clients;
   uint64 eviction_epoch = 0;
   uint64 catalog_epoch = 0;
 };
 
-Known &known() {
-  static Known k;
-  uint64 eviction = pg_atomic_read_u64(&bridge::shared()->eviction_epoch);
-  uint64 catalog = pg_atomic_read_u64(&bridge::shared()->catalog_epoch);
-  if (k.eviction_epoch != eviction || k.catalog_epoch != catalog || k.clients.size() >= kClientsMax) k.clients.clear();
-  k.eviction_epoch = eviction;
-  k.catalog_epoch = catalog;
-  return k;
-}
+Known known;
 
 }  // namespace
 
-bool known_resident(const ClientName &client) { return known().clients.contains(client); }
+bool known_resident(std::string_view client) {
+  uint64 eviction = pg_atomic_read_u64(&bridge::shared()->eviction_epoch);
+  uint64 catalog = pg_atomic_read_u64(&bridge::shared()->catalog_epoch);
+  if (known.eviction_epoch != eviction || known.catalog_epoch != catalog || known.clients.size() >= kClientsMax) known.clients.clear();
+  known.eviction_epoch = eviction;
+  known.catalog_epoch = catalog;
+  return known.clients.contains(client);
+}
 
-void remember_resident(const ClientName &client) {
-  if (!TransactionIdIsValid(GetTopTransactionIdIfAny())) known().clients.insert(client);
+void remember_resident(std::string_view client, const Residency &found) {
+  // Under the epochs of the look-up: if they have moved since, the next one forgets it again.
+  if (found.resident && !found.leaving && !found.own) known.clients.emplace(client);
 }
 
 }  // namespace vectorshard::apply

@@ -1,17 +1,24 @@
-// Clients that earlier batches found resident on this node, so that a batch need not look each of them up. It may forget
-// at any time; it must never remember a client that has begun to leave.
+// Clients that earlier transactions of this process found resident on this node, so that a batch or a writer need not look
+// each of them up. It may forget at any time; it must never remember a client that has begun to leave.
 #pragma once
 #include <string>
+#include <string_view>
 
-#include "core/base/ids.hpp"
+#include "pg/apply/api.hpp"
 
 namespace vectorshard::apply {
 
-/// True if `client` is resident and not leaving. Call with RowExclusiveLock on the tables whose rows are to be merged:
+/// For sets of names that are asked for views.
+struct NameHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+};
+
+/// True if `client` is resident and not leaving. Call with RowExclusiveLock on the tables whose rows are to be written:
 /// whoever lets a client leave marks it, moves the eviction epoch, then waits for the holders of that lock.
-bool known_resident(const ClientName &client);
-/// A committed row of `resident` said so under a snapshot taken with that lock held. Ignored once this transaction has
-/// written anything, for then the row may be its own and be rolled back.
-void remember_resident(const ClientName &client);
+bool known_resident(std::string_view client);
+/// After known_resident() said no: what residency_now() has found since, with that lock held. Kept if a committed row says
+/// that the client is here and stays; one of this transaction's own may be rolled back.
+void remember_resident(std::string_view client, const Residency &found);
 
 }  // namespace vectorshard::apply

@@ -24,6 +24,7 @@ void init_region(void *memory) {
   auto *s = static_cast<ShipShared *>(memory);
   pg_atomic_init_u64(&s->debt_epoch, 0);
   pg_atomic_init_u32(&s->flush_wanted, 0);
+  pg_atomic_init_u32(&s->gathers, 0);
 }
 
 bool came_from_peer = false;  // what the current transaction writes
@@ -33,7 +34,7 @@ void on_transaction_end(XactEvent event, void *) {
   if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_PREPARE && event != XACT_EVENT_ABORT) return;
   bool nothing_to_ship = std::exchange(came_from_peer, false) || event == XACT_EVENT_ABORT;
   if (nothing_to_ship || !TransactionIdIsValid(GetTopTransactionIdIfAny()) || bridge::self_node() == 0) return;
-  bridge::wake(bridge::kShipper);
+  if (pg_atomic_read_u32(&region->gathers) == 0) bridge::wake(bridge::kShipper);
 }
 
 /// Forgets the transactions that have ended. Called with the lock held exclusively.

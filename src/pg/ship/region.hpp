@@ -25,6 +25,7 @@ constexpr int kMaxDecoded = 8192;
 struct ShipShared {
   pg_atomic_uint64 debt_epoch;         // moves on whenever a debt is added
   pg_atomic_uint32 flush_wanted;       // 1: somebody waits until what was sent is durable at the peers
+  pg_atomic_uint32 gathers;            // 1: the shipper looks for commits by itself in a moment; nobody need wake it
   int decoded_count;                   // guarded by bridge::shared()->lock, like all below
   TransactionId decoded[kMaxDecoded];  // decoded, perhaps not visible yet
   uint64 routed_lsn;  // every commit before it is acknowledged, in debt, or counted in `peers`

@@ -68,6 +68,7 @@ Shipper::~Shipper() {
 }
 
 void Shipper::start() {
+  pg_atomic_write_u32(&ship_shared()->gathers, 0);  // one that was killed may have left it
   slot_.open(mark_everything);
   owe_all_that_is_marked();
   progress_ = SlotProgress(slot_.confirmed());
@@ -299,6 +300,15 @@ void Shipper::wait(long timeout_ms) {
   });
 }
 
+/// A wait that commits do not end: to wake somebody costs the one who commits more than it gains.
+void Shipper::gather(int64 for_us) {
+  struct Gathering {
+    Gathering() { pg_atomic_write_u32(&ship_shared()->gathers, 1); }
+    ~Gathering() { pg_atomic_write_u32(&ship_shared()->gathers, 0); }
+  } gathering;
+  wait(static_cast<long>((for_us + 999) / 1000));  // rounded down, the last millisecond would be spent awake
+}
+
 void Shipper::round() {
   busy_ = false;
   follow_nodes();
@@ -310,7 +320,11 @@ void Shipper::round() {
   confirm();
   publish();
   if (busy_) return;
-  if (more_to_read() && !pressed()) return wait(static_cast<long>(gather_us() / 1000));
+  if (more_to_read() && !pressed()) {
+    int64 left_us = gather_us();
+    if (left_us > 0) gather(left_us);
+    return;
+  }
   bool waiting = false;  // somebody is to be connected to, or watched for a time-out
   for (auto &[node, peer] : peers_) waiting = waiting || !peer->ready() || peer->stream_bytes() > 0;
   if (std::any_of(peers_.begin(), peers_.end(), [](auto &p) { return p.second->unflushed(); })) return wait(kFlushMs);

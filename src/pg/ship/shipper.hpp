@@ -58,6 +58,7 @@ class Shipper {
   void publish();
   void judge_clock();
   void wait(long timeout_ms);
+  void gather(int64 for_us);
 
   Slot slot_;
   Decoder decoder_;
