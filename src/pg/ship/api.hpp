@@ -13,7 +13,7 @@ namespace vectorshard::ship {
 Batch export_client(std::string_view client, BatchKind kind);
 
 /// Waits until every transaction that the shipper has decoded so far is visible to a new snapshot, so that a copy
-/// read afterwards lacks nothing that was routed before.
+/// read afterwards lacks nothing that was routed before. In a transaction.
 void wait_decoded_visible();
 
 /// Records durably, in the current transaction, that `peer` lacks changes of `client` (or, with client empty, of the

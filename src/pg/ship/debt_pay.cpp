@@ -269,11 +269,10 @@ void DebtPayer::pay(Peer &peer) {
   {
     bridge::WorkerTransaction tx;
     debts = due(peer.node());
+    if (!debts.empty()) wait_decoded_visible();  // what was routed past the peer must be in what we read
     tx.commit();
   }
   forget(peer.node(), debts);
-  if (debts.empty()) return;
-  wait_decoded_visible();  // what was routed past the peer must be in what we read
   for (const DueDebt &d : debts) {
     if (!peer.has_room()) break;
     if (peer.paying(d.client, d.table)) continue;

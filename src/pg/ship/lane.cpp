@@ -53,6 +53,9 @@ std::string error_text(const PGresult *r) {
   return one_line(message) + (detail ? " (" + one_line(detail) + ")" : "");
 }
 
+/// What counts as the peer's stream; payments have a limit of their own.
+size_t stream_part(const Shipment &s) { return s.pays ? 0 : s.batch.bytes.size(); }
+
 }  // namespace
 
 bool Lane::wants_connection() const { return state_ == State::down && now_us() >= next_try_us_; }
@@ -154,6 +157,7 @@ void Lane::seal() {
 void Lane::push(Shipment shipment) {
   shipment.bulky = shipment.batch.bytes.size() > kBulkyBytes;
   shipment.batch.bytes = close_envelope(std::move(shipment.batch.bytes), static_cast<Compression>(bridge::guc::batch_compression));
+  queued_bytes_ += stream_part(shipment);
   queue_.push_back(std::move(shipment));
 }
 
@@ -163,11 +167,7 @@ bool Lane::paying(const std::string &client, const std::string &table) const {
   });
 }
 
-size_t Lane::stream_bytes() const {
-  size_t bytes = builder_.bytes();
-  for (const Shipment &s : queue_) bytes += s.pays ? 0 : s.batch.bytes.size();
-  return bytes;
-}
+size_t Lane::stream_bytes() const { return builder_.bytes() + queued_bytes_; }
 
 Lsn Lane::oldest() const {
   for (const Shipment &s : queue_)
@@ -185,8 +185,10 @@ std::vector<Shipment> Lane::take_unsent() {
   seal();
   std::vector<Shipment> out;
   auto first = queue_.begin() + static_cast<ptrdiff_t>(merged_.size() + in_flight_);
-  for (auto it = first; it != queue_.end(); ++it)
+  for (auto it = first; it != queue_.end(); ++it) {
+    queued_bytes_ -= stream_part(*it);
     if (!it->pays) out.push_back(std::move(*it));
+  }
   queue_.erase(first, queue_.end());
   return out;
 }
@@ -194,8 +196,8 @@ std::vector<Shipment> Lane::take_unsent() {
 void Lane::send_next() {
   if (in_flight_ >= kInFlight) return;
   size_t next = merged_.size() + in_flight_;
-  // While the peer works on something, small changes gather: an apply call costs more than the rows in it.
-  if (next == queue_.size() && (in_flight_ == 0 || builder_.bytes() >= kGatherBytes)) seal();
+  // While the peer has enough to do, small changes gather: an apply call costs more than the rows in it.
+  if (next == queue_.size() && (in_flight_ < kAhead || builder_.bytes() >= kGatherBytes)) seal();
   if (next == queue_.size()) return;
   const SealedBatch &batch = queue_[next].batch;
   const char *values[] = {batch.bytes.data()};
@@ -239,6 +241,7 @@ void Lane::take_flushed(PGresult *r, std::vector<Delivered> &out) {
   if (flushed < mark_->written) return;
   for (size_t i = 0; i < mark_->covers; i++) {
     merged_bytes_ -= queue_.front().batch.bytes.size();
+    queued_bytes_ -= stream_part(queue_.front());
     std::string().swap(queue_.front().batch.bytes);
     out.push_back({std::move(queue_.front()), std::move(merged_.front()), ""});
     queue_.pop_front();
@@ -257,6 +260,7 @@ void Lane::take_answer(PGresult *r, std::vector<Delivered> &out) {
   if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1) {
     std::string why = error_text(r);
     if (++first.failures >= kFailuresMax) {
+      queued_bytes_ -= stream_part(first);
       out.push_back({std::move(first), std::nullopt, why});
       queue_.erase(queue_.begin() + static_cast<ptrdiff_t>(merged_.size()));
     }

@@ -47,8 +47,8 @@ class Lane {
   explicit Lane(const PeerRow &row) : row_(row), builder_(kBatchBytes, kBatchRows) {}
 
   bool ready() const { return state_ == State::ready; }
-  /// It has batches that it did not answer yet.
-  bool working() const { return in_flight_ > 0; }
+  /// It has enough to do: what comes now gathers until it answers.
+  bool working() const { return in_flight_ >= kAhead; }
   /// It answered batches whose commits may not be on its disk yet.
   bool unflushed() const { return !merged_.empty(); }
   /// Somebody waits until what was sent is durable: the peer is asked to flush at once.
@@ -91,6 +91,7 @@ class Lane {
   enum class State { down, connecting, greeting, ready };
   static constexpr size_t kBatchBytes = 1 << 20, kBatchRows = 10000, kGatherBytes = 64 << 10, kInFlight = 8,
                           kPaymentBytes = 4 << 20;
+  static constexpr size_t kAhead = 2;  // one that it works on, and one so that it need not wait for the next
   /// What the peer answered to an ask: every batch before `covers` (counted from the front of the queue) is in its WAL
   /// before `written`.
   struct Mark {
@@ -123,6 +124,7 @@ class Lane {
   // In this order: answered (merged_ has their replies), under way (in_flight_ of them), not sent.
   std::deque<Shipment> queue_;
   std::deque<Reply> merged_;
+  size_t queued_bytes_ = 0;  // of those in queue_ that pay nothing
   size_t in_flight_ = 0;
   size_t merged_bytes_ = 0;
   std::optional<size_t> asked_;  // an ask is under way, behind so many batches counted from the front

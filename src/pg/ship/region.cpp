@@ -10,6 +10,7 @@
 extern "C" {
 #include "access/xact.h"
 #include "pgstat.h"
+#include "storage/lmgr.h"
 #include "storage/procarray.h"
 }
 
@@ -98,17 +99,18 @@ bool decoded_visible() {
 void wait_decoded_visible() {
   bridge::require_preloaded();
   // Only what was decoded when we were called: later ones are routed by what the caller has committed before.
-  std::vector<TransactionId> waiting(kMaxDecoded);
-  int count = bridge::pg_call([&] {
+  bridge::pg_call([&] {
     LWLockAcquire(bridge::shared()->lock, LW_EXCLUSIVE);
     prune(region);
     int n = region->decoded_count;
-    std::copy(region->decoded, region->decoded + n, waiting.begin());
+    TransactionId *waiting = n > 0 ? static_cast<TransactionId *>(palloc(sizeof(TransactionId) * static_cast<size_t>(n))) : nullptr;
+    std::copy(region->decoded, region->decoded + n, waiting);
     LWLockRelease(bridge::shared()->lock);
-    return n;
+    // Their locks are released right after they can be seen.
+    for (int i = 0; i < n; i++)
+      if (TransactionIdIsInProgress(waiting[i])) XactLockTableWait(waiting[i], nullptr, nullptr, XLTW_None);
+    if (waiting) pfree(waiting);
   });
-  for (int i = 0; i < count; i++)
-    while (bridge::pg_call([&] { return TransactionIdIsInProgress(waiting[i]); })) nap();
 }
 
 void publish_peers(const std::vector<PeerStatus> &peers, uint64 routed_lsn) {

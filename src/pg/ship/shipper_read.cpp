@@ -31,8 +31,8 @@ constexpr size_t kMuchBytes = 16 << 20, kMuchWalBytes = 256 << 20;
 
 }  // namespace
 
-/// Until the next read, if the last one was a moment ago and not much has come since. A peer that has taken all it was
-/// sent gets the next at once; while one works, what it gets next gathers. What goes to nobody can wait.
+/// Until the next read, if the last one was a moment ago and not much has come since. A peer that is about to run
+/// dry gets the next at once; while one has enough to do, what it gets next gathers. What goes to nobody can wait.
 int64 Shipper::gather_us() const {
   if (!slot_.messages().empty() || slot_.unread_bytes() > kReadBytes || commits_wait()) return 0;
   auto works = [](auto &entry) { return entry.second->working(); };
@@ -70,9 +70,9 @@ void Shipper::read() {
     busy_ = true;
     // Known as decoded before anybody reads the holders: whoever announces itself later waits for these.
     publish_decoded(begun_transactions(run));
+    bridge::WorkerTransaction tx;
     wait_decoded_visible();
     Decoded decoded;
-    bridge::WorkerTransaction tx;
     for_each_message(run, [&](std::string_view message) { decoder_.take(message, decoded); });
     for (const BeginMessage &begun : decoded.begun) {
       progress_.open(begun.commit_lsn);
