@@ -17,7 +17,7 @@ class Peer {
   void expect(bool much);
   /// Every connection stands.
   bool ready() const;
-  /// As Lane::working(), on any connection. It has batches that it did not answer yet.
+  /// As Lane::working(), on any connection.
   bool working() const;
   /// It answered batches whose commits may not be on its disk yet.
   bool unflushed() const;
