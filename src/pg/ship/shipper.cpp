@@ -27,7 +27,7 @@ namespace {
 
 // Debts are looked at again this often while there are some; otherwise when somebody adds one here, and now and then for
 // those that came by plain SQL.
-constexpr int64 kAskingUs = 10000, kDebtsUs = 200000, kNoDebtsUs = 1000000, kPublishUs = 100000;
+constexpr int64 kAskingUs = 3000, kDebtsUs = 200000, kNoDebtsUs = 1000000, kPublishUs = 100000;
 constexpr long kIdleMs = 500, kFlushMs = 5;
 // A peer that answers may hold back this many times peer_queue_mb of WAL, because most of what it lacks is on its way.
 constexpr size_t kSlowPeerTimes = 4;
@@ -236,10 +236,11 @@ void Shipper::pay() {
   if (epoch == debt_epoch_ && now < next_debts_us_) return;
   debt_epoch_ = epoch;
   debts_ = payer_.assign_homes();
-  next_debts_us_ = now + (payer_.asking() ? kAskingUs : debts_ ? kDebtsUs : kNoDebtsUs);
-  if (!debts_) return;
-  for (auto &[node, peer] : peers_)
-    if (peer->has_room()) payer_.pay(*peer);
+  if (debts_)
+    for (auto &[node, peer] : peers_)
+      if (peer->has_room()) payer_.pay(*peer);
+  // Only now is it known whether somebody was asked, and the answer looked for soon.
+  next_debts_us_ = bridge::steady_us() + (payer_.asking() ? kAskingUs : debts_ ? kDebtsUs : kNoDebtsUs);
 }
 
 void Shipper::confirm() {
