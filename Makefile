@@ -6,6 +6,7 @@
 #   make sim [HISTORIES=n]  random histories of the protocol over the core; SEED=n replays one
 #   make demo                install what is missing, build, run the main job on this machine
 #   make bench-ship          shipping and merging against logical replication and pglogical (about 25 minutes)
+#   make bench-telemetry     taking reports against writing them into a PostGIS table (about 5 minutes)
 #
 # The core library alone builds with CMake (CMakeLists.txt), without PostgreSQL.
 EXTENSION  = vectorshard
@@ -30,8 +31,8 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
-ifneq ($(filter check demo bench-ship bootstrap test-histories sim,$(MAKECMDGOALS)),)
-.PHONY: check demo bench-ship bootstrap test-histories sim
+ifneq ($(filter check demo bench-ship bench-telemetry bootstrap test-histories sim,$(MAKECMDGOALS)),)
+.PHONY: check demo bench-ship bench-telemetry bootstrap test-histories sim
 bootstrap:
 	scripts/bootstrap
 check: bootstrap
@@ -43,6 +44,8 @@ test-histories: bootstrap
 bench-ship:
 	scripts/bootstrap pglogical
 	scripts/bench-ship
+bench-telemetry: bootstrap
+	scripts/bench-telemetry
 sim:
 	@cmake -S . -B build/unit -G Ninja >/dev/null && ninja -C build/unit vectorshard-check-sim >/dev/null
 	@HISTORIES=$(HISTORIES) SEED=$(SEED) FIRST=$(FIRST) PLANTED=$(PLANTED) PROFILE=$(PROFILE) build/unit/vectorshard-check-sim

@@ -1,4 +1,4 @@
-# Servers of scripts/bench-ship: made under $WORK, run as an unprivileged user on loopback, stopped at the end. Sourced.
+# Servers of the benchmarks: made under $WORK, run as an unprivileged user on loopback, stopped at the end. Sourced.
 declare -A PORT
 SERVERS=()
 
