@@ -55,6 +55,25 @@ SELECT vectorshard.report(ARRAY['tel6', NULL], ARRAY[10, 20]::float8[], ARRAY[50
 SELECT vectorshard.report(ARRAY['tel6', 'tel7'], ARRAY[10, 20]::float8[], ARRAY[50, 95]::float8[]);
 SELECT vectorshard.report(NULL::text[], ARRAY[10]::float8[], ARRAY[50]::float8[]);
 
+SELECT count(*) FROM vectorshard.predicted_path('tel6');
+-- Newest first: they are taken oldest first, so none is late.
+BEGIN;
+SELECT vectorshard.report(array_agg('tel10'::text ORDER BY i), array_agg(10 - i * 0.0001 ORDER BY i)::float8[], array_agg(50 ORDER BY i)::float8[],
+                          observed_at => array_agg(now() - i * interval '1 s' ORDER BY i)) AS accepted FROM generate_series(1, 50) i;
+SELECT vectorshard.report('tel10', pg_temp.at(9.9999, 50), observed_at => now() - interval '1 s') AS duplicate;
+COMMIT;
+
+-- Points of every form
+CREATE TEMP TABLE point (id text, g geometry, h geography);
+INSERT INTO point VALUES ('tel11', pg_temp.at(11.25, -48.5), pg_temp.at(11.5, -48.5)), ('tel12', ST_SetSRID(ST_MakePoint(12.25, -48.5, 7), 4326), pg_temp.at(12.5, -48.5)),
+  ('tel13', pg_temp.at(13.25, -90), pg_temp.at(13.5, 90)), ('tel14', pg_temp.at(-180, 90), pg_temp.at(180, -90));
+SELECT id, vectorshard.report(id || 'g', g), vectorshard.report(id || 'h', h) FROM point ORDER BY id;
+SELECT id, (SELECT ST_AsText("position") FROM vectorshard.predicted_path(id || 'g') LIMIT 1) AS g,
+       (SELECT ST_AsText("position") FROM vectorshard.predicted_path(id || 'h') LIMIT 1) AS h FROM point ORDER BY id;
+SELECT vectorshard.report('tel15', ST_SetSRID(ST_MakePointM(1, 1, 3), 4326));
+SELECT vectorshard.report('tel15', ST_SetSRID(ST_MakePoint('infinity', 1), 4326));
+SELECT vectorshard.report('tel15', ST_SetSRID(ST_MakePoint(1, 1), 0));
+
 -- Handovers: no position, so the next one may be anywhere.
 SELECT vectorshard.report_handover('tel4', 'nowhere');
 SELECT vectorshard.report_handover(NULL);

@@ -5,7 +5,7 @@ note() { say "   $*"; printf '%s\n' "$*" >>"$RESULTS"; }
 
 setup() {
   make_server table
-  make_server fabric "shared_preload_libraries = 'vectorshard'" "vectorshard.max_clients = $((CLIENTS * 8 + 1024))"
+  make_server fabric "shared_preload_libraries = 'vectorshard'" "vectorshard.max_clients = $((CLIENTS * 4 + 1024))"
   start_server table fabric
   sql table -c 'CREATE EXTENSION postgis' \
     -c 'CREATE TABLE report (client text, "position" geometry(Point, 4326), speed float8, heading float8, at timestamptz)' \
@@ -32,7 +32,7 @@ taken() {
 # make_reports NAME ROWS: reports of CLIENTS clients, a moment later than those made before, as files for both servers.
 make_reports() {
   sql table -c 'TRUNCATE made' -c "INSERT INTO made
-    SELECT n, '$1' || n % $CLIENTS, n % $CLIENTS, -122.4 + n % 100 * 0.001 + 0.0001 * random(), 37.7 + n % $CLIENTS / 100 * 0.001,
+    SELECT n, '$1' || n % $CLIENTS, n % $CLIENTS, round((-122.4 + n % 100 * 0.001 + 0.0001 * random())::numeric, 7), 37.7 + n % $CLIENTS / 100 * 0.001,
            now() - ($2 - n) * interval '1 microsecond' FROM generate_series(1, $2::bigint) n" -c 'ANALYZE made'
 }
 # copy_files CLIENTS: every client's share of the rows, as COPY reads them.

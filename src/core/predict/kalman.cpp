@@ -1,12 +1,12 @@
 // The filter: predict with white-noise acceleration, update with position, then with velocity when it was reported.
 #include "core/predict/kalman.hpp"
 
-#include <algorithm>
 #include <cmath>
+
+#include "core/predict/local_frame.hpp"
 
 namespace vectorshard::predict {
 
-using telemetry::kMetresPerDegree;
 using telemetry::radians;
 
 namespace {
@@ -19,14 +19,7 @@ constexpr double kGate = 25;                        // squared sigmas: beyond, t
 constexpr double kJumpMps = 80;                     // a sudden speed above this is a GPS jump
 constexpr double kReanchorM = 50000;                // flat-earth metres are good this far from the anchor
 
-struct Metres {
-  double x, y;
-};
-
-Metres to_metres(const telemetry::KalmanState &k, double lat, double lon) {
-  return {std::remainder(lon - k.anchor_lon, 360.0) * kMetresPerDegree * std::cos(radians(k.anchor_lat)),
-          (lat - k.anchor_lat) * kMetresPerDegree};
-}
+Position anchor_of(const telemetry::KalmanState &k) { return {k.anchor_lat, k.anchor_lon}; }
 
 void reset(const telemetry::Report &r, double vx, double vy, double p_vel, telemetry::KalmanState &k) {
   k.anchor_lat = r.lat;
@@ -76,12 +69,14 @@ void update_velocity(double vx, double vy, telemetry::KalmanState &k) {
 
 /// Moves the anchor to where the filter stands, so that metres stay flat.
 void reanchor(telemetry::KalmanState &k) {
-  if (std::hypot(k.x, k.y) < kReanchorM) return;
-  double lat = std::clamp(k.anchor_lat + k.y / kMetresPerDegree, -90.0, 90.0);
-  double cosine = std::max(0.01, std::cos(radians(k.anchor_lat)));
-  k.anchor_lon = std::remainder(k.anchor_lon + k.x / kMetresPerDegree / cosine, 360.0);
-  k.anchor_lat = lat;
+  if (k.x * k.x + k.y * k.y < kReanchorM * kReanchorM) return;
+  Position anchor = from_metres(anchor_of(k), {k.x, k.y});
+  Metres v = turned(anchor_of(k), anchor, {k.vx, k.vy});
+  k.anchor_lat = anchor.lat;
+  k.anchor_lon = anchor.lon;
   k.x = k.y = 0;
+  k.vx = v.x;
+  k.vy = v.y;
 }
 
 }  // namespace
@@ -98,30 +93,36 @@ void observe(const telemetry::Report &r, telemetry::Motion &m) {
   }
   double old_x = k.x, old_y = k.y;
   advance(dt, k);
-  Metres z = to_metres(k, r.lat, r.lon);
+  Position here{r.lat, r.lon};
+  Metres z = to_metres(anchor_of(k), here);
   double miss = (z.x - k.x) * (z.x - k.x) + (z.y - k.y) * (z.y - k.y);
   if (miss > kGate * (k.p_pos + kPositionVariance)) {
     double vx = (z.x - old_x) / dt, vy = (z.y - old_y) / dt;
     if (std::hypot(vx, vy) > kJumpMps) vx = vy = 0;
-    reset(r, measured ? mvx : vx, measured ? mvy : vy, measured ? kVelocityVariance : kAcceleration * dt, k);
+    Metres v = turned(anchor_of(k), here, {vx, vy});
+    reset(r, measured ? mvx : v.x, measured ? mvy : v.y, measured ? kVelocityVariance : kAcceleration * dt, k);
     return;
   }
   update_position(z, k);
-  if (measured) update_velocity(mvx, mvy, k);
+  if (measured) {
+    Metres v = turned(here, anchor_of(k), {mvx, mvy});
+    update_velocity(v.x, v.y, k);
+  }
   k.at_s = r.at_s;
   k.updates++;
   reanchor(k);
 }
 
-Velocity velocity(const telemetry::Motion &m) { return {m.kalman.vx, m.kalman.vy}; }
+Velocity velocity(const telemetry::Motion &m) {
+  const auto &k = m.kalman;
+  Metres v = turned(anchor_of(k), from_metres(anchor_of(k), {k.x, k.y}), {k.vx, k.vy});
+  return {v.x, v.y};
+}
 
 Position position_after(const telemetry::Motion &m, double ahead_s) {
   const auto &k = m.kalman;
   if (k.updates == 0) return {m.lat, m.lon};
-  double x = k.x + k.vx * ahead_s, y = k.y + k.vy * ahead_s;
-  double lat = std::clamp(k.anchor_lat + y / kMetresPerDegree, -90.0, 90.0);
-  double cosine = std::max(0.01, std::cos(radians(k.anchor_lat)));
-  return {lat, std::remainder(k.anchor_lon + x / kMetresPerDegree / cosine, 360.0)};
+  return from_metres(anchor_of(k), {k.x + k.vx * ahead_s, k.y + k.vy * ahead_s});
 }
 
 double position_sigma_m(const telemetry::Motion &m, double ahead_s) {

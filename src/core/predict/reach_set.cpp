@@ -6,13 +6,12 @@
 #include <cmath>
 
 #include "core/predict/kalman.hpp"
+#include "core/predict/local_frame.hpp"
 
 namespace vectorshard::predict {
 
-using telemetry::kMetresPerDegree;
 using telemetry::kPi;
 using telemetry::Motion;
-using telemetry::radians;
 
 namespace {
 
@@ -40,9 +39,7 @@ Heading heading_of(const Motion &m, const ReachSettings &s) {
 }
 
 Position moved(const Motion &m, double east_m, double north_m) {
-  double lat = std::clamp(m.lat + north_m / kMetresPerDegree, -90.0, 90.0);
-  double cosine = std::max(0.01, std::cos(radians(m.lat)));
-  return {lat, std::remainder(m.lon + east_m / kMetresPerDegree / cosine, 360.0)};
+  return from_metres({m.lat, m.lon}, {east_m, north_m});
 }
 
 Candidate &entry_of(std::vector<Candidate> &out, NodeId node) {

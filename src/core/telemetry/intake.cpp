@@ -24,7 +24,9 @@ void served_by(NodeId self, double at_s, Motion &m) {
   m.serving_since_s = at_s;
 }
 
-void derive_speed(const Report &r, double dt, double moved_m, Motion &m) {
+void derive_speed(const Report &r, double dt, Motion &m) {
+  bool derived = dt > 0 && !(r.speed_mps && r.heading_deg);
+  double moved_m = derived ? distance_m(m.lat, m.lon, r.lat, r.lon) : 0;
   if (r.speed_mps) {
     m.speed_mps = *r.speed_mps;
   } else {
@@ -33,9 +35,7 @@ void derive_speed(const Report &r, double dt, double moved_m, Motion &m) {
   if (r.heading_deg) {
     m.heading_deg = *r.heading_deg;
   } else if (dt > 0 && moved_m / dt > kHeadingFromMps) {
-    double east = std::remainder(r.lon - m.lon, 360.0) * std::cos(radians(r.lat)), north = r.lat - m.lat;
-    double degrees = std::atan2(east, north) * 180 / kPi;
-    m.heading_deg = degrees < 0 ? degrees + 360 : degrees;
+    m.heading_deg = course_deg(m.lat, m.lon, r.lat, r.lon);
   } else {
     m.heading_deg = -1;
   }
@@ -76,16 +76,15 @@ std::optional<Refusal> check_plausible(const Report &r, const Motion &m, double 
   if (auto refusal = check_time(r.at_s, m, now_s, limits)) return refusal;
   if (r.speed_mps && *r.speed_mps > limits.max_speed_mps) return Refusal::too_fast;
   if (m.reports == 0) return std::nullopt;
-  double moved = distance_m(m.lat, m.lon, r.lat, r.lon);
-  if (moved - kGpsSlackM > limits.max_speed_mps * (r.at_s - m.at_s)) return Refusal::too_fast;
-  return std::nullopt;
+  double may = kGpsSlackM + limits.max_speed_mps * (r.at_s - m.at_s);
+  if (surely_within(m.lat, m.lon, r.lat, r.lon, may) || distance_m(m.lat, m.lon, r.lat, r.lon) <= may) return std::nullopt;
+  return Refusal::too_fast;
 }
 
 void take(const Report &r, NodeId self, Motion &m) {
   double dt = m.at_s > 0 ? r.at_s - m.at_s : 0;
   bool fresh = m.reports == 0 || dt > std::max(kSessionGapS, 3 * m.interval_s);
-  double moved = m.reports > 0 ? distance_m(m.lat, m.lon, r.lat, r.lon) : 0;
-  derive_speed(r, fresh ? 0 : dt, moved, m);
+  derive_speed(r, fresh ? 0 : dt, m);
   if (fresh) {
     m.session_s = r.at_s;
     m.pace_mps = m.speed_mps;
@@ -95,8 +94,9 @@ void take(const Report &r, NodeId self, Motion &m) {
     double w = 1 - std::exp(-dt / kPaceTimeS);
     m.pace_mps += w * (m.speed_mps - m.pace_mps);
   }
-  if (m.reports == 0 || distance_m(m.stay.lat, m.stay.lon, r.lat, r.lon) > kStayRadiusM)
-    m.stay = {r.lat, r.lon, r.at_s};
+  bool stays = m.reports > 0 && (surely_within(m.stay.lat, m.stay.lon, r.lat, r.lon, kStayRadiusM) ||
+                                 distance_m(m.stay.lat, m.stay.lon, r.lat, r.lon) <= kStayRadiusM);
+  if (!stays) m.stay = {r.lat, r.lon, r.at_s};
   served_by(self, r.at_s, m);
   m.at_s = r.at_s;
   m.lat = r.lat;

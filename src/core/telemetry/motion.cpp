@@ -58,7 +58,8 @@ Result<Motion> decode_motion(std::string_view bytes) {
         finite = finite && std::isfinite(v);
       },
       [&](uint32_t &v) { v = r.u32(); }, [&](uint64_t &v) { v = r.u64(); }, [&](int32_t &v) { v = r.i32(); });
-  if (!r.ok() || !r.at_end() || !finite || std::fabs(m.lat) > 90 || std::fabs(m.kalman.anchor_lat) > 90)
+  if (!r.ok() || !r.at_end() || !finite || std::fabs(m.lat) > 90 || std::fabs(m.lon) > 180 ||
+      std::fabs(m.kalman.anchor_lat) > 90 || std::fabs(m.kalman.anchor_lon) > 180)
     return Error{Errc::corrupt, "motion state does not decode",
                  "It has " + std::to_string(bytes.size()) + " bytes.", ""};
   return m;

@@ -81,11 +81,34 @@ inline bool parked(const Motion &m) { return m.at_s - m.stay.since_s >= kStayAft
 std::string encode(const Motion &motion);
 Result<Motion> decode_motion(std::string_view bytes);
 
-/// Metres between two positions near each other (flat earth; right to a percent within 200 km, wraps at 180°).
-inline double distance_m(double lat1, double lon1, double lat2, double lon2) {
-  double dlon = std::remainder(lon2 - lon1, 360.0);
-  double dx = dlon * std::cos(radians((lat1 + lat2) / 2)), dy = lat2 - lat1;
-  return kMetresPerDegree * std::hypot(dx, dy);
+/// From one longitude to another the short way round, -180 to 180: both between -180 and 180.
+inline double lon_difference(double from, double to) {
+  double d = to - from;
+  return d > 180 ? d - 360 : d < -180 ? d + 360 : d;
 }
+
+/// Where flat-earth metres are wrong: beside a pole, and far.
+inline bool on_a_sphere(double lat, double dlat, double dlon) {
+  return std::fabs(lat) > 80 || std::fabs(dlat) > 1 || std::fabs(dlon) > 1;
+}
+
+/// Metres along the great circle.
+double great_circle_m(double lat1, double lon1, double lat2, double lon2);
+
+/// Metres between two positions, right to a percent anywhere.
+inline double distance_m(double lat1, double lon1, double lat2, double lon2) {
+  double dlat = lat2 - lat1, dlon = lon_difference(lon1, lon2);
+  if (on_a_sphere(lat1, dlat, dlon)) return great_circle_m(lat1, lon1, lat2, lon2);
+  double dx = dlon * std::cos(radians((lat1 + lat2) / 2));
+  return kMetresPerDegree * std::sqrt(dx * dx + dlat * dlat);
+}
+
+/// Whether two positions are surely within `metres` of each other: cheaper than the distance, and often enough.
+inline bool surely_within(double lat1, double lon1, double lat2, double lon2, double metres) {
+  return kMetresPerDegree * (std::fabs(lat2 - lat1) + std::fabs(lon_difference(lon1, lon2))) <= metres;
+}
+
+/// Degrees clockwise from north, 0 to 360, in which one arrives at the second position from the first.
+double course_deg(double lat1, double lon1, double lat2, double lon2);
 
 }  // namespace vectorshard::telemetry

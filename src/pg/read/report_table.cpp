@@ -30,6 +30,24 @@ std::optional<double> number(TupleTableSlot *slot, AttrNumber at) {
   return DatumGetFloat8(slot->tts_values[at - 1]);
 }
 
+/// Whether all values are at hand, the client's name in one piece: reading them calls nothing that could raise.
+bool at_hand(const ReportColumns &columns, TupleTableSlot *slot) {
+  if (slot->tts_nvalid < slot->tts_tupleDescriptor->natts) return false;
+  if (slot->tts_isnull[columns.client - 1]) return true;
+  const auto *name = reinterpret_cast<const varattrib_1b *>(DatumGetPointer(slot->tts_values[columns.client - 1]));
+  return !VARATT_IS_EXTERNAL(name) && !VARATT_IS_COMPRESSED(name);
+}
+
+/// The client, or null; the other values are at hand afterwards.
+const text *client_of(const ReportColumns &columns, TupleTableSlot *slot) {
+  auto value = [&] { return slot->tts_values[columns.client - 1]; };
+  if (at_hand(columns, slot)) return slot->tts_isnull[columns.client - 1] ? nullptr : reinterpret_cast<const text *>(DatumGetPointer(value()));
+  return bridge::pg_call([&]() -> const text * {
+    slot_getallattrs(slot);
+    return slot->tts_isnull[columns.client - 1] ? nullptr : DatumGetTextPP(value());
+  });
+}
+
 [[noreturn]] void raise_null(const char *what) {
   bridge::raise_sqlstate(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string("a report needs ") + what, "",
                          "Give client, lon, lat and observed_at; speed_mps and heading_deg may be null.");
@@ -49,10 +67,7 @@ ReportColumns report_columns(Relation relation) {
 }
 
 bool take_row(const ReportColumns &columns, TupleTableSlot *slot) {
-  text *client = bridge::pg_call([&]() -> text * {
-    slot_getallattrs(slot);
-    return slot->tts_isnull[columns.client - 1] ? nullptr : DatumGetTextPP(slot->tts_values[columns.client - 1]);
-  });
+  const text *client = client_of(columns, slot);
   auto lon = number(slot, columns.lon), lat = number(slot, columns.lat);
   if (!client) raise_null("a client");
   if (!lon || !lat) raise_null("lon and lat");

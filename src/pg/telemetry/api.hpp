@@ -22,6 +22,9 @@ struct RawReport {
   int64_t observed_at = 0;  // PostgreSQL timestamptz: microseconds since 2000-01-01
 };
 
+/// The Error of a malformed report, whatever is known of the client. take_report() checks it too.
+Result<void> check_report(const RawReport &report);
+
 /// Takes one report of a client that this node serves: checks it, updates the client's motion in shared memory, counts
 /// an arrival if the client was served elsewhere, and marks it for the navigator (once: call flush_reports() at the
 /// end of a statement to wake it). True: accepted. False: refused as late, future, duplicate or implausible, and

@@ -48,30 +48,32 @@ Shape shape() {
   return {partitions, slots, buckets};
 }
 
+constexpr size_t lines(size_t bytes) { return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine; }
+
+size_t buckets_size(int buckets) { return lines(sizeof(int32_t) * static_cast<size_t>(buckets)); }
+
 size_t part_size(const Shape &s) {
-  return MAXALIGN(sizeof(Partition)) + MAXALIGN(sizeof(int32_t) * static_cast<size_t>(s.buckets)) +
-         MAXALIGN(sizeof(Slot)) * static_cast<size_t>(s.slots);
+  return lines(sizeof(Partition)) + buckets_size(s.buckets) + sizeof(Slot) * static_cast<size_t>(s.slots);
 }
 
 size_t region_size() {
   Shape s = shape();
-  return MAXALIGN(sizeof(Region)) + part_size(s) * static_cast<size_t>(s.partitions);
+  return lines(sizeof(Region)) + part_size(s) * static_cast<size_t>(s.partitions);
 }
 
 Partition *partition_at(int i) {
   Shape s{region->partitions, region->slots, region->buckets};
-  return reinterpret_cast<Partition *>(reinterpret_cast<char *>(region) + MAXALIGN(sizeof(Region)) +
+  return reinterpret_cast<Partition *>(reinterpret_cast<char *>(region) + lines(sizeof(Region)) +
                                        part_size(s) * static_cast<size_t>(i));
 }
 
 int32_t *buckets_of(Partition *p) {
-  return reinterpret_cast<int32_t *>(reinterpret_cast<char *>(p) + MAXALIGN(sizeof(Partition)));
+  return reinterpret_cast<int32_t *>(reinterpret_cast<char *>(p) + lines(sizeof(Partition)));
 }
 
 Slot *slot_at(Partition *p, int32_t i) {
   if (i < 0) return nullptr;
-  char *first = reinterpret_cast<char *>(buckets_of(p)) + MAXALIGN(sizeof(int32_t) * static_cast<size_t>(region->buckets));
-  return reinterpret_cast<Slot *>(first + MAXALIGN(sizeof(Slot)) * static_cast<size_t>(i));
+  return reinterpret_cast<Slot *>(reinterpret_cast<char *>(buckets_of(p)) + buckets_size(region->buckets)) + i;
 }
 
 void init_region(void *memory) {
@@ -97,6 +99,12 @@ uint32 hash_of(std::string_view client) {
 
 int32_t *bucket_of(Partition *p, uint32 hash) {
   return &buckets_of(p)[hash / static_cast<uint32>(region->partitions) & static_cast<uint32>(region->buckets - 1)];
+}
+
+/// Asks for the lines of a slot that a report touches.
+void prefetch(Slot *s) {
+  __builtin_prefetch(s, 1);
+  for (size_t at = 0; at < sizeof(Motion); at += kCacheLine) __builtin_prefetch(reinterpret_cast<char *>(&s->motion) + at, 1);
 }
 
 int32_t find(Partition *p, uint32 hash, std::string_view client) {
@@ -136,13 +144,24 @@ void take_out_of_marked(Partition *p, int32_t i) {
   if (p->marked_last == i) p->marked_last = before;
 }
 
-/// A free slot, or the one least recently used.
+/// The oldest slot that was not used since it became the newest.
+int32_t longest_unused(Partition *p) {
+  while (slot_at(p, p->oldest)->used) {
+    int32_t i = p->oldest;
+    slot_at(p, i)->used = false;
+    take_out_of_order(p, i);
+    put_newest(p, i);
+  }
+  return p->oldest;
+}
+
+/// A free slot, or the one longest unused.
 int32_t make(Partition *p, uint32 hash, std::string_view client) {
   int32_t i;
   if (p->used < region->slots) {
     i = p->used++;
   } else {
-    i = p->oldest;
+    i = longest_unused(p);
     take_out_of_order(p, i);
     take_out_of_bucket(p, i);
     if (slot_at(p, i)->marked) take_out_of_marked(p, i);
@@ -160,8 +179,7 @@ int32_t make(Partition *p, uint32 hash, std::string_view client) {
 }
 
 int32_t index_of(Partition *p, const Slot *s) {
-  return static_cast<int32_t>((reinterpret_cast<const char *>(s) - reinterpret_cast<const char *>(slot_at(p, 0))) /
-                              static_cast<ptrdiff_t>(MAXALIGN(sizeof(Slot))));
+  return static_cast<int32_t>(s - slot_at(p, 0));
 }
 
 Known known(const Slot &s) {
@@ -184,22 +202,30 @@ class Locked {
 
 void count(Counter counter) { pg_atomic_fetch_add_u64(&region->counters[counter], 1); }
 
-HeldSlot::HeldSlot(std::string_view client, Want want) {
+Spot::Spot(std::string_view client) : client_(client) {
   if (!region || client.empty() || client.size() > kMaxClientBytes) return;
-  uint32 hash = hash_of(client);
-  Partition *p = partition_at(static_cast<int>(hash % static_cast<uint32>(region->partitions)));
+  hash_ = hash_of(client);
+  auto *p = partition_at(static_cast<int>(hash_ % static_cast<uint32>(region->partitions)));
+  __builtin_prefetch(bucket_of(p, hash_));
+  __builtin_prefetch(p, 1);
+  partition_ = p;
+}
+
+void Spot::approach() const {
+  if (!partition_) return;
+  auto *p = static_cast<Partition *>(partition_);
+  int32_t i = *const_cast<volatile int32_t *>(bucket_of(p, hash_));
+  if (i >= 0) prefetch(slot_at(p, i));
+}
+
+HeldSlot::HeldSlot(const Spot &spot, Want want) {
+  if (!spot.partition_) return;
+  auto *p = static_cast<Partition *>(spot.partition_);
   lock_ = &p->lock;
   partition_ = p;
   LWLockAcquire(lock_, want == kRead ? LW_SHARED : LW_EXCLUSIVE);
-  int32_t i = find(p, hash, client);
-  if (want == kMake) {
-    if (i < 0) {
-      i = make(p, hash, client);
-    } else if (p->newest != i) {
-      take_out_of_order(p, i);
-      put_newest(p, i);
-    }
-  }
+  int32_t i = find(p, spot.hash_, spot.client_);
+  if (want == kMake && i < 0) i = make(p, spot.hash_, spot.client_);
   slot_ = slot_at(p, i);
 }
 

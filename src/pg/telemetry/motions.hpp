@@ -1,5 +1,6 @@
 // The motion of clients in shared memory: a fixed number of slots, hashed into partitions with a lock each. When a
-// partition is full, the slot of the client that reported least recently is used again. Slots are reached only through
+// partition is full, the slot of a client that has not reported for long is used again (the oldest one that did not report again
+// since it came or was last passed over). Slots are reached only through
 // a HeldSlot, which holds the partition's lock; nothing may raise while one lives.
 #pragma once
 #include <optional>
@@ -17,17 +18,21 @@ namespace vectorshard::telemetry {
 
 constexpr size_t kMaxClientBytes = 255;
 
-struct Slot {
-  Motion motion;
+constexpr size_t kCacheLine = 64;
+
+/// A report waits for memory more than for anything else: what finds the slot is in one line with the beginning of the name.
+struct alignas(kCacheLine) Slot {
+  int32_t next_in_bucket;  // slots of a partition are named by index; -1: none
+  int32_t older, newer;    // order of age
+  int32_t next_marked;
   int64_t received_at;
   int64_t checkpointed_at;
-  int32_t next_in_bucket;  // slots of a partition are named by index; -1: none
-  int32_t older, newer;    // order of use
   bool marked;             // in the navigator's list
   bool arrived;
-  int32_t next_marked;
+  bool used;               // again, since it became the newest
   uint8_t client_bytes;
   char client[kMaxClientBytes];
+  alignas(kCacheLine) Motion motion;
 
   std::string_view name() const { return {client, client_bytes}; }
 };
@@ -37,13 +42,29 @@ static_assert(sizeof(Slot) <= 1024);
 enum Counter { kAccepted, kRefusedFirst, kDropped = kRefusedFirst + kRefusalCount, kArrivals, kHits, kCounterCount };
 void count(Counter counter);
 
+/// Where a client's slot is, if it has one. Each step asks for memory that the next one needs, so that other work can be
+/// done meanwhile.
+class Spot {
+ public:
+  explicit Spot(std::string_view client);
+  /// Asks for the slot itself. Takes no lock: what it finds is a guess.
+  void approach() const;
+
+ private:
+  friend class HeldSlot;
+  std::string_view client_;
+  uint32 hash_ = 0;
+  void *partition_ = nullptr;  // none: no such client has a slot
+};
+
 /// A slot and the lock of its partition, until scope end.
 class HeldSlot {
  public:
   enum Want { kRead, kChange, kMake };
   /// kRead and kChange: the client's slot, or none. kMake: made if there is none. A name longer than kMaxClientBytes
   /// has no slot.
-  HeldSlot(std::string_view client, Want want);
+  HeldSlot(const Spot &spot, Want want);
+  HeldSlot(std::string_view client, Want want) : HeldSlot(Spot(client), want) {}
   ~HeldSlot();
   HeldSlot(const HeldSlot &) = delete;
   HeldSlot &operator=(const HeldSlot &) = delete;

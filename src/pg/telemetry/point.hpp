@@ -1,4 +1,5 @@
-// Reading a PostGIS point, through PostGIS's own functions: the layout of its values is its own affair.
+// Reading a PostGIS point: the usual one from its bytes, once PostGIS's own functions read the same from one; whatever
+// else, and what is not a point, through those functions.
 #pragma once
 #include "core/base/result.hpp"
 #include "pg/bridge/postgres.hpp"

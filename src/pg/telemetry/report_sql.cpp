@@ -1,5 +1,8 @@
 // The SQL functions that bring reports, and the counts of refusals. They take values apart and never look at tables,
 // but for the name of a node.
+#include <algorithm>
+#include <vector>
+
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
@@ -69,6 +72,23 @@ void check_length(const Elements &e, int count, const char *what) {
   bridge::raise(Error{e.code, e.message, "Report " + std::to_string(i + 1) + "." + (e.detail.empty() ? "" : " " + e.detail), e.hint});
 }
 
+/// Elements of an array are in one piece, but for what a user's own function may have put there.
+const text *name_at(const Elements &e, int i) {
+  const auto *name = reinterpret_cast<const varattrib_1b *>(DatumGetPointer(e.values[i]));
+  if (!VARATT_IS_EXTERNAL(name) && !VARATT_IS_COMPRESSED(name)) return reinterpret_cast<const text *>(name);
+  return bridge::pg_call([&] { return DatumGetTextPP(e.values[i]); });
+}
+
+/// Oldest first, whatever their order in the arrays: none is late because a newer one of its client stood before it.
+int64 take_in_order(std::vector<telemetry::RawReport> &reports) {
+  auto older = [](const telemetry::RawReport &a, const telemetry::RawReport &b) { return a.observed_at < b.observed_at; };
+  if (!std::is_sorted(reports.begin(), reports.end(), older)) std::stable_sort(reports.begin(), reports.end(), older);
+  int64 accepted = 0;
+  for (const telemetry::RawReport &r : reports) accepted += bridge::value_or_raise(telemetry::take_report(r));
+  telemetry::flush_reports();
+  return accepted;
+}
+
 NodeId node_by_name(const text *name) {
   bridge::AsSuperuser rights;
   bridge::Spi spi;
@@ -114,23 +134,21 @@ VECTORSHARD_FUNCTION(vectorshard_report_many) {
     check_length(speeds, clients.count, "speeds");
     check_length(headings, clients.count, "headings");
     check_length(times, clients.count, "times");
-    int64 accepted = 0;
     TimestampTz now = GetCurrentTransactionStartTimestamp();
+    std::vector<telemetry::RawReport> reports;
+    reports.reserve(static_cast<size_t>(clients.count));
     for (int i = 0; i < clients.count; i++) {
       if (clients.null(i) || lons.null(i) || lats.null(i))
         raise_element(i, Error{Errc::invalid_argument, "client and position of a report must not be null", "",
                                "Leave such reports out."});
-      const text *client = bridge::pg_call([&] { return DatumGetTextPP(clients.values[i]); });
-      telemetry::RawReport r{view(client), DatumGetFloat8(lons.values[i]), DatumGetFloat8(lats.values[i]), {}, {},
+      telemetry::RawReport r{view(name_at(clients, i)), DatumGetFloat8(lons.values[i]), DatumGetFloat8(lats.values[i]), {}, {},
                              times.null(i) ? now : DatumGetTimestampTz(times.values[i])};
       if (!speeds.null(i)) r.speed_mps = DatumGetFloat8(speeds.values[i]);
       if (!headings.null(i)) r.heading_deg = DatumGetFloat8(headings.values[i]);
-      auto taken = telemetry::take_report(r);
-      if (!taken) raise_element(i, taken.error());
-      accepted += taken.value();
+      if (auto ok = telemetry::check_report(r); !ok) raise_element(i, ok.error());
+      reports.push_back(r);
     }
-    telemetry::flush_reports();
-    return Int64GetDatum(accepted);
+    return Int64GetDatum(take_in_order(reports));
   });
 }
 

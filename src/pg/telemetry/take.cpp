@@ -4,10 +4,9 @@
 #include "core/predict/kalman.hpp"
 #include "core/telemetry/intake.hpp"
 #include "pg/apply/api.hpp"
-#include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/gucs.hpp"
+#include "pg/bridge/lookup.hpp"
 #include "pg/bridge/shmem.hpp"
-#include "pg/bridge/spi.hpp"
 #include "pg/telemetry/api.hpp"
 #include "pg/telemetry/motions.hpp"
 extern "C" {
@@ -20,12 +19,12 @@ namespace {
 
 constexpr int64_t kUnixToPgEpochUs = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000000);
 
-// The newest row of a planner about itself tells who served the client last.
-constexpr char kKnownQuery[] = R"(
-  SELECT (SELECT encode(m.state, 'hex') FROM vectorshard.motion m WHERE m.client = $1),
-         coalesce((SELECT w.planner FROM vectorshard.wish w
-                    WHERE w.client = $1 AND w.planner = w.node AND w.reason = 'serves the client'
-                    ORDER BY w._version DESC LIMIT 1), 0))";
+constexpr std::string_view kServesReason = "serves the client";
+
+bridge::FabricIndex motion_index{"motion", "motion_pkey"};
+bridge::FabricIndex wish_index{"wish", "wish_pkey"};
+enum MotionColumn : AttrNumber { kState = 2 };
+enum WishColumn : AttrNumber { kNode = 2, kPlanner = 3, kReason = 5, kVersion = 6 };
 
 bool reports_wait = false;
 
@@ -33,24 +32,56 @@ IntakeLimits limits() {
   return {bridge::guc::report_max_age_s, bridge::guc::report_max_ahead_s, bridge::guc::max_speed_mps};
 }
 
-std::string from_hex(const std::string &hex) {
-  auto digit = [](char c) { return static_cast<char>(c <= '9' ? c - '0' : c - 'a' + 10); };
-  std::string out;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) out += static_cast<char>(digit(hex[i]) << 4 | digit(hex[i + 1]));
-  return out;
+/// The rows of a client in two tables, as plain data.
+struct Stored {
+  char state[1024];
+  size_t state_bytes = 0;  // 0: none, or longer than any motion
+  NodeId serving = kNoNode;
+  int64 version = 0;
+};
+
+std::string_view view(const text *t) { return {VARDATA_ANY(t), static_cast<size_t>(VARSIZE_ANY_EXHDR(t))}; }
+
+void read_state(TupleTableSlot *row, Stored &out) {
+  bool isnull;
+  Datum stored = slot_getattr(row, kState, &isnull);
+  const text *state = isnull ? nullptr : DatumGetTextPP(stored);
+  if (!state || view(state).size() > sizeof out.state) return;
+  out.state_bytes = view(state).size();
+  memcpy(out.state, view(state).data(), out.state_bytes);
+}
+
+/// The newest row of a planner about itself tells who served the client last.
+void read_serving(TupleTableSlot *row, Stored &out) {
+  bool isnull;
+  NodeId planner = DatumGetInt32(slot_getattr(row, kPlanner, &isnull));
+  int64 version = DatumGetInt64(slot_getattr(row, kVersion, &isnull));
+  if (planner != DatumGetInt32(slot_getattr(row, kNode, &isnull)) || (out.serving != kNoNode && version <= out.version)) return;
+  Datum reason = slot_getattr(row, kReason, &isnull);
+  if (view(DatumGetTextPP(reason)) != kServesReason) return;
+  out.serving = planner;
+  out.version = version;
 }
 
 /// What the tables tell of a client: its motion, if its rows are here, with the node that served it last.
 Motion known_in_tables(std::string_view client) {
-  bridge::AsSuperuser rights;
-  bridge::Spi spi;
-  auto rows = spi.query_kept(kKnownQuery, {bridge::p_text(client)});
+  Stored stored;
+  bridge::with_fresh_snapshot([&](Snapshot snapshot) {
+    bridge::pg_call([&] {
+      ScanKeyData key[1];
+      bridge::name_key(&key[0], 1, client);
+      bridge::lookup(motion_index, snapshot, key, 1, [&](TupleTableSlot *row) { read_state(row, stored); });
+      bridge::lookup_each(wish_index, snapshot, key, 1, [&](TupleTableSlot *row) {
+        read_serving(row, stored);
+        return true;
+      });
+      pfree(DatumGetPointer(key[0].sk_argument));
+    });
+    return true;
+  });
   Motion m;
-  if (!rows.null(0, 0)) {
-    auto stored = decode_motion(from_hex(rows.at(0, 0)));
-    if (stored.ok()) m = stored.value();
-  }
-  if (NodeId serving = static_cast<NodeId>(rows.int8(0, 1)); serving != kNoNode) m.serving = serving;
+  if (auto motion = decode_motion({stored.state, stored.state_bytes}); motion.ok()) m = motion.value();
+  if (stored.serving != kNoNode) m.serving = stored.serving;
   return m;
 }
 
@@ -70,6 +101,10 @@ Result<void> check_observed(int64_t observed_at) {
   return Error{Errc::invalid_argument, "time of the report is not finite", "", "Give the time when the client was observed."};
 }
 
+Report in_clients_seconds(const RawReport &raw) {
+  return {clients_seconds(raw.observed_at), raw.lat, raw.lon, raw.speed_mps, raw.heading_deg};
+}
+
 void require_member() {
   bridge::require_preloaded();
   if (bridge::self_node() == kNoNode)
@@ -78,37 +113,46 @@ void require_member() {
 }
 
 /// Motion from after now is of another time_scale, or of a wrong clock: it would refuse every report.
+bool in_future(const Motion &m, double now_s) { return m.at_s > now_s + bridge::guc::report_max_ahead_s; }
+
 void forget_future(Motion &m, double now_s) {
-  if (m.at_s <= now_s + bridge::guc::report_max_ahead_s) return;
+  if (!in_future(m, now_s)) return;
   NodeId serving = m.serving;
   m = {};
   m.serving = serving;
 }
 
-/// Checks and takes under the slot's lock. `check` gives the refusal, `accept` takes it into the motion.
-template <class Check, class Accept>
-bool take_into(HeldSlot &slot, const Motion *from_tables, Check check, Accept accept, NodeId *before) {
-  NodeId self = bridge::self_node();
-  double now_s = clients_now();
-  Motion m = slot->motion;
+/// What is known of a client from shared memory and the tables: the newer of both.
+Motion merged(Motion m, Motion from_tables, double now_s) {
   forget_future(m, now_s);
-  if (from_tables) {
-    Motion t = *from_tables;
-    forget_future(t, now_s);
-    NodeId serving = t.serving != kNoNode ? t.serving : m.serving;
-    if (t.at_s > m.at_s) m = t;
-    m.serving = serving;
+  forget_future(from_tables, now_s);
+  NodeId serving = from_tables.serving != kNoNode ? from_tables.serving : m.serving;
+  if (from_tables.at_s > m.at_s) m = from_tables;
+  m.serving = serving;
+  return m;
+}
+
+/// Checks and takes under the slot's lock. `check` gives the refusal, `accept` takes it into the motion. The usual report
+/// changes the motion where it is; nothing in here can fail.
+template <class Check, class Accept>
+bool take_into(HeldSlot &slot, const Motion *from_tables, TimestampTz now, Check check, Accept accept, NodeId *before) {
+  double now_s = clients_seconds(now);
+  Motion other, *m = &slot->motion;
+  if (from_tables || in_future(*m, now_s)) {
+    other = merged(*m, from_tables ? *from_tables : Motion{}, now_s);
+    m = &other;
   }
-  std::optional<Refusal> refusal = check(m, now_s);
+  std::optional<Refusal> refusal = check(*m, now_s);
   if (refusal) {
     count(static_cast<Counter>(kRefusedFirst + static_cast<int>(*refusal)));
     return false;
   }
-  *before = m.serving;
-  accept(m);
-  slot->motion = m;
-  slot->received_at = GetCurrentTimestamp();
-  slot->arrived |= *before != self;
+  *before = m->serving;
+  accept(*m);
+  if (m == &other) slot->motion = other;
+  slot->used = slot->received_at != 0;  // a client that comes once goes before one that comes again
+  slot->received_at = now;
+  slot->arrived |= *before != slot->motion.serving;
   slot.mark();
   count(kAccepted);
   return true;
@@ -121,21 +165,23 @@ void count_arrival(std::string_view client) {
 }
 
 template <class Check, class Accept>
-bool take_any(std::string_view client, NodeId from, Check check, Accept accept) {
+bool take_any(const Spot &spot, std::string_view client, NodeId from, Check check, Accept accept) {
   NodeId before = kNoNode;
   bool taken = false, looked = false;
+  spot.approach();
+  TimestampTz now = GetCurrentTimestamp();
   if (from == kNoNode) {
-    HeldSlot slot(client, HeldSlot::kChange);
+    HeldSlot slot(spot, HeldSlot::kChange);
     if (slot && slot->motion.serving == bridge::self_node()) {
       looked = true;
-      taken = take_into(slot, nullptr, check, accept, &before);
+      taken = take_into(slot, nullptr, now, check, accept, &before);
     }
   }
   if (!looked) {
     Motion known = known_in_tables(client);
     if (from != kNoNode) known.serving = from;
-    HeldSlot slot(client, HeldSlot::kMake);
-    taken = take_into(slot, &known, check, accept, &before);
+    HeldSlot slot(spot, HeldSlot::kMake);
+    taken = take_into(slot, &known, now, check, accept, &before);
   }
   reports_wait |= taken;
   if (taken && before != kNoNode && before != bridge::self_node()) count_arrival(client);
@@ -154,15 +200,20 @@ int64_t wall_time(double clients_s) {
   return static_cast<int64_t>(std::llround(clients_s / bridge::guc::time_scale * 1e6)) - kUnixToPgEpochUs;
 }
 
+Result<void> check_report(const RawReport &raw) {
+  if (auto ok = check_client(raw.client); !ok) return ok;
+  if (auto ok = check_observed(raw.observed_at); !ok) return ok;
+  return check_wellformed(in_clients_seconds(raw));
+}
+
 Result<bool> take_report(const RawReport &raw) {
   require_member();
-  if (auto ok = check_client(raw.client); !ok) return ok.error();
-  if (auto ok = check_observed(raw.observed_at); !ok) return ok.error();
-  Report r{clients_seconds(raw.observed_at), raw.lat, raw.lon, raw.speed_mps, raw.heading_deg};
-  if (auto ok = check_wellformed(r); !ok) return ok.error();
+  Spot spot(raw.client);
+  if (auto ok = check_report(raw); !ok) return ok.error();
+  Report r = in_clients_seconds(raw);
   NodeId self = bridge::self_node();
   return take_any(
-      raw.client, kNoNode, [&](const Motion &m, double now_s) { return check_plausible(r, m, now_s, limits()); },
+      spot, raw.client, kNoNode, [&](const Motion &m, double now_s) { return check_plausible(r, m, now_s, limits()); },
       [&](Motion &m) {
         take(r, self, m);
         predict::observe(r, m);
@@ -176,7 +227,7 @@ Result<bool> take_handover(std::string_view client, NodeId from, int64_t observe
   NodeId self = bridge::self_node();
   double at_s = clients_seconds(observed_at);
   return take_any(
-      client, from, [&](const Motion &m, double now_s) { return check_time(at_s, m, now_s, limits()); },
+      Spot(client), client, from, [&](const Motion &m, double now_s) { return check_time(at_s, m, now_s, limits()); },
       [&](Motion &m) { take_handover(at_s, self, m); });
 }
 
