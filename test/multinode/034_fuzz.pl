@@ -33,7 +33,7 @@ $f->sql('c1', qq{
 		            WHEN c % 10 = 0 THEN 90 - random() / 1000 WHEN c % 10 = 5 THEN -90 + random() / 1000 ELSE c / 10.0 + random() / 1000 END,
 		       CASE WHEN odd BETWEEN 0.04 AND 0.06 THEN random() * 1e6 WHEN random() < 0.7 THEN random() * 40 END,
 		       CASE WHEN random() < 0.7 THEN random() * 360 END,
-		       clock_timestamp() + CASE WHEN odd BETWEEN 0.06 AND 0.08 THEN random() * interval '100 s' + CASE WHEN c % 20 = 7 THEN interval '0 s' ELSE interval '6 s' END
+		       clock_timestamp() + CASE WHEN odd BETWEEN 0.06 AND 0.08 THEN random() * interval '100 s' + CASE WHEN c % 20 = 7 THEN interval '0 s' ELSE interval '2 minutes' END
 		                                WHEN odd BETWEEN 0.08 AND 0.1 THEN random() * interval '-1 hour'
 		                                WHEN odd BETWEEN 0.1 AND 0.12 THEN interval '-4000 years' ELSE (n / 100.0 - many / 100.0) * interval '1 ms' END
 		  FROM (SELECT n, (random() * 499)::int AS c, random() AS odd FROM generate_series(1, many) n) s;
