@@ -5,6 +5,8 @@
 #   make test-histories      install what is missing, build, histories on three servers with faults (SEED=, HISTORIES=, OPERATIONS=)
 #   make sim [HISTORIES=n]  random histories of the protocol over the core; SEED=n replays one
 #   make demo                install what is missing, build, run the main job on this machine
+#   make vectorshard-sim     the placement simulator (docs/simulator.md)
+#   make bench-place         placement policies side by side (DATA=folder with trajectories and sites)
 #   make bench-ship          shipping and merging against logical replication and pglogical (about 25 minutes)
 #   make bench-telemetry     taking reports against writing them into a PostGIS table (about 5 minutes)
 #
@@ -31,8 +33,8 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
-ifneq ($(filter check demo bench-ship bench-telemetry bootstrap test-histories sim,$(MAKECMDGOALS)),)
-.PHONY: check demo bench-ship bench-telemetry bootstrap test-histories sim
+ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-telemetry bootstrap test-histories sim,$(MAKECMDGOALS)),)
+.PHONY: check demo bench-ship bench-place vectorshard-sim bench-telemetry bootstrap test-histories sim
 bootstrap:
 	scripts/bootstrap
 check: bootstrap
@@ -46,6 +48,10 @@ bench-ship:
 	scripts/bench-ship
 bench-telemetry: bootstrap
 	scripts/bench-telemetry
+bench-place: bootstrap
+	scripts/bench-place
+vectorshard-sim:
+	@cmake -S . -B build/unit -G Ninja >/dev/null && ninja -C build/unit vectorshard-sim >/dev/null
 sim:
 	@cmake -S . -B build/unit -G Ninja >/dev/null && ninja -C build/unit vectorshard-check-sim >/dev/null
 	@HISTORIES=$(HISTORIES) SEED=$(SEED) FIRST=$(FIRST) PLANTED=$(PLANTED) PROFILE=$(PROFILE) build/unit/vectorshard-check-sim

@@ -69,7 +69,7 @@ def rule_postgres_header(rule):
 
 
 def rule_file_length(rule):
-    for p in files("src/**/*.?pp", "demo/*.?pp"):
+    for p in files("src/**/*.?pp", "demo/*.?pp", "sim/**/*.?pp"):
         n = len(p.read_text().splitlines())
         if n > FILE_LINES_MAX:
             fail(rule, p, f"{n} lines")
@@ -81,7 +81,7 @@ def rule_file_length(rule):
 
 def rule_function_length(rule):
     start = re.compile(r"^(\s*)[A-Za-z_].*\)\s*(const|noexcept|override|mutable|->\s*[\w:<> *&]+|\s)*\{$")
-    for p in files("src/**/*.?pp", "demo/*.?pp"):
+    for p in files("src/**/*.?pp", "demo/*.?pp", "sim/**/*.?pp"):
         lines = p.read_text().splitlines()
         for i, line in enumerate(lines):
             m = start.match(line)
@@ -96,7 +96,7 @@ def rule_function_length(rule):
 
 
 def rule_header_comment(rule):
-    for p in files("src/**/*.?pp", "demo/*.?pp", "test/**/*.cpp"):
+    for p in files("src/**/*.?pp", "demo/*.?pp", "sim/**/*.?pp", "test/**/*.cpp"):
         if not p.read_text().startswith("//"):
             fail(rule, p, "does not open with a comment")
     for p in files("scripts/*", "test/multinode/*.pl", "test/lib/*.pm", "test/isolation/specs/*.spec", "sql/install/*.sql"):
@@ -194,7 +194,7 @@ def rule_no_sleep(rule):
 
 
 def rule_no_todo(rule):
-    for p in files("src/**/*.?pp", "demo/*", "sql/**/*.sql", "scripts/*", "test/**/*.pl", "test/**/*.pm", "test/unit/*.cpp"):
+    for p in files("src/**/*.?pp", "demo/*", "sim/**/*.?pp", "sql/**/*.sql", "scripts/*", "test/**/*.pl", "test/**/*.pm", "test/unit/*.cpp"):
         for i, line in enumerate(p.read_text().splitlines(), 1):
             if re.search(r"\b(TODO|FIXME|XXX)\b", line):
                 fail(rule, p, f"line {i}: {line.strip()}")

@@ -114,11 +114,17 @@ TEST_F(PlannerTest, ServedElsewhereEndsEverything) {
   }
 }
 
-TEST_F(PlannerTest, ParkedClientsAreNotForeseen) {
-  for (int i = 0; i <= 6; i++) report(kStart + 60 * i, 980);
-  auto d = run();
-  ASSERT_EQ(d.size(), 1u);
-  EXPECT_EQ(d[0].node, 1);
+TEST_F(PlannerTest, WhatIsTooUnlikelyForItsCostIsRefusedButHeld) {
+  drive_to(900, 10);
+  view.candidates = {{2, 10, 20, 0.5, settings.min_rate}, {3, 10, 20, 0.5, settings.min_rate * 0.9}};
+  auto d = plan(view, targets, settings);
+  EXPECT_EQ(find(d, 2)->verdict, Verdict::wish);
+  EXPECT_EQ(find(d, 3)->verdict, Verdict::refused);
+  EXPECT_NE(find(d, 3)->reason.find("too unlikely"), std::string::npos);
+  view.holders = {3};  // a copy that is there, or under way, need not be begun
+  EXPECT_EQ(find(plan(view, targets, settings), 3)->verdict, Verdict::wish);
+  view.candidates[1].rate_per_s = settings.min_rate * settings.hold * 0.9;
+  EXPECT_EQ(find(plan(view, targets, settings), 3)->verdict, Verdict::refused);
 }
 
 TEST_F(PlannerTest, WithoutPredictorOnlyTheServingNode) {

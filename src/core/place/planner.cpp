@@ -85,17 +85,19 @@ class Run {
 
   void foresee() {
     const telemetry::Motion &m = *c_.motion;
-    if (telemetry::parked(m)) return;
     double ahead = predict::look_ahead_s(m, s_.margin_s);
     int chosen = 0;
     for (const predict::Candidate &k : c_.candidates) {
       if (decided(k.node)) continue;
       Target t = target(k.node);
-      char may[96];
-      std::snprintf(may, sizeof may, "may arrive in %.0f s (median %.0f s, confidence %.2f), a copy takes %.0f s",
-                    k.earliest_s, k.median_s, k.confidence, t.lead_s);
+      char may[160] = "";
+      if (s_.words)
+        std::snprintf(may, sizeof may, "may arrive in %.0f s (median %.0f s, confidence %.2f, %.2f arrivals in an hour of copies), a copy takes %.0f s",
+                      k.earliest_s, k.median_s, k.confidence, k.rate_per_s * 3600, t.lead_s);
       if (k.earliest_s - t.lead_s > ahead) {
         refuse(k.node, std::string("not yet: ") + may);
+      } else if (k.rate_per_s < s_.min_rate * (in_force_until(k.node) > c_.now_s || holds(k.node) ? s_.hold : 1)) {
+        refuse(k.node, std::string("too unlikely for what a copy costs: ") + may);
       } else if (chosen >= s_.max_candidates) {
         refuse(k.node, std::string("others are likelier: ") + may);
       } else {

@@ -13,7 +13,10 @@ namespace vectorshard::place {
 
 struct PlanSettings {
   double margin_s = 20;    // look-ahead beyond the lead time, at least
-  int max_candidates = 4;  // besides the serving node
+  int max_candidates = 8;  // besides the serving node
+  double min_rate = 0.0006;  // arrivals per second of a copy, the price of one: a copy is worth its while above
+  double hold = 0.5;         // share of min_rate at which a copy that is there, or under way, is still kept
+  bool words = true;         // tell reasons with their numbers
   bool predict = true;     // false: reactive, the serving node alone
 };
 

@@ -85,7 +85,10 @@ std::vector<Candidate> reach_set(const Motion &m, NodeId serving, const NodeAt &
     total += weight;
     cast(m, east, north, weight, typical, serving, map, horizon, s, out);
   }
-  for (Candidate &c : out) c.confidence = std::min(1.0, c.confidence / total);
+  for (Candidate &c : out) {
+    c.confidence = std::min(1.0, c.confidence / total);
+    c.rate_per_s = c.confidence / horizon;
+  }
   std::erase_if(out, [&](const Candidate &c) { return c.confidence < s.min_confidence; });
   std::sort(out.begin(), out.end(), [](const Candidate &a, const Candidate &b) {
     return a.confidence != b.confidence ? a.confidence > b.confidence : a.node < b.node;

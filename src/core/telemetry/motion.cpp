@@ -1,4 +1,5 @@
 // Motion as bytes: a version byte, then the fields in order. Doubles travel as their bit patterns.
+#include <algorithm>
 #include <bit>
 
 #include "core/base/bytes.hpp"
@@ -8,7 +9,7 @@ namespace vectorshard::telemetry {
 
 namespace {
 
-constexpr uint8_t kMotionFormat = 1;
+constexpr uint8_t kMotionFormat = 2, kWithoutTrail = 1;
 
 /// Visits every field in the order of the format; one list for both directions.
 template <class M, class D, class U32, class U64, class I32>
@@ -24,7 +25,40 @@ void visit_fields(M &m, D number, U32 u32, U64 u64, I32 i32) {
   u64(m.reports);
 }
 
+/// The trail travels as it is: with the stands that there are.
+template <class T, class D, class U64, class I32>
+void visit_trail(T &t, D number, U64 u64, I32 i32) {
+  for (auto *v : {&t.anchor.at_s, &t.anchor.lat, &t.anchor.lon}) number(*v);
+  for (auto *v : {&t.anchor.east, &t.anchor.north}) {
+    double wide = static_cast<double>(*v);
+    number(wide);
+    if constexpr (!std::is_const_v<T>) *v = static_cast<float>(wide);
+  }
+  i32(t.anchor.way_class);
+  i32(t.count);
+  for (int i = 0; i < std::clamp(t.count, 0, Trail::kStands); i++) {
+    number(t.stands[i].at_s);
+    u64(t.stands[i].place);
+    i32(t.stands[i].serving);
+  }
+}
+
 }  // namespace
+
+void Trail::note(const Stand &here, double lead_s) {
+  if (count > 1 && here.at_s - stands[count - 2].at_s <= lead_s / 3) {
+    stands[count - 1] = here;  // the one before is near enough
+    return;
+  }
+  if (count == kStands) std::copy(stands + 1, stands + count--, stands);
+  stands[count++] = here;
+}
+
+const Stand *Trail::before(double at_s) const {
+  for (int i = count - 1; i >= 0; i--)
+    if (stands[i].at_s <= at_s) return &stands[i];
+  return nullptr;
+}
 
 const char *refusal_name(Refusal refusal) {
   switch (refusal) {
@@ -39,25 +73,30 @@ const char *refusal_name(Refusal refusal) {
 std::string encode(const Motion &motion) {
   ByteWriter w;
   w.u8(kMotionFormat);
-  visit_fields(
-      motion, [&](double v) { w.u64(std::bit_cast<uint64_t>(v)); }, [&](uint32_t v) { w.u32(v); },
-      [&](uint64_t v) { w.u64(v); }, [&](int32_t v) { w.i32(v); });
+  auto number = [&](double v) { w.u64(std::bit_cast<uint64_t>(v)); };
+  auto u64 = [&](uint64_t v) { w.u64(v); };
+  auto i32 = [&](int32_t v) { w.i32(v); };
+  visit_fields(motion, number, [&](uint32_t v) { w.u32(v); }, u64, i32);
+  visit_trail(motion.trail, number, u64, i32);
   return std::move(w).take();
 }
 
 Result<Motion> decode_motion(std::string_view bytes) {
   ByteReader r(bytes);
-  if (r.u8() != kMotionFormat || !r.ok())
+  const uint8_t format = r.u8();
+  if ((format != kMotionFormat && format != kWithoutTrail) || !r.ok())
     return Error{Errc::corrupt, "motion state is of an unknown format", "", "Upgrade vectorshard on this node."};
   Motion m;
   bool finite = true;
-  visit_fields(
-      m,
-      [&](double &v) {
-        v = std::bit_cast<double>(r.u64());
-        finite = finite && std::isfinite(v);
-      },
-      [&](uint32_t &v) { v = r.u32(); }, [&](uint64_t &v) { v = r.u64(); }, [&](int32_t &v) { v = r.i32(); });
+  auto number = [&](double &v) {
+    v = std::bit_cast<double>(r.u64());
+    finite = finite && std::isfinite(v);
+  };
+  auto u64 = [&](uint64_t &v) { v = r.u64(); };
+  auto i32 = [&](int32_t &v) { v = r.i32(); };
+  visit_fields(m, number, [&](uint32_t &v) { v = r.u32(); }, u64, i32);
+  if (format == kMotionFormat) visit_trail(m.trail, number, u64, i32);
+  finite = finite && m.trail.count >= 0 && m.trail.count <= Trail::kStands;
   if (!r.ok() || !r.at_end() || !finite || std::fabs(m.lat) > 90 || std::fabs(m.lon) > 180 ||
       std::fabs(m.kalman.anchor_lat) > 90 || std::fabs(m.kalman.anchor_lon) > 180)
     return Error{Errc::corrupt, "motion state does not decode",

@@ -57,6 +57,35 @@ enum class Refusal : uint8_t { late, future, duplicate, too_fast };
 constexpr int kRefusalCount = 4;
 const char *refusal_name(Refusal refusal);
 
+/// From where the way of a client is measured, for others to learn from.
+struct Anchor {
+  double at_s = 0;  // 0: there is none
+  double lat = 0, lon = 0;
+  float east = 1, north = 0;  // unit vector of the heading
+  int32_t way_class = 0;
+};
+
+/// Where a client was, as the crowd's memory names it.
+struct Stand {
+  double at_s = 0;
+  uint64_t place = 0;  // predict::PlaceKey
+  NodeId serving = kNoNode;
+};
+
+/// Where a client has been of late: enough to tell at an arrival where it was when a copy would have had to be begun.
+struct Trail {
+  static constexpr int kStands = 8;
+  Anchor anchor;
+  Stand stands[kStands];  // oldest first, the newest always among them
+  int32_t count = 0;
+
+  /// Keeps stands at most a third of `lead_s` apart (or as far apart as reports are) over at least `lead_s`.
+  void note(const Stand &here, double lead_s);
+  /// The latest stand that is not after `at_s`, or null.
+  const Stand *before(double at_s) const;
+  const Stand *last() const { return count > 0 ? &stands[count - 1] : nullptr; }
+};
+
 struct Motion {
   double at_s = 0;  // of the last accepted report; 0: none yet
   double lat = 0;
@@ -71,6 +100,7 @@ struct Motion {
   NodeId serving = kNoNode;    // node that took the last report
   double serving_since_s = 0;  // first report on that node
   uint64_t reports = 0;  // accepted ones since the position was last unknown; 0: no position is known
+  Trail trail;
 };
 static_assert(std::is_trivially_copyable_v<Motion> && sizeof(Motion) <= 1024);
 

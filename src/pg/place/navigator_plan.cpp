@@ -150,8 +150,11 @@ void decide_who_serves(Plan &plan, Draft &draft) {
 }
 
 PlanSettings settings() {
-  return {bridge::guc::horizon_margin_s, bridge::guc::max_candidates,
-          bridge::guc::predictor == bridge::guc::kPredictorReachSet};
+  PlanSettings s;
+  s.margin_s = bridge::guc::horizon_margin_s;
+  s.max_candidates = bridge::guc::max_candidates;
+  s.predict = bridge::guc::predictor == bridge::guc::kPredictorReachSet;
+  return s;
 }
 
 void decide(Plan &plan, Draft &draft, const NodeMap &map, const std::set<NodeId> &full) {

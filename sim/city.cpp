@@ -1,0 +1,44 @@
+// The city: see city.hpp. It is the demo's.
+#include "city.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "../demo/city.hpp"
+
+namespace vectorshard::sim {
+
+Trace city(size_t clients) {
+  Trace out;
+  for (const demo::Track &track : demo::generate_city(clients).tracks) {
+    auto client = static_cast<uint32_t>(out.clients.size());
+    out.clients.push_back(track.client);
+    for (const demo::Report &r : track.reports) {
+      Fix x;
+      x.at_s = r.unix_s;
+      x.lat_e7 = static_cast<int32_t>(std::lround(r.at.lat * 1e7));
+      x.lon_e7 = static_cast<int32_t>(std::lround(r.at.lon * 1e7));
+      if (!std::isnan(r.speed_mps)) x.speed_mps = static_cast<float>(r.speed_mps);
+      if (!std::isnan(r.heading_deg)) x.heading_deg = static_cast<float>(r.heading_deg);
+      x.client = client;
+      out.fixes.push_back(x);
+    }
+  }
+  std::stable_sort(out.fixes.begin(), out.fixes.end(),
+                   [](const Fix &a, const Fix &b) { return a.at_s != b.at_s ? a.at_s < b.at_s : a.client < b.client; });
+  return out;
+}
+
+Nodes city_sites() {
+  std::vector<place::NodeSite> sites;
+  for (const demo::Point &p : demo::generate_city(0).sites) {
+    place::NodeSite s;
+    s.node = static_cast<NodeId>(sites.size() + 1);
+    s.lat = p.lat;
+    s.lon = p.lon;
+    sites.push_back(std::move(s));
+  }
+  return from_sites(std::move(sites));
+}
+
+}  // namespace vectorshard::sim

@@ -1,0 +1,87 @@
+// `auto`: what the extension does, from its own core: intake, filter, forecast, planner.
+#include <algorithm>
+
+#include "../policies.hpp"
+#include "core/place/planner.hpp"
+#include "core/predict/forecast.hpp"
+#include "core/predict/kalman.hpp"
+#include "core/telemetry/intake.hpp"
+
+namespace vectorshard::sim {
+
+namespace {
+
+class Auto : public Policy {
+ public:
+  Auto(const Trace &trace, const Nodes &nodes, const PolicyOptions &o)
+      : nodes_(nodes), clients_(trace.clients.size()), forecast_(settings(nodes, o)) {
+    plan_.min_rate = o.get("min_rate", plan_.min_rate);
+    plan_.hold = o.get("hold", plan_.hold);
+    plan_.max_candidates = static_cast<int>(o.get("max_candidates", plan_.max_candidates));
+    plan_.words = false;
+    for (const auto &site : nodes.sites) targets_.push_back({site.node, o.transfer_s, false});
+  }
+
+  void decide(const Step &step, std::vector<Want> &wants) override {
+    const Fix &x = *step.fix;
+    Client &c = clients_[x.client];
+    telemetry::Report r{x.at_s, x.lat(), x.lon(), {}, {}};
+    if (x.speed_mps >= 0) r.speed_mps = x.speed_mps;
+    if (x.heading_deg >= 0) r.heading_deg = x.heading_deg;
+    if (step.starts) c.wishes.clear();
+    if (step.before != kNoNode && step.before != step.serving) forecast_.arrived(c.motion.trail, step.serving, x.at_s, step.transfer_s);
+    telemetry::take(r, step.serving, c.motion);
+    predict::observe(r, c.motion);
+    forecast_.learn(c.motion, step.transfer_s);
+    plan(c, x.at_s, step);
+    for (const place::Wish &w : c.wishes) wants.push_back({w.node, w.until_s});
+  }
+  size_t bytes_per_client() const override { return sizeof(telemetry::Motion); }
+
+ private:
+  struct Client {
+    telemetry::Motion motion;
+    std::vector<place::Wish> wishes;
+  };
+
+  static predict::ForecastSettings settings(const Nodes &nodes, const PolicyOptions &o) {
+    predict::ForecastSettings s;
+    s.window_s = o.get("window", s.window_s);
+    s.cell_m = o.get("cell", s.cell_m);
+    s.trust_s = o.get("trust", s.trust_s);
+    s.places = static_cast<size_t>(o.get("places", 1024)) * nodes.count();  // each node has its own for its own clients
+    return s;
+  }
+
+  /// As the navigator does it, but for rows: wishes in force are those of the node that served the client before.
+  void plan(Client &c, double now, const Step &step) {
+    std::erase_if(c.wishes, [&](const place::Wish &w) { return w.until_s <= now || w.node == step.serving; });
+    view_.now_s = now;
+    view_.self = step.serving;
+    view_.motion = &c.motion;
+    view_.serving = true;
+    view_.arrived = step.before != step.serving;
+    view_.wishes = c.wishes;
+    view_.candidates = forecast_.candidates(c.motion, step.serving, *nodes_.map, step.transfer_s);
+    for (const place::Decision &d : place::plan(view_, targets_, plan_)) {
+      if (d.node == step.serving || d.verdict == place::Verdict::refused) continue;
+      std::erase_if(c.wishes, [&](const place::Wish &w) { return w.node == d.node; });
+      if (d.verdict != place::Verdict::end) c.wishes.push_back({d.node, d.until_s});
+    }
+  }
+
+  const Nodes &nodes_;
+  std::vector<Client> clients_;
+  std::vector<place::Target> targets_;
+  place::PlanSettings plan_;
+  place::ClientView view_;
+  predict::Forecast forecast_;
+};
+
+}  // namespace
+
+std::unique_ptr<Policy> make_auto(const Trace &trace, const Nodes &nodes, const PolicyOptions &options) {
+  return std::make_unique<Auto>(trace, nodes, options);
+}
+
+}  // namespace vectorshard::sim

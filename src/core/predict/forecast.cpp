@@ -1,0 +1,140 @@
+// The forecast: see forecast.hpp.
+#include "core/predict/forecast.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/predict/kalman.hpp"
+
+namespace vectorshard::predict {
+
+using telemetry::kMetresPerDegree;
+using telemetry::Motion;
+using telemetry::Stand;
+using telemetry::Trail;
+
+namespace {
+
+constexpr double kLongestIntervalS = 300;
+constexpr double kEnoughOfHorizon = 0.7;  // a way over so much of the horizon is as good as over all of it
+constexpr double kLeastRate = 1e-5;       // per second; less is nobody's candidate
+
+struct Heading {
+  double east = 1, north = 0, speed_mps = 0;
+};
+
+Heading heading_of(const Motion &m) {
+  Velocity v = velocity(m);
+  double speed = std::hypot(v.east, v.north);
+  return speed > 0 ? Heading{v.east / speed, v.north / speed, speed} : Heading{};
+}
+
+Candidate &entry_of(std::vector<Candidate> &out, NodeId node) {
+  auto it = std::find_if(out.begin(), out.end(), [&](const Candidate &c) { return c.node == node; });
+  return it != out.end() ? *it : out.emplace_back(Candidate{node, 1e300, 0, 0, 0});
+}
+
+}  // namespace
+
+/// What is looked at: positions after these times.
+struct Forecast::Reach {
+  double horizon_s = 0;
+  double window_s = 0;  // the part of it in which arrivals are what a copy begun now is for
+  int probes = 1;
+};
+
+/// A copy begun now is ready after the lead; what comes before, it was too late for, and what comes after the report behind
+/// that can be decided then. Where reports are rare the next one decides alone, and only where the client is then counts.
+Forecast::Reach Forecast::reach(const Motion &m, double lead_s) const {
+  double interval = std::clamp(m.interval_s, 1.0, kLongestIntervalS), window = std::max(interval, s_.window_s);
+  if (interval >= s_.window_s && interval > lead_s) return {interval, window, 1};
+  return {lead_s + window, window, 3};
+}
+
+void Forecast::learn(Motion &m, double lead_s) {
+  Trail &t = m.trail;
+  Heading h = heading_of(m);
+  const Stand *last = t.last();
+  if (!last || m.session_s == m.at_s || last->at_s >= m.at_s) {
+    t = {};
+  } else {
+    crowd_.stayed(last->place, std::min(m.at_s - last->at_s, telemetry::kSessionGapS));
+    learn_way(t.anchor, m, reach(m, lead_s).horizon_s);
+  }
+  if (t.anchor.at_s == 0)
+    t.anchor = {m.at_s, m.lat, m.lon, static_cast<float>(h.east), static_cast<float>(h.north), way_class(m, h.speed_mps)};
+  t.note({m.at_s, place_key(m.lat, m.lon, h.east, h.north, h.speed_mps, s_.cell_m), m.serving}, lead_s);
+}
+
+/// Once the client has gone on from the anchor for about the horizon; the anchor is used up then.
+void Forecast::learn_way(telemetry::Anchor &from, const Motion &m, double horizon_s) {
+  double dt = m.at_s - from.at_s;
+  if (from.at_s == 0 || dt < kEnoughOfHorizon * horizon_s) return;
+  double east = std::remainder(m.lon - from.lon, 360.0) * kMetresPerDegree * std::cos(telemetry::radians(from.lat));
+  double north = (m.lat - from.lat) * kMetresPerDegree;
+  ways_.learn(from.way_class, {static_cast<float>((east * from.east + north * from.north) / dt),
+                               static_cast<float>((north * from.east - east * from.north) / dt)});
+  from = {};
+}
+
+void Forecast::arrived(const Trail &trail, NodeId to, double at_s, double lead_s) {
+  if (const Stand *s = trail.before(at_s - lead_s); s && s->serving != to) crowd_.moved(s->place, to);
+}
+
+/// Arrivals by the ways of others, as shares of one client.
+std::vector<Candidate> Forecast::by_ways(const Motion &m, NodeId serving, const NodeAt &map, const Reach &r) const {
+  std::vector<Candidate> out;
+  Heading h = heading_of(m);
+  double lat_per_m = 1 / kMetresPerDegree, lon_per_m = lat_per_m / std::max(0.01, std::cos(telemetry::radians(m.lat)));
+  const Ways::Pool &pool = ways_.of(way_class(m, h.speed_mps));
+  const double each = 1.0 / static_cast<double>(pool.size());
+  for (const Way &w : pool) {
+    double east = h.east * w.ahead_mps - h.north * w.aside_mps, north = h.north * w.ahead_mps + h.east * w.aside_mps;
+    NodeId met[2] = {};
+    for (int p = 1; p <= r.probes; p++) {
+      double after = r.horizon_s * p / r.probes;
+      NodeId node = map.node_at(std::clamp(m.lat + north * after * lat_per_m, -90.0, 90.0), std::remainder(m.lon + east * after * lon_per_m, 360.0));
+      if (node == serving || node == kNoNode || node == met[0] || node == met[1]) continue;
+      met[met[0] == kNoNode ? 0 : 1] = node;
+      Candidate &c = entry_of(out, node);
+      c.earliest_s = std::min(c.earliest_s, after);
+      c.median_s += after * each;  // a sum until all are counted
+      c.confidence += each;
+    }
+  }
+  for (Candidate &c : out) {
+    c.median_s /= c.confidence;
+    c.rate_per_s = c.confidence / r.window_s;
+  }
+  return out;
+}
+
+/// The more time was seen at the place, the less the ways count.
+void Forecast::correct_by_crowd(const Motion &m, NodeId serving, const Reach &r, std::vector<Candidate> &out) const {
+  Heading h = heading_of(m);
+  const Crowd::Place *place = crowd_.find(place_key(m.lat, m.lon, h.east, h.north, h.speed_mps, s_.cell_m));
+  if (!place) return;
+  double time = s_.trust_s + static_cast<double>(place->seconds);
+  for (Candidate &c : out) c.rate_per_s *= s_.trust_s / time;
+  for (const Crowd::Moved &moved : place->moved) {
+    if (moved.node == kNoNode || moved.node == serving) continue;
+    Candidate &c = entry_of(out, moved.node);
+    if (c.confidence == 0) c.earliest_s = c.median_s = r.horizon_s;
+    c.rate_per_s += static_cast<double>(moved.times) / time;
+  }
+}
+
+std::vector<Candidate> Forecast::candidates(const Motion &m, NodeId serving, const NodeAt &map, double lead_s) const {
+  if (m.reports == 0) return {};
+  Reach r = reach(m, lead_s);
+  std::vector<Candidate> out = by_ways(m, serving, map, r);
+  correct_by_crowd(m, serving, r, out);
+  for (Candidate &c : out) c.confidence = std::min(1.0, c.rate_per_s * r.window_s);
+  std::erase_if(out, [](const Candidate &c) { return c.rate_per_s < kLeastRate; });
+  std::sort(out.begin(), out.end(), [](const Candidate &a, const Candidate &b) {
+    return a.rate_per_s != b.rate_per_s ? a.rate_per_s > b.rate_per_s : a.node < b.node;
+  });
+  return out;
+}
+
+}  // namespace vectorshard::predict
