@@ -14,11 +14,11 @@ function median(key,    m, i, j, t, v) {
 function ratio(a, b) { a = median(a); b = median(b); return a == "" || b == "" || b == 0 ? "-" : sprintf("%.2f", a / b) }
 function figure(a) { a = median(a); return a == "" ? "-" : sprintf("%.0f", a) }
 END {
-  printf "\n%-8s %-8s %-10s %12s\n", "phase", "clients", "into", "per second"
+  printf "\n%-10s %-8s %-10s %12s\n", "phase", "clients", "into", "per second"
   for (i = 1; i <= n; i++) {
     split(rows[i], r, " ")
-    printf "%-8s %-8s %-10s %12.0f\n", r[1], r[2], r[1] == "insert" || r[3] == "table" ? "table" : "telemetry", median(rows[i])
+    printf "%-10s %-8s %-10s %12.0f\n", r[1], r[2], r[1] == "insert" || r[3] == "table" ? "table" : "telemetry", median(rows[i])
   }
   printf "\nwith 4 clients: call_vs_insert=%s copy_reports_per_s=%s copy_vs_copy_into_table=%s\n", ratio("call 4 statement", "insert 4 statement"), figure("copy 4 report"), ratio("copy 4 report", "copy 4 table")
-  printf "telemetry: call_vs_insert=%s copy_reports_per_s=%s copy_vs_copy_into_table=%s arrays_reports_per_s=%s arrays_vs_insert_of_arrays=%s first_reports_per_s=%s\n", ratio("call 1 statement", "insert 1 statement"), figure("copy 1 report"), ratio("copy 1 report", "copy 1 table"), figure("arrays 1 report"), ratio("arrays 1 report", "arrays 1 table"), figure("first 1 report")
+  printf "telemetry: call_vs_insert=%s copy_reports_per_s=%s copy_vs_copy_into_table=%s arrays_reports_per_s=%s copy_shuffled_vs_copy_into_table=%s arrays_vs_insert_of_arrays=%s first_reports_per_s=%s\n", ratio("call 1 statement", "insert 1 statement"), figure("copy 1 report"), ratio("copy 1 report", "copy 1 table"), figure("arrays 1 report"), ratio("shuffled 1 report", "shuffled 1 table"), ratio("arrays 1 report", "arrays 1 table"), figure("first 1 report")
 }

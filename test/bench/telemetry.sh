@@ -35,12 +35,12 @@ make_reports() {
     SELECT n, '$1' || n % $CLIENTS, n % $CLIENTS, round((-122.4 + n % 100 * 0.001 + 0.0001 * random())::numeric, 7), 37.7 + n % $CLIENTS / 100 * 0.001,
            now() - ($2 - n) * interval '1 microsecond' FROM generate_series(1, $2::bigint) n" -c 'ANALYZE made'
 }
-# copy_files CLIENTS: every client's share of the rows, as COPY reads them.
+# copy_files CLIENTS [ORDER]: every client's share of the rows, as COPY reads them.
 copy_files() {
-  local i
+  local i order=${2:-n}
   for i in $(seq 0 $(($1 - 1))); do
-    sql table -c "COPY (SELECT client, lon, lat, 10, 90, at FROM made WHERE c % $1 = $i ORDER BY n) TO '$WORK/reports/fabric.$i'" \
-      -c "COPY (SELECT client, ST_SetSRID(ST_MakePoint(lon, lat), 4326), 10, 90, at FROM made WHERE c % $1 = $i ORDER BY n) TO '$WORK/reports/table.$i'"
+    sql table -c "COPY (SELECT client, lon, lat, 10, 90, at FROM made WHERE c % $1 = $i ORDER BY $order) TO '$WORK/reports/fabric.$i'" \
+      -c "COPY (SELECT client, ST_SetSRID(ST_MakePoint(lon, lat), 4326), 10, 90, at FROM made WHERE c % $1 = $i ORDER BY $order) TO '$WORK/reports/table.$i'"
   done
 }
 # in_parallel CLIENTS SERVER COMMAND: a psql each, with %i replaced; prints the seconds.
@@ -62,7 +62,7 @@ copy_reports() {
 }
 copy_rows() {
   sql table -c 'TRUNCATE report' -c CHECKPOINT
-  note "copy $1 table $(per_second "$2" "$(in_parallel "$1" table "COPY report FROM '$WORK/reports/table.%i'")")"
+  note "$3 $1 table $(per_second "$2" "$(in_parallel "$1" table "COPY report FROM '$WORK/reports/table.%i'")")"
 }
 
 # The first report of a client looks into the tables: measured by itself, and done once for the later phases.
@@ -115,6 +115,14 @@ phase_copy() {
     make_reports copy "$ROWS"
     copy_files "$clients"
     copy_reports "$clients" "$ROWS" copy
-    copy_rows "$clients" "$ROWS"
+    copy_rows "$clients" "$ROWS" copy
   done
+}
+
+# In copy the clients report in the same order each time; here in another order each time.
+phase_shuffled() {
+  make_reports copy "$ROWS"
+  copy_files 1 "n / $CLIENTS, hashint8(n)"
+  copy_reports 1 "$ROWS" shuffled
+  copy_rows 1 "$ROWS" shuffled
 }

@@ -17,6 +17,7 @@ namespace {
 // Enough partitions that backends rarely meet; each large enough that the hash fills them evenly.
 constexpr int kPartitionsMost = 32;
 constexpr int kSlotsPerPartitionLeast = 256;
+constexpr int32_t kSlotsALook = 256;  // a report never waits for a whole scan
 
 struct Partition {
   LWLock lock;
@@ -107,9 +108,11 @@ void prefetch(Slot *s) {
   for (size_t at = 0; at < sizeof(Motion); at += kCacheLine) __builtin_prefetch(reinterpret_cast<char *>(&s->motion) + at, 1);
 }
 
+bool is(const Slot &s, uint32 hash, std::string_view client) { return s.hash == hash && s.name() == client; }
+
 int32_t find(Partition *p, uint32 hash, std::string_view client) {
   int32_t i = *bucket_of(p, hash);
-  while (i >= 0 && slot_at(p, i)->name() != client) i = slot_at(p, i)->next_in_bucket;
+  while (i >= 0 && !is(*slot_at(p, i), hash, client)) i = slot_at(p, i)->next_in_bucket;
   return i;
 }
 
@@ -128,7 +131,7 @@ void put_newest(Partition *p, int32_t i) {
 }
 
 void take_out_of_bucket(Partition *p, int32_t i) {
-  int32_t *link = bucket_of(p, hash_of(slot_at(p, i)->name()));
+  int32_t *link = bucket_of(p, slot_at(p, i)->hash);
   while (*link != i) link = &slot_at(p, *link)->next_in_bucket;
   *link = slot_at(p, i)->next_in_bucket;
 }
@@ -169,6 +172,7 @@ int32_t make(Partition *p, uint32 hash, std::string_view client) {
   }
   Slot *s = slot_at(p, i);
   *s = Slot{};
+  s->hash = hash;
   s->client_bytes = static_cast<uint8_t>(client.size());
   memcpy(s->client, client.data(), client.size());
   int32_t *bucket = bucket_of(p, hash);
@@ -202,17 +206,24 @@ class Locked {
 
 void count(Counter counter) { pg_atomic_fetch_add_u64(&region->counters[counter], 1); }
 
+// What is read here without the lock is in slots, which never move, and is read again under it.
 Spot::Spot(std::string_view client) : client_(client) {
+  static int32_t last_found[kPartitionsMost];
   if (!region || client.empty() || client.size() > kMaxClientBytes) return;
   hash_ = hash_of(client);
-  auto *p = partition_at(static_cast<int>(hash_ % static_cast<uint32>(region->partitions)));
-  __builtin_prefetch(bucket_of(p, hash_));
-  __builtin_prefetch(p, 1);
+  uint32 n = hash_ % static_cast<uint32>(region->partitions);
+  auto *p = partition_at(static_cast<int>(n));
   partition_ = p;
+  last_ = &last_found[n];
+  int32_t next = *last_ + 1 < region->slots ? *last_ + 1 : 0;
+  if (*const_cast<volatile uint32 *>(&slot_at(p, next)->hash) == hash_)
+    guess_ = next;
+  else
+    __builtin_prefetch(bucket_of(p, hash_));
 }
 
 void Spot::approach() const {
-  if (!partition_) return;
+  if (!partition_ || guess_ >= 0) return;
   auto *p = static_cast<Partition *>(partition_);
   int32_t i = *const_cast<volatile int32_t *>(bucket_of(p, hash_));
   if (i >= 0) prefetch(slot_at(p, i));
@@ -224,9 +235,13 @@ HeldSlot::HeldSlot(const Spot &spot, Want want) {
   lock_ = &p->lock;
   partition_ = p;
   LWLockAcquire(lock_, want == kRead ? LW_SHARED : LW_EXCLUSIVE);
-  int32_t i = find(p, spot.hash_, spot.client_);
+  bool guessed = spot.guess_ >= 0 && spot.guess_ < p->used && is(*slot_at(p, spot.guess_), spot.hash_, spot.client_);
+  int32_t i = guessed ? spot.guess_ : find(p, spot.hash_, spot.client_);
   if (want == kMake && i < 0) i = make(p, spot.hash_, spot.client_);
   slot_ = slot_at(p, i);
+  if (i < 0) return;
+  *spot.last_ = i;
+  if (i + 1 < p->used) prefetch(slot_at(p, i + 1));
 }
 
 HeldSlot::~HeldSlot() {
@@ -306,10 +321,14 @@ size_t active_clients(double seconds) {
   int self = bridge::self_node();
   for (int n = 0; region && n < region->partitions; n++) {
     Partition *p = partition_at(n);
-    Locked locked(p, LW_SHARED);
-    for (int32_t i = 0; i < p->used; i++) {
-      const Motion &m = slot_at(p, i)->motion;
-      active += m.serving == self && m.at_s >= since;
+    bool more = true;
+    for (int32_t i = 0; more;) {
+      Locked locked(p, LW_SHARED);
+      for (int32_t end = i + kSlotsALook; i < std::min(end, p->used); i++) {
+        const Motion &m = slot_at(p, i)->motion;
+        active += m.serving == self && m.at_s >= since;
+      }
+      more = i < p->used;
     }
   }
   return active;

@@ -22,6 +22,7 @@ constexpr size_t kCacheLine = 64;
 
 /// A report waits for memory more than for anything else: what finds the slot is in one line with the beginning of the name.
 struct alignas(kCacheLine) Slot {
+  uint32 hash;
   int32_t next_in_bucket;  // slots of a partition are named by index; -1: none
   int32_t older, newer;    // order of age
   int32_t next_marked;
@@ -43,7 +44,8 @@ enum Counter { kAccepted, kRefusedFirst, kDropped = kRefusedFirst + kRefusalCoun
 void count(Counter counter);
 
 /// Where a client's slot is, if it has one. Each step asks for memory that the next one needs, so that other work can be
-/// done meanwhile.
+/// done meanwhile. Clients that report in the order in which they came first are found at the first guess: in a partition,
+/// the slot after the last one.
 class Spot {
  public:
   explicit Spot(std::string_view client);
@@ -55,6 +57,8 @@ class Spot {
   std::string_view client_;
   uint32 hash_ = 0;
   void *partition_ = nullptr;  // none: no such client has a slot
+  int32_t *last_ = nullptr;    // the slot that this backend found last in the partition
+  int32_t guess_ = -1;
 };
 
 /// A slot and the lock of its partition, until scope end.

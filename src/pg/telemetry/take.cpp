@@ -9,6 +9,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/telemetry/api.hpp"
 #include "pg/telemetry/motions.hpp"
+#include <time.h>
 extern "C" {
 #include "utils/timestamp.h"
 }
@@ -112,6 +113,19 @@ void require_member() {
                            "Call vectorshard.create_fabric() or vectorshard.join_fabric() first.");
 }
 
+/// The clock as of its last tick, milliseconds ago at most: it costs a tenth, and does not hold up what waits for memory.
+TimestampTz ticked() {
+  timespec t{};
+  clock_gettime(CLOCK_REALTIME_COARSE, &t);
+  return int64{t.tv_sec} * USECS_PER_SEC + t.tv_nsec / 1000 - kUnixToPgEpochUs;
+}
+
+/// The time to judge a report by: exact where a tick would matter.
+TimestampTz now_for(double at_s) {
+  TimestampTz now = ticked();
+  return at_s > clients_seconds(now) + bridge::guc::report_max_ahead_s ? GetCurrentTimestamp() : now;
+}
+
 /// Motion from after now is of another time_scale, or of a wrong clock: it would refuse every report.
 bool in_future(const Motion &m, double now_s) { return m.at_s > now_s + bridge::guc::report_max_ahead_s; }
 
@@ -136,8 +150,9 @@ Motion merged(Motion m, Motion from_tables, double now_s) {
 /// changes the motion where it is; nothing in here can fail.
 template <class Check, class Accept>
 bool take_into(HeldSlot &slot, const Motion *from_tables, TimestampTz now, Check check, Accept accept, NodeId *before) {
-  double now_s = clients_seconds(now);
   Motion other, *m = &slot->motion;
+  if (in_future(*m, clients_seconds(now))) now = GetCurrentTimestamp();
+  double now_s = clients_seconds(now);
   if (from_tables || in_future(*m, now_s)) {
     other = merged(*m, from_tables ? *from_tables : Motion{}, now_s);
     m = &other;
@@ -165,11 +180,11 @@ void count_arrival(std::string_view client) {
 }
 
 template <class Check, class Accept>
-bool take_any(const Spot &spot, std::string_view client, NodeId from, Check check, Accept accept) {
+bool take_any(const Spot &spot, std::string_view client, NodeId from, double at_s, Check check, Accept accept) {
   NodeId before = kNoNode;
   bool taken = false, looked = false;
   spot.approach();
-  TimestampTz now = GetCurrentTimestamp();
+  TimestampTz now = now_for(at_s);
   if (from == kNoNode) {
     HeldSlot slot(spot, HeldSlot::kChange);
     if (slot && slot->motion.serving == bridge::self_node()) {
@@ -213,7 +228,7 @@ Result<bool> take_report(const RawReport &raw) {
   Report r = in_clients_seconds(raw);
   NodeId self = bridge::self_node();
   return take_any(
-      spot, raw.client, kNoNode, [&](const Motion &m, double now_s) { return check_plausible(r, m, now_s, limits()); },
+      spot, raw.client, kNoNode, r.at_s, [&](const Motion &m, double now_s) { return check_plausible(r, m, now_s, limits()); },
       [&](Motion &m) {
         take(r, self, m);
         predict::observe(r, m);
@@ -227,7 +242,7 @@ Result<bool> take_handover(std::string_view client, NodeId from, int64_t observe
   NodeId self = bridge::self_node();
   double at_s = clients_seconds(observed_at);
   return take_any(
-      Spot(client), client, from, [&](const Motion &m, double now_s) { return check_time(at_s, m, now_s, limits()); },
+      Spot(client), client, from, at_s, [&](const Motion &m, double now_s) { return check_time(at_s, m, now_s, limits()); },
       [&](Motion &m) { take_handover(at_s, self, m); });
 }
 
