@@ -1,5 +1,6 @@
 // `auto`: what the extension does, from its own core: intake, filter, forecast, planner.
 #include <algorithm>
+#include <bit>
 
 #include "../policies.hpp"
 #include "core/place/planner.hpp"
@@ -14,7 +15,9 @@ namespace {
 class Auto : public Policy {
  public:
   Auto(const Trace &trace, const Nodes &nodes, const PolicyOptions &o)
-      : nodes_(nodes), clients_(trace.clients.size()), forecast_(settings(nodes, o)) {
+      : nodes_(nodes), clients_(trace.clients.size()), settings_(settings(o)),
+        places_(std::bit_ceil(static_cast<size_t>(o.get("places", 1024)) * nodes.count())),  // each node has its own for its own clients
+        forecast_(&ways_, {places_.data(), places_.size()}, settings_) {
     plan_.min_rate = o.get("min_rate", plan_.min_rate);
     plan_.hold = o.get("hold", plan_.hold);
     plan_.max_candidates = static_cast<int>(o.get("max_candidates", plan_.max_candidates));
@@ -44,12 +47,11 @@ class Auto : public Policy {
     std::vector<place::Wish> wishes;
   };
 
-  static predict::ForecastSettings settings(const Nodes &nodes, const PolicyOptions &o) {
+  static predict::ForecastSettings settings(const PolicyOptions &o) {
     predict::ForecastSettings s;
     s.window_s = o.get("window", s.window_s);
     s.cell_m = o.get("cell", s.cell_m);
     s.trust_s = o.get("trust", s.trust_s);
-    s.places = static_cast<size_t>(o.get("places", 1024)) * nodes.count();  // each node has its own for its own clients
     return s;
   }
 
@@ -62,7 +64,7 @@ class Auto : public Policy {
     view_.serving = true;
     view_.arrived = step.before != step.serving;
     view_.wishes = c.wishes;
-    view_.candidates = forecast_.candidates(c.motion, step.serving, *nodes_.map, step.transfer_s);
+    view_.candidates = predict::Forecast::candidates(c.motion, step.serving, *nodes_.map, step.transfer_s, forecast_.learned(c.motion), settings_);
     for (const place::Decision &d : place::plan(view_, targets_, plan_)) {
       if (d.node == step.serving || d.verdict == place::Verdict::refused) continue;
       std::erase_if(c.wishes, [&](const place::Wish &w) { return w.node == d.node; });
@@ -75,6 +77,9 @@ class Auto : public Policy {
   std::vector<place::Target> targets_;
   place::PlanSettings plan_;
   place::ClientView view_;
+  predict::ForecastSettings settings_;
+  predict::Ways ways_;
+  std::vector<predict::Crowd::Place> places_;
   predict::Forecast forecast_;
 };
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "core/place/areas.hpp"
 #include "core/predict/kalman.hpp"
 #include "core/telemetry/intake.hpp"
@@ -28,10 +30,21 @@ place::NodeMap line() {
   return place::NodeMap(sites);
 }
 
+/// A forecast with its memory.
+struct Memory {
+  Ways ways;
+  std::vector<Crowd::Place> places = std::vector<Crowd::Place>(1024);
+  Forecast forecast{&ways, {places.data(), places.size()}};
+  std::vector<Candidate> candidates(const Motion &m, NodeId serving, const place::NodeMap &map, double lead_s) const {
+    return Forecast::candidates(m, serving, map, lead_s, forecast.learned(m));
+  }
+};
+
 /// A client that reports as the extension and the simulator let it.
 struct Client {
   Motion motion;
-  void report(Forecast &f, const place::NodeMap &map, double at_s, double lat, double lon) {
+  void report(Memory &memory, const place::NodeMap &map, double at_s, double lat, double lon) {
+    Forecast &f = memory.forecast;
     NodeId serving = map.node_at(lat, lon);
     if (motion.reports > 0 && motion.serving != serving) f.arrived(motion.trail, serving, at_s, kLead);
     telemetry::Report r{at_s, lat, lon, {}, {}};
@@ -68,7 +81,8 @@ TEST(Ways, GuessesLeanAheadAndGiveWayToWhatIsLearned) {
 }
 
 TEST(Crowd, RemembersForgetsAndHalves) {
-  Crowd crowd(8);
+  std::vector<Crowd::Place> room(8);
+  Crowd crowd(room.data(), room.size());
   PlaceKey a = place_key(10, 20, 1, 0, 5, 150), b = place_key(10, 20, -1, 0, 5, 150), c = place_key(10, 20, 1, 0, 20, 150);
   EXPECT_NE(a, b);
   EXPECT_NE(a, c);
@@ -90,7 +104,7 @@ TEST(Crowd, RemembersForgetsAndHalves) {
 
 TEST(Forecast, AheadIsLikelierThanBehindAndNearerThanFar) {
   place::NodeMap map = line();
-  Forecast f;
+  Memory f;
   Client c;
   for (int i = 0; i <= 20; i++) c.report(f, map, i * 10, 0, 1.47 + i * 0.0009);  // 10 m/s eastward, then 1.3 km before the border
   auto all = f.candidates(c.motion, 2, map, 100);
@@ -105,7 +119,7 @@ TEST(Forecast, AheadIsLikelierThanBehindAndNearerThanFar) {
 
 TEST(Forecast, LearnsTheWaysOfItsClients) {
   place::NodeMap map = line();
-  Forecast f, nothing_learned;
+  Memory f, nothing_learned;
   // Everybody drives straight on at 10 m/s, far from any border; the guess reckons with turns and stops.
   for (int n = 0; n < 300; n++) {
     Client c;
@@ -121,7 +135,7 @@ TEST(Forecast, LearnsTheWaysOfItsClients) {
 
 TEST(Forecast, LearnsAtAnArrivalForThePlaceWhereTheCopyShouldHaveBegun) {
   place::NodeMap map = line();
-  Forecast f;
+  Memory f;
   auto drive = [&](Client &c, double from_s) {  // 100 m/s over the border at 1.5 after 12 s
     for (int i = 0; i <= 8; i++) c.report(f, map, from_s + i * 2, 0, 1.4892 + i * 0.0018);
   };
@@ -153,7 +167,7 @@ TEST(Trail, KeepsWhatALeadNeeds) {
 }
 
 TEST(Trail, TravelsWithTheMotion) {
-  Forecast f;
+  Memory f;
   place::NodeMap map = line();
   Client c;
   for (int i = 0; i < 9; i++) c.report(f, map, 1000 + i * 10, 0, 1.2 + i * 0.001);

@@ -2,7 +2,6 @@
 #include "core/predict/crowd.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "core/telemetry/types.hpp"
@@ -31,11 +30,9 @@ PlaceKey place_key(double lat, double lon, double east, double north, double spe
   return bits(row) << 40 | bits(column) << 16 | eighth << 8 | pace << 4 | 1;
 }
 
-Crowd::Crowd(size_t places) : places_(std::bit_ceil(std::max(places, kWays))) {}
-
 size_t Crowd::bucket(PlaceKey key) const {
   uint64_t h = (key ^ key >> 32) * 0x9E3779B97F4A7C15ULL;  // a product's low bits know nothing of the factor's high ones
-  return (h >> 32) % (places_.size() / kWays) * kWays;
+  return (h >> 32) % (count_ / kWays) * kWays;
 }
 
 const Crowd::Place *Crowd::find(PlaceKey key) const {
@@ -46,8 +43,8 @@ const Crowd::Place *Crowd::find(PlaceKey key) const {
 
 Crowd::Place &Crowd::entry(PlaceKey key) {
   if (const Place *p = find(key)) return const_cast<Place &>(*p);
-  auto first = places_.begin() + static_cast<std::ptrdiff_t>(bucket(key));
-  auto least = std::min_element(first, first + kWays, [](const Place &a, const Place &b) { return a.seconds < b.seconds; });
+  Place *first = places_ + bucket(key);
+  Place *least = std::min_element(first, first + kWays, [](const Place &a, const Place &b) { return a.seconds < b.seconds; });
   *least = Place{};
   least->key = key;
   return *least;

@@ -1,11 +1,10 @@
 // What clients did before from the same place, heading the same way: how much time they spent there, and to which nodes they
 // moved from it. Roads and borders are learned so, without a map. A fixed number of places; the one of which least is known
-// makes room. No locks of its own.
+// makes room. Plain data, may lie in shared memory; no locks of its own.
 #pragma once
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "core/base/ids.hpp"
 
@@ -29,8 +28,8 @@ class Crowd {
     std::array<Moved, kNodes> moved;
   };
 
-  /// Room for `places` of them, rounded up to a power of two; 72 bytes each.
-  explicit Crowd(size_t places);
+  /// Keeps its memory in `places`, which the caller owns; `count` is a power of two, 4 at least. Zeros are an empty memory.
+  Crowd(Place *places, size_t count) : places_(places), count_(count) {}
   void stayed(PlaceKey key, double seconds);
   void moved(PlaceKey key, NodeId to);
   /// Null if nothing is known. Valid until the next change.
@@ -41,7 +40,8 @@ class Crowd {
   size_t bucket(PlaceKey key) const;
   Place &entry(PlaceKey key);
 
-  std::vector<Place> places_;
+  Place *places_;
+  size_t count_;
 };
 
 }  // namespace vectorshard::predict

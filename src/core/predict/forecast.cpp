@@ -34,10 +34,8 @@ Candidate &entry_of(std::vector<Candidate> &out, NodeId node) {
   return it != out.end() ? *it : out.emplace_back(Candidate{node, 1e300, 0, 0, 0});
 }
 
-}  // namespace
-
 /// What is looked at: positions after these times.
-struct Forecast::Reach {
+struct Reach {
   double horizon_s = 0;
   double window_s = 0;  // the part of it in which arrivals are what a copy begun now is for
   int probes = 1;
@@ -45,48 +43,17 @@ struct Forecast::Reach {
 
 /// A copy begun now is ready after the lead; what comes before, it was too late for, and what comes after the report behind
 /// that can be decided then. Where reports are rare the next one decides alone, and only where the client is then counts.
-Forecast::Reach Forecast::reach(const Motion &m, double lead_s) const {
-  double interval = std::clamp(m.interval_s, 1.0, kLongestIntervalS), window = std::max(interval, s_.window_s);
-  if (interval >= s_.window_s && interval > lead_s) return {interval, window, 1};
+Reach reach(const Motion &m, double lead_s, const ForecastSettings &s) {
+  double interval = std::clamp(m.interval_s, 1.0, kLongestIntervalS), window = std::max(interval, s.window_s);
+  if (interval >= s.window_s && interval > lead_s) return {interval, window, 1};
   return {lead_s + window, window, 3};
 }
 
-void Forecast::learn(Motion &m, double lead_s) {
-  Trail &t = m.trail;
-  Heading h = heading_of(m);
-  const Stand *last = t.last();
-  if (!last || m.session_s == m.at_s || last->at_s >= m.at_s) {
-    t = {};
-  } else {
-    crowd_.stayed(last->place, std::min(m.at_s - last->at_s, telemetry::kSessionGapS));
-    learn_way(t.anchor, m, reach(m, lead_s).horizon_s);
-  }
-  if (t.anchor.at_s == 0)
-    t.anchor = {m.at_s, m.lat, m.lon, static_cast<float>(h.east), static_cast<float>(h.north), way_class(m, h.speed_mps)};
-  t.note({m.at_s, place_key(m.lat, m.lon, h.east, h.north, h.speed_mps, s_.cell_m), m.serving}, lead_s);
-}
-
-/// Once the client has gone on from the anchor for about the horizon; the anchor is used up then.
-void Forecast::learn_way(telemetry::Anchor &from, const Motion &m, double horizon_s) {
-  double dt = m.at_s - from.at_s;
-  if (from.at_s == 0 || dt < kEnoughOfHorizon * horizon_s) return;
-  double east = std::remainder(m.lon - from.lon, 360.0) * kMetresPerDegree * std::cos(telemetry::radians(from.lat));
-  double north = (m.lat - from.lat) * kMetresPerDegree;
-  ways_.learn(from.way_class, {static_cast<float>((east * from.east + north * from.north) / dt),
-                               static_cast<float>((north * from.east - east * from.north) / dt)});
-  from = {};
-}
-
-void Forecast::arrived(const Trail &trail, NodeId to, double at_s, double lead_s) {
-  if (const Stand *s = trail.before(at_s - lead_s); s && s->serving != to) crowd_.moved(s->place, to);
-}
-
 /// Arrivals by the ways of others, as shares of one client.
-std::vector<Candidate> Forecast::by_ways(const Motion &m, NodeId serving, const NodeAt &map, const Reach &r) const {
+std::vector<Candidate> by_ways(const Motion &m, NodeId serving, const NodeAt &map, const Reach &r, const Ways::Pool &pool) {
   std::vector<Candidate> out;
   Heading h = heading_of(m);
   double lat_per_m = 1 / kMetresPerDegree, lon_per_m = lat_per_m / std::max(0.01, std::cos(telemetry::radians(m.lat)));
-  const Ways::Pool &pool = ways_.of(way_class(m, h.speed_mps));
   const double each = 1.0 / static_cast<double>(pool.size());
   for (const Way &w : pool) {
     double east = h.east * w.ahead_mps - h.north * w.aside_mps, north = h.north * w.ahead_mps + h.east * w.aside_mps;
@@ -110,13 +77,10 @@ std::vector<Candidate> Forecast::by_ways(const Motion &m, NodeId serving, const 
 }
 
 /// The more time was seen at the place, the less the ways count.
-void Forecast::correct_by_crowd(const Motion &m, NodeId serving, const Reach &r, std::vector<Candidate> &out) const {
-  Heading h = heading_of(m);
-  const Crowd::Place *place = crowd_.find(place_key(m.lat, m.lon, h.east, h.north, h.speed_mps, s_.cell_m));
-  if (!place) return;
-  double time = s_.trust_s + static_cast<double>(place->seconds);
-  for (Candidate &c : out) c.rate_per_s *= s_.trust_s / time;
-  for (const Crowd::Moved &moved : place->moved) {
+void correct_by_crowd(NodeId serving, const Reach &r, const Crowd::Place &place, double trust_s, std::vector<Candidate> &out) {
+  double time = trust_s + static_cast<double>(place.seconds);
+  for (Candidate &c : out) c.rate_per_s *= trust_s / time;
+  for (const Crowd::Moved &moved : place.moved) {
     if (moved.node == kNoNode || moved.node == serving) continue;
     Candidate &c = entry_of(out, moved.node);
     if (c.confidence == 0) c.earliest_s = c.median_s = r.horizon_s;
@@ -124,11 +88,55 @@ void Forecast::correct_by_crowd(const Motion &m, NodeId serving, const Reach &r,
   }
 }
 
-std::vector<Candidate> Forecast::candidates(const Motion &m, NodeId serving, const NodeAt &map, double lead_s) const {
+PlaceKey place_of(const Motion &m, const Heading &h, const ForecastSettings &s) {
+  return place_key(m.lat, m.lon, h.east, h.north, h.speed_mps, s.cell_m);
+}
+
+}  // namespace
+
+void Forecast::learn(Motion &m, double lead_s) {
+  Trail &t = m.trail;
+  Heading h = heading_of(m);
+  const Stand *last = t.last();
+  if (last && last->at_s == m.at_s) return;
+  if (!last || m.session_s == m.at_s || last->at_s > m.at_s) {
+    t = {};
+  } else {
+    crowd_.stayed(last->place, std::min(m.at_s - last->at_s, telemetry::kSessionGapS));
+    learn_way(t.anchor, m, reach(m, lead_s, s_).horizon_s);
+  }
+  if (t.anchor.at_s == 0)
+    t.anchor = {m.at_s, m.lat, m.lon, static_cast<float>(h.east), static_cast<float>(h.north), way_class(m, h.speed_mps)};
+  t.note({m.at_s, place_of(m, h, s_), m.serving}, lead_s);
+}
+
+/// Once the client has gone on from the anchor for about the horizon; the anchor is used up then.
+void Forecast::learn_way(telemetry::Anchor &from, const Motion &m, double horizon_s) {
+  double dt = m.at_s - from.at_s;
+  if (from.at_s == 0 || dt < kEnoughOfHorizon * horizon_s) return;
+  double east = std::remainder(m.lon - from.lon, 360.0) * kMetresPerDegree * std::cos(telemetry::radians(from.lat));
+  double north = (m.lat - from.lat) * kMetresPerDegree;
+  ways_->learn(from.way_class, {static_cast<float>((east * from.east + north * from.north) / dt),
+                               static_cast<float>((north * from.east - east * from.north) / dt)});
+  from = {};
+}
+
+void Forecast::arrived(const Trail &trail, NodeId to, double at_s, double lead_s) {
+  if (const Stand *s = trail.before(at_s - lead_s); s && s->serving != to) crowd_.moved(s->place, to);
+}
+
+Forecast::Learned Forecast::learned(const Motion &m) const {
+  Heading h = heading_of(m);
+  const Crowd::Place *place = crowd_.find(place_of(m, h, s_));
+  return {ways_->of(way_class(m, h.speed_mps)), place ? *place : Crowd::Place{}};
+}
+
+std::vector<Candidate> Forecast::candidates(const Motion &m, NodeId serving, const NodeAt &map, double lead_s, const Learned &learned,
+                                            const ForecastSettings &s) {
   if (m.reports == 0) return {};
-  Reach r = reach(m, lead_s);
-  std::vector<Candidate> out = by_ways(m, serving, map, r);
-  correct_by_crowd(m, serving, r, out);
+  Reach r = reach(m, lead_s, s);
+  std::vector<Candidate> out = by_ways(m, serving, map, r, learned.ways);
+  if (learned.place.key != 0) correct_by_crowd(serving, r, learned.place, s.trust_s, out);
   for (Candidate &c : out) c.confidence = std::min(1.0, c.rate_per_s * r.window_s);
   std::erase_if(out, [](const Candidate &c) { return c.rate_per_s < kLeastRate; });
   std::sort(out.begin(), out.end(), [](const Candidate &a, const Candidate &b) {

@@ -12,33 +12,37 @@
 namespace vectorshard::predict {
 
 struct ForecastSettings {
-  double window_s = 30;   // of arrivals, at least: what a copy begun now is meant for; a rate needs some time to be told
-  double cell_m = 150;    // of the crowd's places
-  double trust_s = 600;   // so much time seen at a place counts as much as the ways
-  size_t places = 1024;   // of the crowd
+  double window_s = 30;  // of arrivals, at least: what a copy begun now is meant for; a rate needs some time to be told
+  double cell_m = 150;   // of the crowd's places
+  double trust_s = 600;  // so much time seen at a place counts as much as the ways
 };
 
 class Forecast {
  public:
-  explicit Forecast(const ForecastSettings &settings = {}) : s_(settings), crowd_(settings.places) {}
+  /// Learns into `ways` and `crowd`, whose memory the caller owns.
+  Forecast(Ways *ways, Crowd crowd, const ForecastSettings &settings = {}) : s_(settings), ways_(ways), crowd_(crowd) {}
 
   /// After a report was taken and observed: learns the way that the client has come, and notes where it is now in its trail.
-  /// `lead_s`: how long a copy takes.
+  /// The same report again changes nothing. `lead_s`: how long a copy takes.
   void learn(telemetry::Motion &motion, double lead_s);
   /// A client moved to another node: learned for the place where a copy should have been begun.
   void arrived(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s);
+
+  /// What was learned that concerns this client: small, so that it can be taken out under a lock.
+  struct Learned {
+    Ways::Pool ways;
+    Crowd::Place place;  // key 0: nothing is known of it
+  };
+  Learned learned(const telemetry::Motion &motion) const;
   /// Nodes other than `serving`, most likely first; see Candidate::rate_per_s. Empty if the position is not known.
-  std::vector<Candidate> candidates(const telemetry::Motion &motion, NodeId serving, const NodeAt &map, double lead_s) const;
+  static std::vector<Candidate> candidates(const telemetry::Motion &motion, NodeId serving, const NodeAt &map, double lead_s,
+                                           const Learned &learned, const ForecastSettings &settings = {});
 
  private:
-  struct Reach;
-  Reach reach(const telemetry::Motion &motion, double lead_s) const;
   void learn_way(telemetry::Anchor &from, const telemetry::Motion &motion, double horizon_s);
-  std::vector<Candidate> by_ways(const telemetry::Motion &motion, NodeId serving, const NodeAt &map, const Reach &reach) const;
-  void correct_by_crowd(const telemetry::Motion &motion, NodeId serving, const Reach &reach, std::vector<Candidate> &out) const;
 
   ForecastSettings s_;
-  Ways ways_;
+  Ways *ways_;
   Crowd crowd_;
 };
 
