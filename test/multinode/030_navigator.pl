@@ -10,9 +10,9 @@ use Test::More;
 my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2' ]);
 $f->sql('c1', q{CREATE TABLE item (client text, id int, PRIMARY KEY (client, id));
                 SELECT vectorshard.create_vector_shard_table('item', 'client');
-                INSERT INTO item SELECT c, i FROM unnest('{a,b,d,h}'::text[]) c, generate_series(1, 3) i});
+                INSERT INTO item SELECT c, i FROM unnest('{a,b,d,f,h}'::text[]) c, generate_series(1, 3) i});
 # A client that nobody here has heard of yet is planned for at its next report only.
-$f->poll($_, 'SELECT count(*) FROM vectorshard.client', '4', "$_ knows the clients") for 'e1', 'e2';
+$f->poll($_, 'SELECT count(*) FROM vectorshard.client', '5', "$_ knows the clients") for 'e1', 'e2';
 
 sub residents { return "SELECT count(*) FROM vectorshard.resident WHERE client = '$_[0]'"; }
 
@@ -64,6 +64,11 @@ $f->poll('e2', q{SELECT count(*) FROM vectorshard.wish WHERE client = 'b'}, '1',
 is(arrive('e2', 'b', -122.3490, 5), 't', 'its first report on e2');
 $f->poll('e2', $quality, '2|1', 'an arrival, and a miss');
 $f->poll('e2', residents('b'), '1', 'it follows');
+set_on_e1('predictor', 'forecast');
+is(drive('f'), '91', 'a client that is forecast');
+$f->poll('e2', residents('f'), '1', 'is where it will be served, before anything was learned');
+like($f->sql('e1', q{SELECT reason FROM vectorshard.placements WHERE client = 'f' AND node = 'e2'}),
+	qr/^may arrive in \d+ s .*arrivals in an hour of copies\), a copy takes/, 'and why');
 set_on_e1('predictor', 'reach_set');
 
 set_on_e1('placement_mode', 'dry_run');

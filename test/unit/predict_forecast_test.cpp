@@ -46,7 +46,7 @@ struct Client {
   void report(Memory &memory, const place::NodeMap &map, double at_s, double lat, double lon) {
     Forecast &f = memory.forecast;
     NodeId serving = map.node_at(lat, lon);
-    if (motion.reports > 0 && motion.serving != serving) f.arrived(motion.trail, serving, at_s, kLead);
+    if (motion.reports > 0 && motion.serving != serving && at_s - motion.at_s <= telemetry::kSessionGapS) f.arrived(motion.trail, serving, at_s, kLead);
     telemetry::Report r{at_s, lat, lon, {}, {}};
     telemetry::take(r, serving, motion);
     observe(r, motion);

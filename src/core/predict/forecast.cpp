@@ -102,7 +102,8 @@ void Forecast::learn(Motion &m, double lead_s) {
   if (!last || m.session_s == m.at_s || last->at_s > m.at_s) {
     t = {};
   } else {
-    crowd_.stayed(last->place, std::min(m.at_s - last->at_s, telemetry::kSessionGapS));
+    // Where it came from elsewhere, that node counts the time: see arrived().
+    if (last->serving == m.serving) crowd_.stayed(last->place, std::min(m.at_s - last->at_s, telemetry::kSessionGapS));
     learn_way(t.anchor, m, reach(m, lead_s, s_).horizon_s);
   }
   if (t.anchor.at_s == 0)
@@ -122,6 +123,9 @@ void Forecast::learn_way(telemetry::Anchor &from, const Motion &m, double horizo
 }
 
 void Forecast::arrived(const Trail &trail, NodeId to, double at_s, double lead_s) {
+  const Stand *last = trail.last();
+  if (!last || at_s <= last->at_s) return;
+  crowd_.stayed(last->place, std::min(at_s - last->at_s, telemetry::kSessionGapS));
   if (const Stand *s = trail.before(at_s - lead_s); s && s->serving != to) crowd_.moved(s->place, to);
 }
 

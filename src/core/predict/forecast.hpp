@@ -25,7 +25,7 @@ class Forecast {
   /// After a report was taken and observed: learns the way that the client has come, and notes where it is now in its trail.
   /// The same report again changes nothing. `lead_s`: how long a copy takes.
   void learn(telemetry::Motion &motion, double lead_s);
-  /// A client moved to another node: learned for the place where a copy should have been begun.
+  /// A client moved to another node within its session: learned for the place where a copy should have been begun.
   void arrived(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s);
 
   /// What was learned that concerns this client: small, so that it can be taken out under a lock.

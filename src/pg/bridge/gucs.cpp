@@ -51,7 +51,7 @@ const config_enum_entry kPlacement[] = {
     {"off", kPlacementOff, false}, {"dry_run", kPlacementDryRun, false}, {"on", kPlacementOn, false},
     {nullptr, 0, false}};
 const config_enum_entry kPredictors[] = {
-    {"none", kPredictorNone, false}, {"reach_set", kPredictorReachSet, false}, {nullptr, 0, false}};
+    {"none", kPredictorNone, false}, {"reach_set", kPredictorReachSet, false}, {"forecast", kPredictorForecast, false}, {nullptr, 0, false}};
 const config_enum_entry kScopes[] = {
     {"fabric", kReadFabric, false}, {"local", kReadLocal, false}, {"home", kReadHome, true}, {nullptr, 0, false}};
 

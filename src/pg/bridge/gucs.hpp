@@ -8,7 +8,7 @@ namespace vectorshard::bridge::guc {
 enum BatchCompression { kCompressionOff, kCompressionLz4, kCompressionZstd };  // as core's ship::Compression
 enum Durability { kDurabilityLocal, kDurabilityHome, kDurabilityQuorum };  // as core's ship::DurabilityLevel
 enum PlacementMode { kPlacementOff, kPlacementDryRun, kPlacementOn };
-enum Predictor { kPredictorNone, kPredictorReachSet };
+enum Predictor { kPredictorNone, kPredictorReachSet, kPredictorForecast };
 enum ReadScope { kReadFabric, kReadLocal, kReadHome };  // home: internal, what a home answers to a peer
 enum OnUnreachable { kUnreachableError, kUnreachableWarn };
 

@@ -7,6 +7,7 @@
 #include "pg/fabric/boot.hpp"
 #include "pg/fabric/launcher.hpp"
 #include "pg/place/api.hpp"
+#include "pg/predict/api.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/telemetry/api.hpp"
 extern "C" {
@@ -33,6 +34,7 @@ void init() {
   previous_access = object_access_hook;
   object_access_hook = on_object_access;
   telemetry::init();
+  predict::init();
   apply::init();
   place::init_navigator();
   ship::init();

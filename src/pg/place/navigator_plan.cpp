@@ -135,6 +135,7 @@ void decide_who_serves(Plan &plan, Draft &draft) {
     plan.served_by = draft.other_serves > draft.own_serves ? draft.other : kNoNode;
     return;
   }
+  plan.served_since_s = telemetry::clients_seconds(version_wall_time(draft.other_serves));
   if (known.motion.serving != self) {
     plan.served_by = known.motion.serving;
     return;
@@ -153,8 +154,15 @@ PlanSettings settings() {
   PlanSettings s;
   s.margin_s = bridge::guc::horizon_margin_s;
   s.max_candidates = bridge::guc::max_candidates;
-  s.predict = bridge::guc::predictor == bridge::guc::kPredictorReachSet;
+  s.predict = bridge::guc::predictor != bridge::guc::kPredictorNone;
   return s;
+}
+
+std::vector<predict::Candidate> candidates(const telemetry::Motion &motion, const NodeMap &map, double lead_s) {
+  NodeId self = bridge::self_node();
+  if (bridge::guc::predictor == bridge::guc::kPredictorForecast) return predict::forecast(motion, self, map, lead_s);
+  if (telemetry::parked(motion)) return {};
+  return predict::reach_set(motion, self, map, predict::horizon_s(motion, lead_s));
 }
 
 void decide(Plan &plan, Draft &draft, const NodeMap &map, const std::set<NodeId> &full) {
@@ -170,8 +178,7 @@ void decide(Plan &plan, Draft &draft, const NodeMap &map, const std::set<NodeId>
   view.arrived = plan.serving && plan.subject.known.arrived;
   view.missed = plan.subject.missed;
   PlanSettings how = settings();
-  if (plan.serving && how.predict && !telemetry::parked(motion))
-    view.candidates = predict::reach_set(motion, view.self, map, predict::horizon_s(motion, plan.lead_s));
+  if (plan.serving && how.predict) view.candidates = candidates(motion, map, plan.lead_s);
   std::vector<Target> targets;
   for (const NodeSite &site : map.sites()) targets.push_back({site.node, plan.lead_s, full.contains(site.node)});
   plan.decisions = place::plan(view, targets, how);

@@ -29,6 +29,7 @@ struct Plan {
   NodeId home = kNoNode;       // kNoNode: no row of the client was inserted anywhere, there is nothing to place
   bool serving = false;        // by this node
   NodeId served_by = kNoNode;  // by which other node, if that is known
+  double served_since_s = 0;   // by it, as its planner says; clients' seconds
   double lead_s = 0;
   std::vector<OtherWish> others;
   std::vector<predict::Candidate> candidates;

@@ -88,6 +88,8 @@ class Navigator {
   void keep_gap();
   std::vector<Subject> subjects(bool &more);
   void add_due(std::vector<Subject> &out);
+  void learn(std::vector<Subject> &subjects);
+  void hand_over(const Plan &plan);
   std::vector<Plan> plan(std::vector<Subject> subjects);
   void write(const std::vector<Plan> &plans);
   void checkpoint(const std::vector<Plan> &plans);
@@ -182,7 +184,26 @@ void Navigator::write(const std::vector<Plan> &plans) {
                                             p_text_array(untils), p_text_array(reasons)}));
 }
 
+/// The client has come to another node: whence, is learned once.
+void Navigator::hand_over(const Plan &p) {
+  const telemetry::Motion &motion = p.subject.known.motion;
+  bool moved = motion.serving == bridge::self_node() && p.served_since_s - motion.at_s <= telemetry::kSessionGapS;
+  if (moved) predict::learn_arrival(motion.trail, p.served_by, p.served_since_s, p.lead_s);
+  telemetry::served_by_other(p.subject.known.client, p.served_by, motion.at_s);
+}
+
+/// From reports that came since the last time, whether or not they change anything for their clients.
+void Navigator::learn(std::vector<Subject> &subjects) {
+  for (Subject &s : subjects) {
+    telemetry::Motion &motion = s.known.motion;
+    if (!s.moving || motion.reports == 0 || motion.serving != bridge::self_node()) continue;
+    predict::learn(motion, bridge::guc::copy_time_s);
+    telemetry::note_trail(s.known.client, motion);
+  }
+}
+
 std::vector<Plan> Navigator::plan(std::vector<Subject> subjects) {
+  learn(subjects);
   std::vector<Plan> plans;
   std::vector<std::pair<std::string, bool>> again;
   for (const Subject &s : subjects) again.push_back({s.known.client, s.known.arrived});
@@ -196,8 +217,7 @@ std::vector<Plan> Navigator::plan(std::vector<Subject> subjects) {
     throw;
   }
   for (const Plan &p : plans)
-    if (p.subject.moving && !p.serving && p.served_by != kNoNode)
-      telemetry::served_by_other(p.subject.known.client, p.served_by, p.subject.known.motion.at_s);
+    if (p.subject.moving && !p.serving && p.served_by != kNoNode) hand_over(p);
   return plans;
 }
 

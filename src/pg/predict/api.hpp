@@ -15,6 +15,17 @@ const place::NodeMap &node_map();
 /// The name of a node, "node 7" if the map does not have it.
 std::string node_name(const place::NodeMap &map, NodeId node);
 
+/// Registers shared memory; call from _PG_init.
+void init();
+
+/// For the navigator alone: learns from the report that `motion` took last, which this node served, and notes it in the
+/// motion's trail. `lead_s`: how long a copy takes.
+void learn(telemetry::Motion &motion, double lead_s);
+/// For the navigator alone: a client that this node served came to another at `at_s` (clients' seconds).
+void learn_arrival(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s);
+/// Nodes that the client may move to, by what was learned here; none if its position is not known.
+std::vector<Candidate> forecast(const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s);
+
 /// How far to look ahead for a client whose copies take `lead_s`.
 double horizon_s(const telemetry::Motion &motion, double lead_s);
 

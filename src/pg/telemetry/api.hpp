@@ -65,6 +65,8 @@ std::vector<Known> take_marked(size_t most);
 void mark_for_navigator(std::string_view client, bool arrived = false) noexcept;
 /// Another node serves the client now, unless a report newer than `motion_at_s` came here meanwhile.
 void served_by_other(std::string_view client, NodeId node, double motion_at_s);
+/// Keeps the trail of `motion`, which was taken from here, unless a newer one is there.
+void note_trail(std::string_view client, const Motion &motion);
 /// The client's motion was written to the table at this time.
 void note_checkpoint(std::string_view client, int64_t at);
 

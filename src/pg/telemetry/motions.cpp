@@ -298,6 +298,13 @@ void served_by_other(std::string_view client, NodeId node, double motion_at_s) {
   if (slot && slot->motion.at_s == motion_at_s) slot->motion.serving = node;
 }
 
+void note_trail(std::string_view client, const Motion &motion) {
+  HeldSlot slot(client, HeldSlot::kChange);
+  if (!slot || slot->motion.session_s != motion.session_s) return;
+  const Stand *there = slot->motion.trail.last(), *here = motion.trail.last();
+  if (!there || (here && here->at_s > there->at_s)) slot->motion.trail = motion.trail;
+}
+
 void note_checkpoint(std::string_view client, int64_t at) {
   HeldSlot slot(client, HeldSlot::kChange);
   if (slot) slot->checkpointed_at = at;
