@@ -31,7 +31,10 @@ class Auto : public Policy {
     telemetry::Report r{x.at_s, x.lat(), x.lon(), {}, {}};
     if (x.speed_mps >= 0) r.speed_mps = x.speed_mps;
     if (x.heading_deg >= 0) r.heading_deg = x.heading_deg;
-    if (step.starts) c.wishes.clear();
+    if (step.starts) {
+      c.wishes.clear();
+      c.since_s.clear();
+    }
     if (step.before != kNoNode && step.before != step.serving) forecast_.arrived(c.motion.trail, step.serving, x.at_s, step.transfer_s);
     telemetry::take(r, step.serving, c.motion);
     predict::observe(r, c.motion);
@@ -45,6 +48,7 @@ class Auto : public Policy {
   struct Client {
     telemetry::Motion motion;
     std::vector<place::Wish> wishes;
+    std::vector<double> since_s;  // of each wish
   };
 
   static predict::ForecastSettings settings(const PolicyOptions &o) {
@@ -55,9 +59,20 @@ class Auto : public Policy {
     return s;
   }
 
+  static void forget(Client &c, size_t i) {
+    c.wishes.erase(c.wishes.begin() + static_cast<std::ptrdiff_t>(i));
+    c.since_s.erase(c.since_s.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+
   /// As the navigator does it, but for rows: wishes in force are those of the node that served the client before.
   void plan(Client &c, double now, const Step &step) {
-    std::erase_if(c.wishes, [&](const place::Wish &w) { return w.until_s <= now || w.node == step.serving; });
+    view_.copying.clear();
+    for (size_t i = c.wishes.size(); i-- > 0;) {
+      if (c.wishes[i].until_s <= now || c.wishes[i].node == step.serving)
+        forget(c, i);
+      else if (now < c.since_s[i] + step.transfer_s)
+        view_.copying.push_back(c.wishes[i].node);
+    }
     view_.now_s = now;
     view_.self = step.serving;
     view_.motion = &c.motion;
@@ -67,8 +82,15 @@ class Auto : public Policy {
     view_.candidates = predict::Forecast::candidates(c.motion, step.serving, *nodes_.map, step.transfer_s, forecast_.learned(c.motion), settings_);
     for (const place::Decision &d : place::plan(view_, targets_, plan_)) {
       if (d.node == step.serving || d.verdict == place::Verdict::refused) continue;
-      std::erase_if(c.wishes, [&](const place::Wish &w) { return w.node == d.node; });
-      if (d.verdict != place::Verdict::end) c.wishes.push_back({d.node, d.until_s});
+      auto w = std::find_if(c.wishes.begin(), c.wishes.end(), [&](const place::Wish &x) { return x.node == d.node; });
+      if (d.verdict == place::Verdict::end) {
+        forget(c, static_cast<size_t>(w - c.wishes.begin()));
+      } else if (w != c.wishes.end()) {
+        w->until_s = d.until_s;
+      } else {
+        c.wishes.push_back({d.node, d.until_s});
+        c.since_s.push_back(now);
+      }
     }
   }
 

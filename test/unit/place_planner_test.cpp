@@ -127,6 +127,20 @@ TEST_F(PlannerTest, WhatIsTooUnlikelyForItsCostIsRefusedButHeld) {
   EXPECT_EQ(find(plan(view, targets, settings), 3)->verdict, Verdict::refused);
 }
 
+TEST_F(PlannerTest, ACopyUnderWayIsNotGivenUp) {
+  drive_to(900, 10);
+  view.wishes = {{3, view.now_s + 60}};
+  view.candidates.clear();  // the client has turned away
+  EXPECT_EQ(find(plan(view, targets, settings), 3)->verdict, Verdict::end);
+  view.holders = view.copying = {3};
+  EXPECT_EQ(find(plan(view, targets, settings), 3), nullptr);
+  view.policies = {{"p", PolicyKind::never, 3, view.now_s - 1, view.now_s + 100}};
+  EXPECT_EQ(find(plan(view, targets, settings), 3)->verdict, Verdict::end) << "but a ban ends it";
+  view.policies.clear();
+  view.serving = false;
+  EXPECT_EQ(find(plan(view, targets, settings), 3)->verdict, Verdict::end) << "and so does another planner's turn";
+}
+
 TEST_F(PlannerTest, WithoutPredictorOnlyTheServingNode) {
   drive_to(900, 10);
   settings.predict = false;

@@ -44,6 +44,7 @@ class Run {
     return std::any_of(out_.begin(), out_.end(), [&](const Decision &d) { return d.node == node; });
   }
   bool holds(NodeId node) const { return std::find(c_.holders.begin(), c_.holders.end(), node) != c_.holders.end(); }
+  bool copying(NodeId node) const { return std::find(c_.copying.begin(), c_.copying.end(), node) != c_.copying.end() && !ban(node); }
   /// The ban on a node now, or null.
   const Policy *ban(NodeId node) const {
     for (const Policy &p : c_.policies)
@@ -113,7 +114,7 @@ class Run {
     for (const Wish &w : c_.wishes) {
       auto same = std::find_if(out_.begin(), out_.end(), [&](const Decision &d) { return d.node == w.node; });
       if (same != out_.end() && same->verdict != Verdict::refused) continue;
-      if (w.until_s - c_.now_s <= kWorthEndingS) continue;
+      if (w.until_s - c_.now_s <= kWorthEndingS || (c_.serving && copying(w.node))) continue;
       std::string why = same != out_.end() ? same->reason : c_.serving ? "no longer on its way there" : "served elsewhere";
       if (same == out_.end()) same = out_.insert(out_.end(), Decision{w.node});
       *same = {w.node, Verdict::end, c_.now_s, std::move(why)};

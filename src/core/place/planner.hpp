@@ -32,6 +32,7 @@ struct ClientView {
   std::vector<predict::Candidate> candidates;  // within the longest lead time and the look-ahead, likeliest first
   std::vector<Policy> policies;
   std::vector<NodeId> holders;              // copying or live: no budget needed
+  std::vector<NodeId> copying;              // of these, those whose copy is under way: it is not given up half done
 };
 
 /// Decisions, the serving node first. Nodes lacking in `targets` get lead 0.

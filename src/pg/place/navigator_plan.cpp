@@ -32,7 +32,7 @@ constexpr char kPoliciesQuery[] = R"(
          extract(epoch FROM valid_to)::float8, (_version & 1023)::int
     FROM vectorshard.policies_of($1))";
 constexpr char kHoldersQuery[] =
-    "SELECT client, node FROM vectorshard.holder WHERE client = ANY ($1) AND state IN ('copying', 'live')";
+    "SELECT client, node, state = 'copying' FROM vectorshard.holder WHERE client = ANY ($1) AND state IN ('copying', 'live')";
 constexpr char kFullQuery[] = R"(
   SELECT node FROM vectorshard.holder WHERE state IN ('copying', 'live') GROUP BY node HAVING count(*) >= $1)";
 
@@ -122,8 +122,12 @@ void load(bridge::Spi &spi, const NodeMap &map, Drafts &drafts) {
   load_wishes(spi, clients, drafts);
   load_policies(spi, clients, map, drafts);
   auto holders = spi.query_kept(kHoldersQuery, {clients});
-  for (size_t i = 0; i < holders.size(); i++)
-    drafts.at(holders.at(i, 0)).second.view.holders.push_back(static_cast<NodeId>(holders.int8(i, 1)));
+  for (size_t i = 0; i < holders.size(); i++) {
+    ClientView &view = drafts.at(holders.at(i, 0)).second.view;
+    auto node = static_cast<NodeId>(holders.int8(i, 1));
+    view.holders.push_back(node);
+    if (holders.boolean(i, 2)) view.copying.push_back(node);
+  }
 }
 
 /// Who serves the client. Rows of planners compare by version; only a report that is newer than the other's row says
