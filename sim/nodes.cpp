@@ -22,10 +22,9 @@ class Grid : public predict::NodeAt {
   explicit Grid(const GridSpec &s) : s_(s) {}
   NodeId node_at(double lat, double lon) const override {
     auto part = [](double x, double from, double to, int n) {
-      return std::clamp(static_cast<int>((x - from) / (to - from) * n), 0, n - 1);
+      return static_cast<int>(std::clamp((x - from) / (to - from) * n, 0.0, n - 0.5));
     };
-    return 1 + part(std::max(lat, s_.lat0), s_.lat0, s_.lat1, s_.rows) * s_.columns +
-           part(std::max(lon, s_.lon0), s_.lon0, s_.lon1, s_.columns);
+    return 1 + part(lat, s_.lat0, s_.lat1, s_.rows) * s_.columns + part(lon, s_.lon0, s_.lon1, s_.columns);
   }
 
  private:
