@@ -16,8 +16,9 @@ class Auto : public Policy {
  public:
   Auto(const Trace &trace, const Nodes &nodes, const PolicyOptions &o)
       : nodes_(nodes), clients_(trace.clients.size()), settings_(settings(o)),
-        places_(std::bit_ceil(static_cast<size_t>(o.get("places", 1024)) * nodes.count())),  // each node has its own for its own clients
-        forecast_(&ways_, {places_.data(), places_.size()}, settings_) {
+        learned_(nodes.count() + 1) {
+    auto places = std::bit_ceil(static_cast<size_t>(o.get("places", 1024)));
+    for (Learned &l : learned_) l.places.resize(places);
     plan_.min_rate = o.get("min_rate", plan_.min_rate);
     plan_.hold = o.get("hold", plan_.hold);
     plan_.max_candidates = static_cast<int>(o.get("max_candidates", plan_.max_candidates));
@@ -35,10 +36,10 @@ class Auto : public Policy {
       c.wishes.clear();
       c.since_s.clear();
     }
-    if (step.before != kNoNode && step.before != step.serving) forecast_.arrived(c.motion.trail, step.serving, x.at_s, step.transfer_s);
+    if (step.before != kNoNode && step.before != step.serving) forecast(step.before).arrived(c.motion.trail, step.serving, x.at_s, step.transfer_s);
     telemetry::take(r, step.serving, c.motion);
     predict::observe(r, c.motion);
-    forecast_.learn(c.motion, step.transfer_s);
+    forecast(step.serving).learn(c.motion, step.transfer_s);
     plan(c, x.at_s, step);
     for (const place::Wish &w : c.wishes) wants.push_back({w.node, w.until_s});
   }
@@ -50,6 +51,15 @@ class Auto : public Policy {
     std::vector<place::Wish> wishes;
     std::vector<double> since_s;  // of each wish
   };
+
+  struct Learned {
+    predict::Ways ways;
+    std::vector<predict::Crowd::Place> places;
+  };
+  predict::Forecast forecast(NodeId node) {
+    Learned &l = learned_[static_cast<size_t>(node)];
+    return {&l.ways, {l.places.data(), l.places.size()}, settings_};
+  }
 
   static predict::ForecastSettings settings(const PolicyOptions &o) {
     predict::ForecastSettings s;
@@ -79,7 +89,7 @@ class Auto : public Policy {
     view_.serving = true;
     view_.arrived = step.before != step.serving;
     view_.wishes = c.wishes;
-    view_.candidates = predict::Forecast::candidates(c.motion, step.serving, *nodes_.map, step.transfer_s, forecast_.learned(c.motion), settings_);
+    view_.candidates = predict::Forecast::candidates(c.motion, step.serving, *nodes_.map, step.transfer_s, forecast(step.serving).learned(c.motion), settings_);
     for (const place::Decision &d : place::plan(view_, targets_, plan_)) {
       if (d.node == step.serving || d.verdict == place::Verdict::refused) continue;
       auto w = std::find_if(c.wishes.begin(), c.wishes.end(), [&](const place::Wish &x) { return x.node == d.node; });
@@ -100,9 +110,7 @@ class Auto : public Policy {
   place::PlanSettings plan_;
   place::ClientView view_;
   predict::ForecastSettings settings_;
-  predict::Ways ways_;
-  std::vector<predict::Crowd::Place> places_;
-  predict::Forecast forecast_;
+  std::vector<Learned> learned_;  // by each node, from its own clients
 };
 
 }  // namespace

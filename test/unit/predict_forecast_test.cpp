@@ -71,10 +71,15 @@ TEST(Ways, GuessesLeanAheadAndGiveWayToWhatIsLearned) {
     ahead += w.ahead_mps;
     aside += w.aside_mps;
   }
-  EXPECT_GT(ahead / Ways::kSamples, 2);
-  EXPECT_NEAR(aside / Ways::kSamples, 0, 1);
-  for (size_t i = 0; i < Ways::kSamples; i++) ways.learn(c, {7, 1});
+  EXPECT_GT(ahead / ways.of(c).count, 2);
+  EXPECT_NEAR(aside / ways.of(c).count, 0, 1);
+  for (size_t i = 0; i < 16; i++) ways.learn(c, {7, 1});  // enough: the guesses are gone
   for (const Way &w : ways.of(c)) EXPECT_EQ(w.ahead_mps, 7);
+  EXPECT_EQ(ways.of(c).count, 16);
+  for (size_t i = 0; i < 3 * Ways::kSamples; i++) ways.learn(c, {8, 1});
+  EXPECT_EQ(ways.of(c).count, Ways::kSamples);
+  ways.learn(-1, {});
+  ways.learn(kWayClasses, {});
   m.stay.since_s = 0;  // parked: another class, and nobody moves
   EXPECT_NE(way_class(m, 10), c);
   for (const Way &w : ways.of(way_class(m, 10))) EXPECT_EQ(w.ahead_mps, 0);

@@ -54,7 +54,7 @@ std::vector<Candidate> by_ways(const Motion &m, NodeId serving, const NodeAt &ma
   std::vector<Candidate> out;
   Heading h = heading_of(m);
   double lat_per_m = 1 / kMetresPerDegree, lon_per_m = lat_per_m / std::max(0.01, std::cos(telemetry::radians(m.lat)));
-  const double each = 1.0 / static_cast<double>(pool.size());
+  const double each = 1.0 / pool.count;
   for (const Way &w : pool) {
     double east = h.east * w.ahead_mps - h.north * w.aside_mps, north = h.north * w.ahead_mps + h.east * w.aside_mps;
     NodeId met[2] = {};

@@ -23,17 +23,22 @@ int way_class(const telemetry::Motion &motion, double speed_mps);
 class Ways {
  public:
   static constexpr size_t kSamples = 128;
-  using Pool = std::array<Way, kSamples>;
+  /// Equally likely ways.
+  struct Pool {
+    std::array<Way, kSamples> ways;
+    uint16_t count = 0;
+    const Way *begin() const { return ways.data(); }
+    const Way *end() const { return ways.data() + count; }
+  };
 
   Ways();
-  /// The oldest sample of the class makes room.
+  /// Room for it is made by a guess, as long as there are any, then by the oldest sample.
   void learn(int of_class, Way way);
-  /// Equally likely ways. Of a class in which little was learned yet, most are guesses.
   const Pool &of(int of_class) const { return pools_[static_cast<size_t>(of_class)]; }
 
  private:
   std::array<Pool, kWayClasses> pools_;
-  std::array<uint16_t, kWayClasses> next_{};
+  std::array<uint32_t, kWayClasses> learned_{};
 };
 
 }  // namespace vectorshard::predict
