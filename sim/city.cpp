@@ -1,7 +1,6 @@
 // The city: see city.hpp. It is the demo's.
 #include "city.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "../demo/city.hpp"
@@ -16,16 +15,14 @@ Trace city(size_t clients) {
     for (const demo::Report &r : track.reports) {
       Fix x;
       x.at_s = r.unix_s;
-      x.lat_e7 = static_cast<int32_t>(std::lround(r.at.lat * 1e7));
-      x.lon_e7 = static_cast<int32_t>(std::lround(r.at.lon * 1e7));
+      x.stand_at(r.at.lat, r.at.lon);
       if (!std::isnan(r.speed_mps)) x.speed_mps = static_cast<float>(r.speed_mps);
       if (!std::isnan(r.heading_deg)) x.heading_deg = static_cast<float>(r.heading_deg);
       x.client = client;
       out.fixes.push_back(x);
     }
   }
-  std::stable_sort(out.fixes.begin(), out.fixes.end(),
-                   [](const Fix &a, const Fix &b) { return a.at_s != b.at_s ? a.at_s < b.at_s : a.client < b.client; });
+  sort_by_time(out);
   return out;
 }
 

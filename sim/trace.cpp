@@ -19,8 +19,6 @@ using text::Header;
 using text::LineReader;
 using text::number;
 
-int32_t e7(double degrees) { return static_cast<int32_t>(std::lround(degrees * 1e7)); }
-
 class Names {
  public:
   explicit Names(Trace &trace) : trace_(trace) {}
@@ -71,8 +69,7 @@ void read_csv(const std::string &path, Trace &trace) {
     if (f.size() != header.width()) in.fail("the number of fields differs from the header's");
     Fix x;
     x.at_s = words ? utc_seconds(in, f[time]) : number(in, f[time], 0, 1e11);
-    x.lat_e7 = e7(number(in, f[lat], -90, 90));
-    x.lon_e7 = e7(number(in, f[lon], -180, 180));
+    x.stand_at(number(in, f[lat], -90, 90), number(in, f[lon], -180, 180));
     x.speed_mps = optional(speed, 1e4);
     x.heading_deg = optional(heading, 360);
     x.client = names.id(f[client]);
@@ -96,8 +93,7 @@ void read_plt(const std::filesystem::path &path, uint32_t client, Trace &trace) 
     const double lat = number(in, f[0], -1000, 1000), lon = number(in, f[1], -1000, 1000);
     if (std::fabs(lat) > 90 || std::fabs(lon) > 180) continue;
     x.at_s = utc_seconds(in, std::string(f[5]) + " " + std::string(f[6]));
-    x.lat_e7 = e7(lat);
-    x.lon_e7 = e7(lon);
+    x.stand_at(lat, lon);
     x.client = client;
     trace.fixes.push_back(x);
   }
@@ -117,9 +113,17 @@ void read_folder(const std::filesystem::path &root, Trace &trace) {
   }
 }
 
-bool before(const Fix &a, const Fix &b) { return a.at_s != b.at_s ? a.at_s < b.at_s : a.client < b.client; }
-
 }  // namespace
+
+void Fix::stand_at(double lat, double lon) {
+  lat_e7 = static_cast<int32_t>(std::lround(lat * 1e7));
+  lon_e7 = static_cast<int32_t>(std::lround(lon * 1e7));
+}
+
+void sort_by_time(Trace &trace) {
+  std::stable_sort(trace.fixes.begin(), trace.fixes.end(),
+                   [](const Fix &a, const Fix &b) { return a.at_s != b.at_s ? a.at_s < b.at_s : a.client < b.client; });
+}
 
 Trace read_trace(const std::string &path) {
   Trace trace;
@@ -128,7 +132,7 @@ Trace read_trace(const std::string &path) {
   else
     read_csv(path, trace);
   if (trace.fixes.empty()) throw std::runtime_error(path + ": no reports");
-  std::stable_sort(trace.fixes.begin(), trace.fixes.end(), before);
+  sort_by_time(trace);
   auto same = [](const Fix &a, const Fix &b) { return a.at_s == b.at_s && a.client == b.client; };
   trace.fixes.erase(std::unique(trace.fixes.begin(), trace.fixes.end(), same), trace.fixes.end());
   return trace;

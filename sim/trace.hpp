@@ -14,6 +14,7 @@ struct Fix {
   uint32_t client = 0;              // index in Trace::clients
   double lat() const { return lat_e7 / 1e7; }
   double lon() const { return lon_e7 / 1e7; }
+  void stand_at(double lat, double lon);
 };
 
 struct Trace {
@@ -26,6 +27,8 @@ struct Trace {
 /// time of a client the first counts. Throws std::runtime_error for what it cannot read.
 Trace read_trace(const std::string &path);
 
+/// Puts the reports into the order of Trace::fixes.
+void sort_by_time(Trace &trace);
 /// Leaves reports out so that those of a client are at least `seconds` apart.
 void thin(Trace &trace, double seconds);
 /// Leaves clients out: keeps those whose rank by name is `rest` modulo `parts`.

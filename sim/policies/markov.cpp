@@ -74,59 +74,21 @@ size_t bytes_of(const Table &t) {
   return bytes;
 }
 
-class Vomm2 : public Policy {
+/// What both have in common: a client's context and what it learned, step by step. First learn, then predict.
+class Chains : public Policy {
  public:
-  explicit Vomm2(const Trace &trace) : clients_(trace.clients.size()) {}
-
-  void decide(const Step &step, std::vector<Want> &wants) override {
-    Client &c = clients_[step.fix->client];
-    if (step.starts) c.context = {};
-    if (c.context.nodes.empty() || c.context.nodes.back() != step.serving) {
-      learn(c, step.serving);
-      c.context.push(step.serving, kOrder);
-    }
-    for (size_t depth = c.context.nodes.size(); depth > 0; depth--) {
-      auto it = c.table.find(key_of(c.context, depth, 0));
-      if (it == c.table.end()) continue;
-      scored_.clear();
-      for (const auto &n : it->second.next) scored_.push_back({n.node, double(n.count) / it->second.total});
-      return take_share(scored_, wants);
-    }
-  }
-  void session_ends(uint32_t client) override { learn(clients_[client], kNoNode); }
-  size_t bytes_per_client() const override {
-    size_t bytes = 0;
-    for (const Client &c : clients_) bytes += sizeof c + bytes_of(c.table);
-    return clients_.empty() ? 0 : bytes / clients_.size();
-  }
-
- private:
-  static constexpr size_t kOrder = 2;
-  struct Client {
-    Context context;
-    Table table;
-  };
-  static void learn(Client &c, NodeId next) {
-    for (size_t depth = 1; depth <= c.context.nodes.size(); depth++) c.table[key_of(c.context, depth, 0)].add(next, 0);
-  }
-  std::vector<Client> clients_;
-  std::vector<Scored> scored_;
-};
-
-class Fomm5 : public Policy {
- public:
-  Fomm5(const Trace &trace, const PolicyOptions &o) : clients_(trace.clients.size()), offset_s_(o.utc_offset_h * 3600), pause_s_(o.get("pause", 300)) {}
+  Chains(const Trace &trace, size_t order) : clients_(trace.clients.size()), order_(order) {}
 
   void decide(const Step &step, std::vector<Want> &wants) override {
     Client &c = clients_[step.fix->client];
     double now = step.fix->at_s;
     if (step.starts) {
-      c.context.nodes.clear();
+      c.context = {};
       c.context.session_s = now;
     }
     if (c.context.nodes.empty() || c.context.nodes.back() != step.serving) {
       learn(c, step.serving, now);
-      c.context.push(step.serving, kOrder);
+      c.context.push(step.serving, order_);
       c.context.since_s = now;
     }
     c.context.last_s = now;
@@ -139,15 +101,50 @@ class Fomm5 : public Policy {
     return clients_.empty() ? 0 : bytes / clients_.size();
   }
 
+ protected:
+  struct Client {
+    Context context;
+    Table table;
+  };
+  /// The context was followed by `next`.
+  virtual void learn(Client &c, NodeId next, double now) = 0;
+  virtual void predict(Client &c, double now, double transfer_s, std::vector<Want> &wants) = 0;
+
+  std::vector<Scored> scored_;  // of the client at hand
+
+ private:
+  std::vector<Client> clients_;
+  size_t order_;
+};
+
+class Vomm2 : public Chains {
+ public:
+  explicit Vomm2(const Trace &trace) : Chains(trace, 2) {}
+
+ private:
+  void learn(Client &c, NodeId next, double) override {
+    for (size_t depth = 1; depth <= c.context.nodes.size(); depth++) c.table[key_of(c.context, depth, 0)].add(next, 0);
+  }
+  void predict(Client &c, double, double, std::vector<Want> &wants) override {
+    for (size_t depth = c.context.nodes.size(); depth > 0; depth--) {
+      auto it = c.table.find(key_of(c.context, depth, 0));
+      if (it == c.table.end()) continue;
+      scored_.clear();
+      for (const auto &n : it->second.next) scored_.push_back({n.node, double(n.count) / it->second.total});
+      return take_share(scored_, wants);
+    }
+  }
+};
+
+class Fomm5 : public Chains {
+ public:
+  Fomm5(const Trace &trace, const PolicyOptions &o) : Chains(trace, kOrder), offset_s_(o.utc_offset_h * 3600), pause_s_(o.get("pause", 300)) {}
+
  private:
   static constexpr size_t kOrder = 5;
   // How finely weekdays and hours are told apart, and what such a table's word is worth.
   static constexpr struct { int days; double weight; } kDays[] = {{1, 0.3}, {2, 0.7}, {7, 1}};
   static constexpr struct { int parts; double weight; } kHours[] = {{1, 0.125}, {4, 0.25}, {24, 1}};
-  struct Client {
-    Context context;
-    Table table;
-  };
 
   /// Calls f(key, weight) for each of the tables of this depth, by when the session began.
   template <class F>
@@ -161,11 +158,11 @@ class Fomm5 : public Policy {
         f(key_of(c, depth, (d * 3 + h + 1) << 40 | day << 32 | part << 24), kDays[d].weight * kHours[h].weight);
       }
   }
-  void learn(Client &c, NodeId next, double now) {
+  void learn(Client &c, NodeId next, double now) override {
     for (size_t depth = 1; depth <= c.context.nodes.size(); depth++)
       for_tables(c.context, depth, [&](uint64_t key, double) { c.table[key].add(next, std::floor(now - c.context.since_s)); });
   }
-  void predict(Client &c, double now, double transfer_s, std::vector<Want> &wants) {
+  void predict(Client &c, double now, double transfer_s, std::vector<Want> &wants) override {
     scored_.clear();
     double total = 0, dwell = 0;
     for (size_t depth = 1; depth <= c.context.nodes.size(); depth++)
@@ -189,9 +186,7 @@ class Fomm5 : public Policy {
     take_share(scored_, wants);
   }
 
-  std::vector<Client> clients_;
   double offset_s_, pause_s_;
-  std::vector<Scored> scored_;
 };
 
 }  // namespace

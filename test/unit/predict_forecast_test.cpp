@@ -8,6 +8,7 @@
 #include "core/place/areas.hpp"
 #include "core/predict/kalman.hpp"
 #include "core/telemetry/intake.hpp"
+#include "line_of_sites.hpp"
 
 using namespace vectorshard;
 using namespace vectorshard::predict;
@@ -18,17 +19,7 @@ namespace {
 
 constexpr double kLead = 5;
 
-/// Nodes 1, 2, 3 of one degree of longitude each on the equator: borders at 0.5 and 1.5.
-place::NodeMap line() {
-  std::vector<place::NodeSite> sites;
-  for (int i = 0; i < 3; i++) {
-    place::NodeSite s;
-    s.node = i + 1;
-    s.lon = i;
-    sites.push_back(s);
-  }
-  return place::NodeMap(sites);
-}
+place::NodeMap line() { return place::NodeMap(line_of_sites()); }
 
 /// A forecast with its memory.
 struct Memory {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "line_of_sites.hpp"
 #include "policies.hpp"
 #include "replay.hpp"
 
@@ -15,16 +16,7 @@ namespace {
 // nearest), C at 2.
 //   session 1: A 0, A 10, B 20, C 30      session 2: A 1000, B 1010, C 1020      session 3: A 2000, B 2010
 // 5 moves, 60 s of sessions.
-Nodes line() {
-  std::vector<place::NodeSite> sites;
-  for (int i = 0; i < 3; i++) {
-    place::NodeSite s;
-    s.node = i + 1;
-    s.lon = i;
-    sites.push_back(s);
-  }
-  return from_sites(sites);
-}
+Nodes line() { return from_sites(line_of_sites()); }
 
 Trace trips() {
   constexpr double kLon[] = {0, 1.2, 2};
