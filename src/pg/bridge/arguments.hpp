@@ -1,6 +1,7 @@
 // Arguments of SQL-callable functions as C++ values. Reading one may detoast, and so raise: it goes through pg_call.
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pg/bridge/guard.hpp"
@@ -11,6 +12,9 @@ extern "C" {
 }
 
 namespace vectorshard::bridge {
+
+/// What a text holds that is in one piece. It lives as long as the text.
+inline std::string_view view(const text *t) { return {VARDATA_ANY(t), static_cast<size_t>(VARSIZE_ANY_EXHDR(t))}; }
 
 /// Argument `n` (from 0), of a type text; not null.
 inline std::string text_argument(FunctionCallInfo fcinfo, int n) {

@@ -3,11 +3,9 @@
 #include "core/predict/forecast.hpp"
 
 #include "pg/bridge/gucs.hpp"
+#include "pg/bridge/lwlocked.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/predict/api.hpp"
-extern "C" {
-#include "storage/lwlock.h"
-}
 
 namespace vectorshard::predict {
 
@@ -29,14 +27,6 @@ void init_region(void *memory) {
   for (Crowd::Place &place : r->places) new (&place) Crowd::Place();
 }
 
-class Locked {
- public:
-  explicit Locked(LWLockMode mode) { LWLockAcquire(&region->lock, mode); }
-  ~Locked() { LWLockRelease(&region->lock); }
-  Locked(const Locked &) = delete;
-  Locked &operator=(const Locked &) = delete;
-};
-
 Forecast forecast_of_node() { return {&region->ways, {region->places, kPlaces}}; }
 
 }  // namespace
@@ -46,19 +36,19 @@ void init() {
 }
 
 void learn(telemetry::Motion &motion, double lead_s) {
-  Locked locked(LW_EXCLUSIVE);
+  bridge::LwLocked locked(&region->lock, LW_EXCLUSIVE);
   forecast_of_node().learn(motion, lead_s);
 }
 
 void learn_arrival(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s) {
-  Locked locked(LW_EXCLUSIVE);
+  bridge::LwLocked locked(&region->lock, LW_EXCLUSIVE);
   forecast_of_node().arrived(trail, to, at_s, lead_s);
 }
 
 std::vector<Candidate> forecast(const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s) {
   Forecast::Learned learned;
   {
-    Locked locked(LW_SHARED);
+    bridge::LwLocked locked(&region->lock, LW_SHARED);
     learned = forecast_of_node().learned(motion);
   }
   return Forecast::candidates(motion, serving, map, lead_s, learned);

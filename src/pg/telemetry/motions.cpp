@@ -3,6 +3,7 @@
 
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/lwlocked.hpp"
 #include "pg/bridge/shmem.hpp"
 extern "C" {
 #include "common/hashfn.h"
@@ -190,18 +191,6 @@ Known known(const Slot &s) {
   return {ClientName(s.name()), s.motion, s.arrived, s.received_at, s.checkpointed_at};
 }
 
-/// The lock of a partition, until scope end.
-class Locked {
- public:
-  Locked(Partition *p, LWLockMode mode) : lock_(&p->lock) { LWLockAcquire(lock_, mode); }
-  ~Locked() { LWLockRelease(lock_); }
-  Locked(const Locked &) = delete;
-  Locked &operator=(const Locked &) = delete;
-
- private:
-  LWLock *lock_;
-};
-
 }  // namespace
 
 void count(Counter counter) { pg_atomic_fetch_add_u64(&region->counters[counter], 1); }
@@ -264,7 +253,7 @@ std::vector<Known> take_marked(size_t most) {
   static int begin = 0;  // no partition waits for the others for ever
   for (int n = 0; region && n < region->partitions && out.size() < most; n++) {
     Partition *p = partition_at((begin + n) % region->partitions);
-    Locked locked(p, LW_EXCLUSIVE);
+    bridge::LwLocked locked(&p->lock, LW_EXCLUSIVE);
     while (p->marked_first >= 0 && out.size() < most) {
       Slot *s = slot_at(p, p->marked_first);
       out.push_back(known(*s));
@@ -330,7 +319,7 @@ size_t active_clients(double seconds) {
     Partition *p = partition_at(n);
     bool more = true;
     for (int32_t i = 0; more;) {
-      Locked locked(p, LW_SHARED);
+      bridge::LwLocked locked(&p->lock, LW_SHARED);
       for (int32_t end = i + kSlotsALook; i < std::min(end, p->used); i++) {
         const Motion &m = slot_at(p, i)->motion;
         active += m.serving == self && m.at_s >= since;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
@@ -25,8 +26,6 @@ namespace {
 [[noreturn]] void raise_null(const char *what, const char *hint) {
   bridge::raise_sqlstate(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string(what) + " of the report must not be null", "", hint);
 }
-
-std::string_view view(const text *t) { return {VARDATA_ANY(t), static_cast<size_t>(VARSIZE_ANY_EXHDR(t))}; }
 
 text *text_arg(FunctionCallInfo fcinfo, int n) {
   return bridge::pg_call([&] { return PG_GETARG_TEXT_PP(n); });
@@ -92,9 +91,9 @@ int64 take_in_order(std::vector<telemetry::RawReport> &reports) {
 NodeId node_by_name(const text *name) {
   bridge::AsSuperuser rights;
   bridge::Spi spi;
-  auto rows = spi.query_kept("SELECT node FROM vectorshard.node WHERE name = $1", {bridge::p_text(view(name))});
+  auto rows = spi.query_kept("SELECT node FROM vectorshard.node WHERE name = $1", {bridge::p_text(bridge::view(name))});
   if (rows.empty())
-    bridge::raise_sqlstate(ERRCODE_UNDEFINED_OBJECT, "node \"" + std::string(view(name)) + "\" does not exist",
+    bridge::raise_sqlstate(ERRCODE_UNDEFINED_OBJECT, "node \"" + std::string(bridge::view(name)) + "\" does not exist",
                            "No node of the fabric has that name.", "Give a name from the view vectorshard.nodes, or null.");
   return static_cast<NodeId>(rows.int8(0, 0));
 }
@@ -115,7 +114,7 @@ VECTORSHARD_FUNCTION(vectorshard_report) {
     if (PG_ARGISNULL(4)) raise_null("time", "Leave observed_at out for now.");
     Oid type = bridge::pg_call([&] { return get_fn_expr_argtype(fcinfo->flinfo, 1); });
     telemetry::LonLat at = bridge::value_or_raise(telemetry::read_point(PG_GETARG_DATUM(1), type));
-    telemetry::RawReport r{view(text_arg(fcinfo, 0)), at.lon, at.lat, float_arg(fcinfo, 2), float_arg(fcinfo, 3),
+    telemetry::RawReport r{bridge::view(text_arg(fcinfo, 0)), at.lon, at.lat, float_arg(fcinfo, 2), float_arg(fcinfo, 3),
                            PG_GETARG_TIMESTAMPTZ(4)};
     return BoolGetDatum(finish(telemetry::take_report(r)));
   });
@@ -141,7 +140,7 @@ VECTORSHARD_FUNCTION(vectorshard_report_many) {
       if (clients.null(i) || lons.null(i) || lats.null(i))
         raise_element(i, Error{Errc::invalid_argument, "client and position of a report must not be null", "",
                                "Leave such reports out."});
-      telemetry::RawReport r{view(name_at(clients, i)), DatumGetFloat8(lons.values[i]), DatumGetFloat8(lats.values[i]), {}, {},
+      telemetry::RawReport r{bridge::view(name_at(clients, i)), DatumGetFloat8(lons.values[i]), DatumGetFloat8(lats.values[i]), {}, {},
                              times.null(i) ? now : DatumGetTimestampTz(times.values[i])};
       if (!speeds.null(i)) r.speed_mps = DatumGetFloat8(speeds.values[i]);
       if (!headings.null(i)) r.heading_deg = DatumGetFloat8(headings.values[i]);
@@ -158,7 +157,7 @@ VECTORSHARD_FUNCTION(vectorshard_report_handover) {
     if (PG_ARGISNULL(0)) raise_null("client", "Give the value of the client column of the client's rows.");
     if (PG_ARGISNULL(2)) raise_null("time", "Leave observed_at out for now.");
     NodeId from = PG_ARGISNULL(1) ? kNoNode : node_by_name(text_arg(fcinfo, 1));
-    return BoolGetDatum(finish(telemetry::take_handover(view(text_arg(fcinfo, 0)), from, PG_GETARG_TIMESTAMPTZ(2))));
+    return BoolGetDatum(finish(telemetry::take_handover(bridge::view(text_arg(fcinfo, 0)), from, PG_GETARG_TIMESTAMPTZ(2))));
   });
 }
 

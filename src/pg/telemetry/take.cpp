@@ -1,9 +1,11 @@
 // Taking a report: the usual one touches shared memory alone; the first of a client here, and the first after another
 // node served it, look into the tables for what is known of it. Reports do not belong to the transaction that brings
 // them: one that aborts does not take them back.
+#include "core/place/types.hpp"
 #include "core/predict/kalman.hpp"
 #include "core/telemetry/intake.hpp"
 #include "pg/apply/api.hpp"
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/lookup.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -19,8 +21,6 @@ namespace vectorshard::telemetry {
 namespace {
 
 constexpr int64_t kUnixToPgEpochUs = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000000);
-
-constexpr std::string_view kServesReason = "serves the client";
 
 bridge::FabricIndex motion_index{"motion", "motion_pkey"};
 bridge::FabricIndex wish_index{"wish", "wish_pkey"};
@@ -41,15 +41,13 @@ struct Stored {
   int64 version = 0;
 };
 
-std::string_view view(const text *t) { return {VARDATA_ANY(t), static_cast<size_t>(VARSIZE_ANY_EXHDR(t))}; }
-
 void read_state(TupleTableSlot *row, Stored &out) {
   bool isnull;
   Datum stored = slot_getattr(row, kState, &isnull);
   const text *state = isnull ? nullptr : DatumGetTextPP(stored);
-  if (!state || view(state).size() > sizeof out.state) return;
-  out.state_bytes = view(state).size();
-  memcpy(out.state, view(state).data(), out.state_bytes);
+  if (!state || bridge::view(state).size() > sizeof out.state) return;
+  out.state_bytes = bridge::view(state).size();
+  memcpy(out.state, bridge::view(state).data(), out.state_bytes);
 }
 
 /// The newest row of a planner about itself tells who served the client last.
@@ -59,7 +57,7 @@ void read_serving(TupleTableSlot *row, Stored &out) {
   int64 version = DatumGetInt64(slot_getattr(row, kVersion, &isnull));
   if (planner != DatumGetInt32(slot_getattr(row, kNode, &isnull)) || (out.serving != kNoNode && version <= out.version)) return;
   Datum reason = slot_getattr(row, kReason, &isnull);
-  if (view(DatumGetTextPP(reason)) != kServesReason) return;
+  if (bridge::view(DatumGetTextPP(reason)) != place::kServesReason) return;
   out.serving = planner;
   out.version = version;
 }
