@@ -64,15 +64,21 @@ COMMENT ON TABLE vectorshard.holder IS 'what each node holds; written by that no
 
 CREATE TABLE vectorshard.policy (
   policy     text COLLATE "C" PRIMARY KEY,
-  client     text COLLATE "C" NOT NULL,
-  kind       text NOT NULL CHECK (kind IN ('hint', 'pin', 'never')),
+  client     text COLLATE "C" NOT NULL,  -- empty: every client
+  kind       text NOT NULL CHECK (kind IN ('hint', 'pin', 'never', 'region', 'inside', 'copies', 'tier')),
   node       int,
   place      geometry(Point, 4326),
+  area       geometry(Geometry, 4326),   -- region: only nodes in there
+  while_in   geometry(Geometry, 4326),   -- region: as long as the client is in there
+  fence      text COLLATE "C",           -- inside: the region whose while_in the client is in
+  copies     int,
+  tier       text,
   valid_from timestamptz NOT NULL,
   valid_to   timestamptz NOT NULL,
   _version   bigint NOT NULL
 );
-COMMENT ON TABLE vectorshard.policy IS 'hints, pins and bans that bind the planner; written by the node where they were given';
+COMMENT ON TABLE vectorshard.policy IS
+  'what binds planners and holders; written by the node where it was given, rows "inside" by the node that serves the client';
 
 CREATE TABLE vectorshard.store (
   store    text COLLATE "C" PRIMARY KEY,

@@ -100,6 +100,9 @@ BEGIN
       DETAIL = 'A client is known once a row of it was inserted on some node.',
       HINT = 'Insert a row of the client first.';
   END IF;
+  IF place.until > now() THEN
+    PERFORM vectorshard.require_allowed(place.client, target.node);
+  END IF;
   -- The policy makes planners keep the pin; the wish makes the node obey at once.
   INSERT INTO vectorshard.policy (policy, client, kind, node, valid_from, valid_to, _version)
   VALUES (vectorshard.pin_name(place.client, target.node, self), place.client, 'pin', target.node, now(), place.until, 0)

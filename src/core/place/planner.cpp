@@ -47,8 +47,12 @@ class Run {
   bool copying(NodeId node) const { return std::find(c_.copying.begin(), c_.copying.end(), node) != c_.copying.end() && !ban(node); }
   /// The ban on a node now, or null.
   const Policy *ban(NodeId node) const {
-    for (const Policy &p : c_.policies)
-      if (p.kind == PolicyKind::never && p.node == node && p.from_s <= c_.now_s && c_.now_s < p.to_s) return &p;
+    for (const Policy &p : c_.policies) {
+      if (c_.now_s < p.from_s || c_.now_s >= p.to_s) continue;
+      if (p.kind == PolicyKind::never && p.node == node) return &p;
+      bool outside = p.kind == PolicyKind::region && std::find(p.nodes.begin(), p.nodes.end(), node) == p.nodes.end();
+      if (outside && !(p.soon && holds(node))) return &p;
+    }
     return nullptr;
   }
   void refuse(NodeId node, const std::string &why) { out_.push_back({node, Verdict::refused, 0, why}); }
@@ -75,7 +79,7 @@ class Run {
 
   void follow_policies() {
     for (const Policy &p : c_.policies) {
-      if (p.kind == PolicyKind::never || p.node == kNoNode || p.to_s <= c_.now_s) continue;
+      if ((p.kind != PolicyKind::hint && p.kind != PolicyKind::pin) || p.node == kNoNode || p.to_s <= c_.now_s) continue;
       double start = p.from_s - target(p.node).lead_s - (p.kind == PolicyKind::hint ? s_.margin_s : 0);
       if (c_.now_s < start) continue;
       const char *what = p.kind == PolicyKind::pin ? "pinned by policy " : "expected there by ";

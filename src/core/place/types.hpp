@@ -28,7 +28,12 @@ struct Wish {
   double until_s = 0;
 };
 
-enum class PolicyKind { hint, pin, never };
+enum class PolicyKind {
+  hint,    // needed on `node`
+  pin,     // kept on `node`
+  never,   // not on `node`
+  region,  // only on `nodes`
+};
 
 /// A policy that binds the planner from..to. A hint's place is already resolved to its node.
 struct Policy {
@@ -37,6 +42,8 @@ struct Policy {
   NodeId node = kNoNode;
   double from_s = 0;
   double to_s = 0;
+  std::vector<NodeId> nodes{};
+  bool soon = false;  // a region whose geofence the client is about to enter: what holds it may go on
 };
 
 /// What is known of a node as a target.

@@ -16,6 +16,7 @@
 #include "pg/fabric/api.hpp"
 #include "pg/place/api.hpp"
 #include "pg/place/holder_queue.hpp"
+#include "pg/place/policies.hpp"
 extern "C" {
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -136,6 +137,7 @@ void require_resident(std::string_view client) {
     bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "this database is not in a fabric", "",
                            "Call vectorshard.create_fabric() or vectorshard.join_fabric() first.");
   bridge::AsSuperuser rights;
+  require_allowed_here(client);
   if (!find_client(client) && own_kind() == "core") {
     if (make_client_here(client)) return;
     residency = apply::residency_now(client);

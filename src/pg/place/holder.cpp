@@ -10,6 +10,7 @@
 #include "pg/bridge/steady.hpp"
 #include "pg/bridge/worker.hpp"
 #include "pg/place/api.hpp"
+#include "pg/place/policies.hpp"
 extern "C" {
 #include "access/xact.h"
 #include "commands/trigger.h"
@@ -141,10 +142,25 @@ std::vector<Missing> Holder::find_missing() {
       }
       if (!in_flight_.contains(m.client) && may_try(m.client)) out.push_back(std::move(m));
     }
+    refuse_banned(spi, out);
   }
   tx.commit();
   std::stable_sort(out.begin(), out.end(), [](auto &a, auto &b) { return a.requested > b.requested; });
   return out;
+}
+
+/// Takes out what a policy keeps off this node, whoever wishes it; a writer that waits is told.
+void Holder::refuse_banned(bridge::Spi &spi, std::vector<Missing> &missing) {
+  std::vector<std::string> clients;
+  for (const Missing &m : missing)
+    if (m.home != bridge::self_node() && !m.resident) clients.push_back(m.client);
+  Bans banned = bans_here(spi, clients);
+  std::erase_if(missing, [&](const Missing &m) {
+    auto ban = banned.find(m.client);
+    if (ban == banned.end()) return false;
+    if (m.requested) fail(m, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ban_error(m.client, ban->second));
+    return true;
+  });
 }
 
 /// What became of copies that ended.

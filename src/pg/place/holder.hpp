@@ -17,6 +17,7 @@
 #include "core/base/ids.hpp"
 #include "core/place/keep.hpp"
 #include "pg/bridge/link.hpp"
+#include "pg/bridge/spi.hpp"
 #include "pg/place/copy.hpp"
 #include "pg/place/evict.hpp"
 #include "pg/place/holder_queue.hpp"
@@ -65,6 +66,7 @@ class Holder {
   void follow_catalog();
   void take();
   std::vector<Missing> find_missing();
+  void refuse_banned(bridge::Spi &spi, std::vector<Missing> &missing);
   void settle(std::vector<CopyEnded> &ended);
   long wait_ms() const;
   void follow_jobs();

@@ -43,13 +43,15 @@ void insert_residency(bridge::Spi &spi, std::string_view client, bool confirmed)
               {p_text(client), p_int4(bridge::self_node()), p_int8(version)});
 }
 
-std::vector<NodeId> core_nodes() {
+/// Where the client may be born, the nearest first.
+std::vector<NodeId> core_nodes(const std::string &client) {
   std::vector<NodeId> out;
   bridge::WorkerTransaction tx;
   {
     bridge::Spi spi;
-    auto rows = spi.query_kept("SELECT node FROM vectorshard.core_nodes_by_distance($1)",
-                               {p_int4(bridge::self_node())});
+    auto rows = spi.query_kept("SELECT d.node FROM vectorshard.core_nodes_by_distance($1) d "
+                               "WHERE NOT EXISTS (SELECT FROM vectorshard.bans_of(ARRAY[$2], d.node))",
+                               {p_int4(bridge::self_node()), p_text(client)});
     for (size_t i = 0; i < rows.size(); i++) out.push_back(static_cast<NodeId>(rows.int8(i, 0)));
   }
   tx.commit();
@@ -234,7 +236,7 @@ void Holder::birth(const Missing &m) {
     requested_.erase(m.client);
     return finish(RequestKind::copy, m.client);
   }
-  std::vector<NodeId> cores = core_nodes();
+  std::vector<NodeId> cores = core_nodes(m.client);
   for (NodeId core : cores)
     if (birth_at(core, m)) return;
   birth_alone(m, cores);

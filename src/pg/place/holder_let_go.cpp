@@ -5,6 +5,8 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/place/evict.hpp"
 #include "pg/place/holder.hpp"
+#include "pg/place/navigator_queue.hpp"
+#include "pg/place/policies.hpp"
 extern "C" {
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -122,21 +124,25 @@ void Holder::let_go_asked() {
 
 /// Copies that no wish keeps. At most a few a round; the rest at once in the next.
 void Holder::let_go() {
+  if (take_policies_changed_for_holder()) next_let_go_s_ = 0;
   if (now_s() < next_let_go_s_) return;
   double keep_s = bridge::guc::keep_s / bridge::guc::time_scale;
-  if (leaving_) keep_s = 0;
-  next_let_go_s_ = now_s() + std::clamp(keep_s / 4, kLookAtLeastS, kLookAtMostS);
+  next_let_go_s_ = now_s() + std::clamp((leaving_ ? 0 : keep_s) / 4, kLookAtLeastS, kLookAtMostS);
   std::vector<Leaver> leavers;
   {
     bridge::WorkerTransaction tx;
     {
       bridge::Spi spi;
       auto rows = spi.query_kept(kHeldQuery, {p_int4(bridge::self_node())});
+      std::vector<std::string> clients;
+      for (size_t i = 0; i < rows.size(); i++) clients.push_back(rows.at(i, 0));
+      Bans banned = bans_here(spi, clients);
       for (size_t i = 0; i < rows.size(); i++) {
         NodeId home = static_cast<NodeId>(rows.int8(i, 1));
         HeldCopy held{home, rows.boolean(i, 4), rows.float8(i, 5), rows.float8(i, 6)};
-        if (leaving_) held.since_s = held.wished_until_s = 0;
-        if (may_let_go(held, bridge::self_node(), rows.float8(i, 7), keep_s) && !in_flight_.contains(rows.at(i, 0)) &&
+        bool at_once = leaving_ || banned.contains(rows.at(i, 0));  // whatever wishes it
+        if (at_once) held.since_s = held.wished_until_s = 0;
+        if (may_let_go(held, bridge::self_node(), rows.float8(i, 7), at_once ? 0 : keep_s) && !in_flight_.contains(rows.at(i, 0)) &&
             evict_retries_[rows.at(i, 0)].not_before_s <= now_s())
           leavers.push_back({rows.at(i, 0), home, rows.int8(i, 2), rows.int8(i, 3)});
       }

@@ -59,7 +59,8 @@ void Holder::tidy() {
       "UPDATE vectorshard.holder h SET state = 'gone' WHERE h.node = $1 AND h.state = 'copying' "
       "AND NOT h.client = ANY ($2) "
       "AND NOT EXISTS (SELECT FROM vectorshard.resident r WHERE r.client = h.client) "
-      "AND NOT EXISTS (SELECT FROM vectorshard.wish w WHERE w.client = h.client AND w.node = $1 AND w.until > now())",
+      "AND (NOT EXISTS (SELECT FROM vectorshard.wish w WHERE w.client = h.client AND w.node = $1 AND w.until > now()) "
+      "OR EXISTS (SELECT FROM vectorshard.bans_of(ARRAY[h.client], $1)))",
       &busy, false);
   run("remove wishes that ended",
       "DELETE FROM vectorshard.wish WHERE $1 > 0 AND until < now() - make_interval(secs => $2)", nullptr, true);

@@ -10,6 +10,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/place/api.hpp"
+#include "pg/place/policies.hpp"
 #include "pg/predict/api.hpp"
 extern "C" {
 #include "utils/timestamp.h"
@@ -27,10 +28,6 @@ constexpr char kHomesQuery[] = "SELECT client, home FROM vectorshard.client WHER
 constexpr char kWishesQuery[] = R"(
   SELECT client, node, planner, extract(epoch FROM until)::float8, reason, _version, until > now()
     FROM vectorshard.wish WHERE client = ANY ($1) AND (until > now() OR (planner = node AND reason = $2)))";
-constexpr char kPoliciesQuery[] = R"(
-  SELECT client, policy, kind, node, lat, lon, extract(epoch FROM valid_from)::float8,
-         extract(epoch FROM valid_to)::float8, (_version & 1023)::int
-    FROM vectorshard.policies_of($1))";
 constexpr char kHoldersQuery[] =
     "SELECT client, node, state = 'copying' FROM vectorshard.holder WHERE client = ANY ($1) AND state IN ('copying', 'live')";
 constexpr char kFullQuery[] = R"(
@@ -98,20 +95,6 @@ void load_wishes(bridge::Spi &spi, const bridge::Param &clients, Drafts &drafts)
   }
 }
 
-void load_policies(bridge::Spi &spi, const bridge::Param &clients, const NodeMap &map, Drafts &drafts) {
-  auto rows = spi.query_kept(kPoliciesQuery, {clients});
-  for (size_t i = 0; i < rows.size(); i++) {
-    auto &draft = drafts.at(rows.at(i, 0)).second;
-    const std::string &kind = rows.at(i, 2);
-    Policy p{rows.at(i, 1), kind == "never" ? PolicyKind::never : kind == "pin" ? PolicyKind::pin : PolicyKind::hint,
-             static_cast<NodeId>(rows.int8(i, 3)), scaled(rows.float8(i, 6)), scaled(rows.float8(i, 7))};
-    // Bans bind every planner. What is asked for is wished by the node where it was asked, whoever serves the client.
-    if (p.kind != PolicyKind::never && rows.int8(i, 8) != bridge::self_node()) continue;
-    if (rows.null(i, 3) && !rows.null(i, 4)) p.node = map.node_at(rows.float8(i, 4), rows.float8(i, 5));
-    draft.view.policies.push_back(std::move(p));
-  }
-}
-
 void load(bridge::Spi &spi, const NodeMap &map, Drafts &drafts) {
   std::vector<std::string> names;
   for (auto &[client, draft] : drafts) names.push_back(client);
@@ -120,7 +103,7 @@ void load(bridge::Spi &spi, const NodeMap &map, Drafts &drafts) {
   for (size_t i = 0; i < homes.size(); i++)
     drafts.at(homes.at(i, 0)).first->home = static_cast<NodeId>(homes.int8(i, 1));
   load_wishes(spi, clients, drafts);
-  load_policies(spi, clients, map, drafts);
+  for (auto &[client, policies] : policies_of(spi, clients, map)) drafts.at(client).second.view.policies = std::move(policies);
   auto holders = spi.query_kept(kHoldersQuery, {clients});
   for (size_t i = 0; i < holders.size(); i++) {
     ClientView &view = drafts.at(holders.at(i, 0)).second.view;

@@ -36,6 +36,7 @@ struct Region {
   int missed_count;
   Name missed[kMissedMost];
   pg_atomic_uint32 policies_seen;  // 1: nothing changed since the navigator looked
+  pg_atomic_uint32 policies_seen_by_holder;
   pg_atomic_uint64 copies, wasted, wishes;
 };
 
@@ -45,6 +46,7 @@ void init_region(void *memory) {
   auto *r = static_cast<Region *>(memory);
   LWLockInitialize(&r->lock, LWLockNewTrancheId());
   pg_atomic_init_u32(&r->policies_seen, 0);
+  pg_atomic_init_u32(&r->policies_seen_by_holder, 0);
   for (auto *c : {&r->copies, &r->wasted, &r->wishes}) pg_atomic_init_u64(c, 0);
 }
 
@@ -65,7 +67,9 @@ void on_transaction_end(XactEvent event, void *) {
     for (const std::string &client : h.clients) telemetry::mark_for_navigator(client);
     if (h.policies) {
       pg_atomic_write_u32(&region->policies_seen, 0);
+      pg_atomic_write_u32(&region->policies_seen_by_holder, 0);
       bridge::wake(bridge::kNavigator);
+      bridge::wake(bridge::kHolder);
     }
   }
   if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) h = {};
@@ -127,6 +131,8 @@ std::vector<std::string> take_missed() {
 }
 
 bool take_policies_changed() { return pg_atomic_exchange_u32(&region->policies_seen, 1) == 0; }
+
+bool take_policies_changed_for_holder() { return pg_atomic_exchange_u32(&region->policies_seen_by_holder, 1) == 0; }
 
 PlaceCounters place_counters() {
   bridge::require_preloaded();

@@ -14,6 +14,8 @@ namespace vectorshard::place {
 std::vector<std::string> take_missed();
 /// Navigator: true once after policies changed (or the server started).
 bool take_policies_changed();
+/// The same for the holder.
+bool take_policies_changed_for_holder();
 
 struct PlaceCounters {
   uint64_t copies = 0;  // that became live on this node

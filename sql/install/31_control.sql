@@ -1,0 +1,327 @@
+-- Place: policies. What operators and applications demand of placement: hints, bans, regions, geofences, copies, tiers.
+-- They bind the planners, and a holder itself refuses what they forbid (src/pg/place/policies.cpp).
+
+-- PostGIS may lie in any schema: bodies that use it are bound now.
+CREATE FUNCTION vectorshard.area_fault(area geometry) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT CASE WHEN ST_SRID(area_fault.area) <> 4326 THEN format('Its SRID is %s, not 4326.', ST_SRID(area_fault.area))
+                WHEN GeometryType(area_fault.area) NOT IN ('POLYGON', 'MULTIPOLYGON') THEN format('It is a %s.', GeometryType(area_fault.area))
+                WHEN ST_IsEmpty(area_fault.area) THEN 'It is empty.'
+                WHEN NOT ST_IsValid(area_fault.area) THEN ST_IsValidReason(area_fault.area) || '.' END;
+  END;
+COMMENT ON FUNCTION vectorshard.area_fault(geometry) IS 'internal: what is wrong with an area of a policy; null: nothing';
+
+CREATE FUNCTION vectorshard.place_fault(place geometry) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT CASE WHEN ST_SRID(place_fault.place) <> 4326 THEN format('Its SRID is %s, not 4326.', ST_SRID(place_fault.place))
+                WHEN GeometryType(place_fault.place) <> 'POINT' THEN format('It is a %s.', GeometryType(place_fault.place))
+                WHEN ST_IsEmpty(place_fault.place) THEN 'It is empty.'
+                WHEN abs(ST_Y(place_fault.place)) > 90 OR abs(ST_X(place_fault.place)) > 180
+                THEN format('It is %s %s.', ST_X(place_fault.place), ST_Y(place_fault.place)) END;
+  END;
+COMMENT ON FUNCTION vectorshard.place_fault(geometry) IS 'internal: what is wrong with the position of a hint; null: nothing';
+
+CREATE FUNCTION vectorshard.place_text(place geometry) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT format('%s %s', ST_X(place_text.place), ST_Y(place_text.place));
+  END;
+COMMENT ON FUNCTION vectorshard.place_text(geometry) IS 'internal: longitude and latitude of a point';
+
+CREATE FUNCTION vectorshard.nodes_in(area geometry) RETURNS int[]
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT coalesce(array_agg(n.node ORDER BY n.node), '{}') FROM vectorshard.node n
+     WHERE n.state <> 'removed' AND ST_Covers(nodes_in.area, n.location);
+  END;
+COMMENT ON FUNCTION vectorshard.nodes_in(geometry) IS 'internal: the nodes that are located in an area';
+
+CREATE FUNCTION vectorshard.policies_of(clients text[])
+  RETURNS TABLE (client text, policy text, kind text, node int, lat float8, lon float8, nodes int[], copies int,
+                 valid_from timestamptz, valid_to timestamptz, given_at int)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH p AS MATERIALIZED (
+      SELECT p.*, CASE p.kind WHEN 'region' THEN vectorshard.nodes_in(p.area) END AS nodes FROM vectorshard.policy p
+       WHERE (p.client = ANY (policies_of.clients) OR p.client = '') AND p.valid_to > pg_catalog.now() AND p.kind NOT IN ('inside', 'tier'))
+    SELECT c.client, p.policy, p.kind, p.node, ST_Y(p.place), ST_X(p.place), p.nodes, p.copies, p.valid_from, p.valid_to,
+           (p._version & 1023)::int
+      FROM p JOIN unnest(policies_of.clients) AS c (client) ON p.client = '' OR p.client = c.client
+     WHERE p.while_in IS NULL
+        OR EXISTS (SELECT FROM vectorshard.policy i
+                    WHERE i.client = c.client AND i.kind = 'inside' AND i.fence = p.policy AND i.valid_to > pg_catalog.now());
+  END;
+COMMENT ON FUNCTION vectorshard.policies_of(text[]) IS 'internal: policies of clients that have not ended, as the planner needs them';
+
+CREATE FUNCTION vectorshard.bans_of(clients text[], at_node int) RETURNS TABLE (client text, policy text)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH p AS MATERIALIZED (
+      SELECT p.* FROM vectorshard.policy p
+       WHERE (p.client = ANY (bans_of.clients) OR p.client = '') AND p.valid_from <= pg_catalog.now() AND p.valid_to > pg_catalog.now()
+         AND (p.kind = 'never' AND p.node = bans_of.at_node
+              OR p.kind = 'region' AND NOT bans_of.at_node = ANY (vectorshard.nodes_in(p.area))))
+    SELECT c.client, min(p.policy)
+      FROM p JOIN unnest(bans_of.clients) AS c (client) ON p.client = '' OR p.client = c.client
+     WHERE p.while_in IS NULL
+        OR EXISTS (SELECT FROM vectorshard.policy i
+                    WHERE i.client = c.client AND i.kind = 'inside' AND i.fence = p.policy AND i.valid_to > pg_catalog.now())
+     GROUP BY c.client;
+  END;
+COMMENT ON FUNCTION vectorshard.bans_of(text[], int) IS 'internal: of these clients, those that a policy keeps off a node now, and which';
+
+CREATE FUNCTION vectorshard.require_allowed(client text, node int) RETURNS void
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  ban text := (SELECT b.policy FROM vectorshard.bans_of(ARRAY[client], node) b);
+BEGIN
+  IF ban IS NOT NULL THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('client "%s" may not be on node "%s"', client,
+                                                                (SELECT n.name FROM vectorshard.node n WHERE n.node = node)),
+      DETAIL = format('Policy "%s" forbids it.', ban),
+      HINT = 'Use another node, or end the policy with vectorshard.end_policy().';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.require_allowed(text, int) IS 'internal: raises if a policy keeps the client off the node now';
+
+CREATE FUNCTION vectorshard.check_policy(client text, valid_from timestamptz, valid_to timestamptz, every_client boolean)
+  RETURNS void LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+  IF valid_from IS NULL OR valid_to IS NULL OR (client IS NULL AND NOT every_client) THEN
+    RAISE null_value_not_allowed USING MESSAGE = CASE WHEN every_client THEN 'valid_from and valid_to must not be null'
+                                                      ELSE 'client, valid_from and valid_to must not be null' END,
+      HINT = 'Leave valid_from and valid_to out for their defaults.';
+  END IF;
+  PERFORM vectorshard.require_member();
+  IF valid_to > now() AND valid_from >= valid_to THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'the time of the policy is empty',
+      DETAIL = format('It begins at %s and ends at %s.', valid_from, valid_to),
+      HINT = 'Give a valid_to after valid_from; a valid_to that has passed ends the policy.';
+  END IF;
+  IF client IS NOT NULL AND NOT EXISTS (SELECT FROM vectorshard.client c WHERE c.client = client) THEN
+    RAISE undefined_object USING MESSAGE = format('client "%s" is not known', client),
+      DETAIL = 'A client is known once a row of it was inserted on some node.',
+      HINT = 'Insert a row of the client first.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.check_policy(text, timestamptz, timestamptz, boolean) IS
+  'internal: raises unless client and times of a policy make sense; every_client: client may be null';
+
+CREATE FUNCTION vectorshard.node_of(node text) RETURNS int
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  number int := (SELECT n.node FROM vectorshard.node n WHERE n.name = node AND n.state = 'active');
+BEGIN
+  IF node IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = 'node must not be null', HINT = 'Give a name from the view vectorshard.nodes.';
+  ELSIF number IS NULL THEN
+    RAISE undefined_object USING MESSAGE = format('node "%s" does not exist', node),
+      DETAIL = format('Nodes: %s.', (SELECT string_agg(n.name, ', ' ORDER BY n.node) FROM vectorshard.node n
+                                      WHERE n.state = 'active')),
+      HINT = 'Give a name from the view vectorshard.nodes.';
+  END IF;
+  RETURN number;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.node_of(text) IS 'internal: the number of an active node; raises if there is none of that name';
+
+-- The wishes by which this node obeyed a policy that was ended: the others plan anew, or run out.
+CREATE FUNCTION vectorshard.end_wishes_of(policy text) RETURNS void
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE
+  BEGIN ATOMIC
+    UPDATE vectorshard.wish w SET until = now(), reason = 'the ' || p.kind || ' was ended'
+      FROM vectorshard.policy p
+     WHERE p.policy = end_wishes_of.policy AND w.client = p.client AND w.planner = vectorshard.self_node() AND w.until > now()
+       AND (w.reason = 'expected there by ' || p.policy OR w.reason = 'pinned by policy ' || p.policy
+            OR p.kind = 'pin' AND w.node = p.node AND starts_with(w.reason, 'pinned by '));
+  END;
+COMMENT ON FUNCTION vectorshard.end_wishes_of(text) IS 'internal: ends the wishes that this node wrote for a hint or pin';
+
+-- A home keeps its clients whatever is forbidden: somebody must have the rows.
+CREATE FUNCTION vectorshard.warn_of_homes(policy text) RETURNS void
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  homes bigint;
+  one text;
+BEGIN
+  SELECT count(*), min(c.client) INTO homes, one
+    FROM vectorshard.policy p JOIN vectorshard.client c ON p.client = '' OR c.client = p.client
+   WHERE p.policy = policy AND p.valid_to > now()
+     AND (p.kind = 'never' AND c.home = p.node OR p.kind = 'region' AND NOT c.home = ANY (vectorshard.nodes_in(p.area)));
+  IF homes > 0 THEN
+    RAISE WARNING USING MESSAGE = format('policy "%s" does not move homes', policy),
+      DETAIL = format('Clients whose home is where the policy does not let them be: %s, for example "%s".', homes, one),
+      HINT = 'Move them with vectorshard.move_home(client, to_node).';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.warn_of_homes(text) IS 'internal: warns if clients of a ban or region have their home on a node that it forbids';
+
+CREATE FUNCTION vectorshard.hint(client text, node text, valid_from timestamptz DEFAULT now(),
+                                 valid_to timestamptz DEFAULT now() + interval '1 hour') RETURNS text
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  target int;
+  name text;
+BEGIN
+  PERFORM vectorshard.check_policy(client, valid_from, valid_to, false);
+  target := vectorshard.node_of(node);
+  name := format('hint %s on %s by %s', client, target, vectorshard.self_node());
+  INSERT INTO vectorshard.policy (policy, client, kind, node, valid_from, valid_to, _version)
+  VALUES (name, client, 'hint', target, valid_from, valid_to, 0)
+  ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  IF valid_to <= now() THEN PERFORM vectorshard.end_wishes_of(name); END IF;
+  RETURN name;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.hint(text, text, timestamptz, timestamptz) IS
+  'tells that the client will be needed on a node from a time to another: its rows are there when that begins; the name of the policy';
+REVOKE ALL ON FUNCTION vectorshard.hint(text, text, timestamptz, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.hint(client text, place geometry, valid_from timestamptz DEFAULT now(),
+                                 valid_to timestamptz DEFAULT now() + interval '1 hour') RETURNS text
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  fault text := vectorshard.place_fault(place);
+  name text;
+BEGIN
+  IF place IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = 'place must not be null', HINT = 'Give a point, longitude before latitude.';
+  ELSIF fault IS NOT NULL THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'a hint needs a place on earth', DETAIL = fault,
+      HINT = 'Give a point in WGS84 degrees: ST_SetSRID(ST_MakePoint(longitude, latitude), 4326).';
+  END IF;
+  PERFORM vectorshard.check_policy(client, valid_from, valid_to, false);
+  name := format('hint %s at %s by %s', client, vectorshard.place_text(place), vectorshard.self_node());
+  INSERT INTO vectorshard.policy (policy, client, kind, place, valid_from, valid_to, _version)
+  VALUES (name, client, 'hint', place, valid_from, valid_to, 0)
+  ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  IF valid_to <= now() THEN PERFORM vectorshard.end_wishes_of(name); END IF;
+  RETURN name;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.hint(text, geometry, timestamptz, timestamptz) IS
+  'tells that the client will be at a place from a time to another: its rows are on the node that serves the place when that begins';
+REVOKE ALL ON FUNCTION vectorshard.hint(text, geometry, timestamptz, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.hint(client text, place geography, valid_from timestamptz DEFAULT now(),
+                                 valid_to timestamptz DEFAULT now() + interval '1 hour') RETURNS text
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE
+  BEGIN ATOMIC
+    SELECT vectorshard.hint(hint.client, hint.place::geometry, hint.valid_from, hint.valid_to);
+  END;
+COMMENT ON FUNCTION vectorshard.hint(text, geography, timestamptz, timestamptz) IS
+  'tells that the client will be at a place from a time to another: its rows are on the node that serves the place when that begins';
+REVOKE ALL ON FUNCTION vectorshard.hint(text, geography, timestamptz, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.forbid(client text, node text, valid_from timestamptz DEFAULT now(),
+                                   valid_to timestamptz DEFAULT 'infinity') RETURNS text
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  target int;
+  name text;
+BEGIN
+  PERFORM vectorshard.check_policy(client, valid_from, valid_to, true);
+  target := vectorshard.node_of(node);
+  name := format('never%s on %s by %s', ' ' || client, target, vectorshard.self_node());
+  INSERT INTO vectorshard.policy (policy, client, kind, node, valid_from, valid_to, _version)
+  VALUES (name, coalesce(client, ''), 'never', target, valid_from, valid_to, 0)
+  ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  PERFORM vectorshard.warn_of_homes(name);
+  RETURN name;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.forbid(text, text, timestamptz, timestamptz) IS
+  'keeps a client (null: every client) off a node; the name of the policy';
+REVOKE ALL ON FUNCTION vectorshard.forbid(text, text, timestamptz, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.confine(client text, area geometry, while_in geometry DEFAULT NULL,
+                                    valid_from timestamptz DEFAULT now(), valid_to timestamptz DEFAULT 'infinity') RETURNS text
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  fault text := coalesce(vectorshard.area_fault(area), vectorshard.area_fault(while_in));
+  name text;
+BEGIN
+  IF area IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = 'area must not be null', HINT = 'Give a polygon, or end a policy with vectorshard.end_policy().';
+  ELSIF fault IS NOT NULL THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'an area is a polygon on earth', DETAIL = fault,
+      HINT = 'Give a valid polygon or multipolygon in WGS84 degrees (SRID 4326).';
+  END IF;
+  PERFORM vectorshard.check_policy(client, valid_from, valid_to, true);
+  IF vectorshard.nodes_in(area) = '{}' THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'no node is located in the area',
+      DETAIL = 'No node could hold the clients but their homes.', HINT = 'Look at the column location of vectorshard.nodes.';
+  END IF;
+  name := format('region%s %s by %s', ' ' || client, left(md5(concat_ws(' in ', area::text, while_in::text)), 8), vectorshard.self_node());
+  INSERT INTO vectorshard.policy (policy, client, kind, area, while_in, valid_from, valid_to, _version)
+  VALUES (name, coalesce(client, ''), 'region', area, while_in, valid_from, valid_to, 0)
+  ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  PERFORM vectorshard.warn_of_homes(name);
+  RETURN name;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.confine(text, geometry, geometry, timestamptz, timestamptz) IS
+  'lets only nodes that are located in an area hold a client (null: every client), always or while it is in another area; the name of the policy';
+REVOKE ALL ON FUNCTION vectorshard.confine(text, geometry, geometry, timestamptz, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.end_policy(policy text) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  p vectorshard.policy;
+  giver vectorshard.node;
+BEGIN
+  PERFORM vectorshard.require_member();
+  IF policy IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = 'policy must not be null', HINT = 'Give a name from the view vectorshard.policies.';
+  END IF;
+  SELECT q.* INTO p FROM vectorshard.policy q WHERE q.policy = policy AND q.valid_to > now() AND q.kind <> 'inside';
+  IF NOT FOUND THEN
+    RAISE undefined_object USING MESSAGE = format('there is no policy "%s"', policy),
+      DETAIL = 'No policy of that name is in force or to come.', HINT = 'Give a name from the view vectorshard.policies.';
+  END IF;
+  -- A row has one writer, unless that is gone for good.
+  SELECT n.* INTO giver FROM vectorshard.node n WHERE n.node = (p._version & 1023);
+  IF giver.node <> vectorshard.self_node() AND giver.state <> 'removed' THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('policy "%s" was given on another node', policy),
+      DETAIL = format('It was given on node "%s".', giver.name), HINT = 'Call vectorshard.end_policy() there.';
+  END IF;
+  UPDATE vectorshard.policy q SET valid_to = now() WHERE q.policy = policy;
+  PERFORM vectorshard.end_wishes_of(policy);
+END
+$$;
+COMMENT ON FUNCTION vectorshard.end_policy(text) IS 'ends a policy, of whatever kind, on the node where it was given';
+REVOKE ALL ON FUNCTION vectorshard.end_policy(text) FROM PUBLIC;
+
+CREATE VIEW vectorshard.policies AS
+  SELECT p.policy, nullif(p.client, '') AS client,
+         CASE p.kind WHEN 'never' THEN 'forbid' WHEN 'region' THEN 'confine' WHEN 'copies' THEN 'keep_copies' WHEN 'tier' THEN 'keep_tier'
+                     WHEN 'pin' THEN 'place' ELSE p.kind END AS kind,
+         n.name AS node, p.place, p.area, p.while_in, p.copies, p.tier, p.valid_from, p.valid_to,
+         now() >= p.valid_from AS in_force, g.name AS given_at
+    FROM vectorshard.policy p LEFT JOIN vectorshard.node n ON n.node = p.node
+    LEFT JOIN vectorshard.node g ON g.node = (p._version & 1023)
+   WHERE p.valid_to > now() AND p.kind <> 'inside';
+COMMENT ON VIEW vectorshard.policies IS 'policies in force and to come, by the function that gave them; client null: every client';

@@ -1,0 +1,27 @@
+// Policies as the tables have them: for the planner, and for the holder, which itself refuses what they forbid.
+#pragma once
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/place/areas.hpp"
+#include "core/place/types.hpp"
+#include "pg/bridge/spi.hpp"
+
+namespace vectorshard::place {
+
+/// What binds the planner of this node, by client; `map` tells which node serves the place of a hint.
+std::map<std::string, std::vector<Policy>> policies_of(bridge::Spi &spi, const bridge::Param &clients, const NodeMap &map);
+
+/// Clients, each with the policy that keeps it off this node now.
+using Bans = std::map<std::string, std::string, std::less<>>;
+Bans bans_here(bridge::Spi &spi, const std::vector<std::string> &clients);
+
+/// Raises if a policy keeps the client off this node now; not if this is its home, which keeps what it has. Needs
+/// rights on the fabric's tables.
+void require_allowed_here(std::string_view client);
+Error ban_error(std::string_view client, const std::string &policy);
+
+}  // namespace vectorshard::place
