@@ -8,6 +8,7 @@
 #   make vectorshard-sim     the placement simulator (docs/simulator.md)
 #   make bench-place         placement policies side by side (DATA=folder with trajectories and sites)
 #   make bench-ship          shipping and merging against logical replication and pglogical (about 25 minutes)
+#   make bench-navigator     one pass of the navigator over a million made-up clients, on one core (CLIENTS=)
 #   make bench-telemetry     taking reports against writing them into a PostGIS table (about 5 minutes)
 #
 # The core library alone builds with CMake (CMakeLists.txt), without PostgreSQL.
@@ -33,8 +34,8 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
-ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-telemetry bootstrap test-histories sim,$(MAKECMDGOALS)),)
-.PHONY: check demo bench-ship bench-place vectorshard-sim bench-telemetry bootstrap test-histories sim
+ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-navigator bench-telemetry bootstrap test-histories sim,$(MAKECMDGOALS)),)
+.PHONY: check demo bench-ship bench-place vectorshard-sim bench-navigator bench-telemetry bootstrap test-histories sim
 bootstrap:
 	scripts/bootstrap
 check: bootstrap
@@ -50,6 +51,10 @@ bench-telemetry: bootstrap
 	scripts/bench-telemetry
 bench-place: bootstrap
 	scripts/bench-place
+bench-navigator:
+	@cmake -S . -B build/unit -G Ninja >/dev/null && ninja -C build/unit bench_navigator >/dev/null
+	@echo "a city, where every area is near:" && build/unit/bench_navigator $(or $(CLIENTS),1000000) 0.03
+	@build/unit/bench_navigator $(or $(CLIENTS),1000000)
 vectorshard-sim:
 	@cmake -S . -B build/unit -G Ninja >/dev/null && ninja -C build/unit vectorshard-sim >/dev/null
 sim:

@@ -86,6 +86,14 @@ $f->poll('e1', q{SELECT count(*) FROM vectorshard.motion WHERE client = 'd'}, '1
 $f->kill9_and_restart('e1');
 is($f->sql('e1', q{SELECT count(*) FROM vectorshard.predicted_path('d', 60, 3)}), '4', 'motion is read back after kill -9');
 
+# A report a second after the last one is not checkpointed by the way.
+is(arrive('e1', 'd', -122.3521, 0), 't', 'a report just before the server is stopped');
+my $last = q{SELECT extract(epoch FROM at) FROM vectorshard.predicted_path('d', 60, 1) LIMIT 1};
+my $before = $f->sql('e1', $last);
+$f->node('e1')->stop('fast');
+$f->node('e1')->start;
+is($f->sql('e1', $last), $before, 'a clean stop forgets no report');
+
 is($f->sql('e2', residents('h')), '0', 'a client that nobody reports');
 $f->sql('c1', q{SELECT vectorshard.hint('h', 'e2')});
 $f->poll('e2', residents('h'), '1', 'comes where a hint says');

@@ -95,16 +95,21 @@ void NodeMap::build_raster() {
   raster_ = std::move(r);
 }
 
+bool NodeMap::covers(const Area &a, double lat, double lon) const {
+  if (lat < a.south || lat > a.north || lon < a.west || lon > a.east) return false;
+  bool inside = false;
+  for (const Ring &ring : sites_[a.site].coverage) inside ^= surrounds(ring, lat, lon);
+  return inside;
+}
+
 NodeId NodeMap::covering(double lat, double lon) const {
   double cosine = std::cos(telemetry::radians(lat)), best_d = 1e300;
   NodeId best = kNoNode;
   for (const Area &a : areas_) {  // where coverages overlap, the nearest of those sites
-    if (lat < a.south || lat > a.north || lon < a.west || lon > a.east) continue;
+    if (!covers(a, lat, lon)) continue;
     const NodeSite &s = sites_[a.site];
-    bool inside = false;
-    for (const Ring &ring : s.coverage) inside ^= surrounds(ring, lat, lon);
     double d = squared(s.lat - lat, s.lon - lon, cosine);
-    if (inside && d < best_d) {
+    if (d < best_d) {
       best_d = d;
       best = s.node;
     }

@@ -16,6 +16,9 @@ class NodeMap : public predict::NodeAt {
   explicit NodeMap(std::vector<NodeSite> sites);
 
   NodeId node_at(double lat, double lon) const override;
+  /// Within so many metres of the position the same node serves as there; never more than the truth, and 0 where nothing is
+  /// known. Looks at all sites and edges: see Clearance.
+  double clear_of_others_m(double lat, double lon) const;
   const std::vector<NodeSite> &sites() const { return sites_; }
   /// Null if there is no such node.
   const NodeSite *site(NodeId node) const;
@@ -39,6 +42,7 @@ class NodeMap : public predict::NodeAt {
 
   void add_area(size_t site);
   void build_raster();
+  bool covers(const Area &area, double lat, double lon) const;
   NodeId covering(double lat, double lon) const;
   NodeId nearest(double lat, double lon) const;
 

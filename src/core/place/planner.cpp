@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "core/place/attention.hpp"
 
 namespace vectorshard::place {
 
 namespace {
 
-constexpr double kServingLife = 3;    // in report intervals: how long a silent client is still served
-constexpr double kServingFloorS = 30;
 constexpr double kCandidateLife = 3;  // in look-aheads: reports may come late
 constexpr double kWorthEndingS = 10;  // a wish that ends sooner by itself is left alone
 constexpr double kMissLifeS = 60;
@@ -70,9 +69,9 @@ class Run {
 
   void serve() {
     if (c_.serving && c_.motion) {
-      double life = std::max(kServingFloorS, kServingLife * c_.motion->interval_s);
+      double life = serving_life_s(*c_.motion) - c_.silent_s;
       // On arrival the row is written anew though one may be in force: it tells the others who serves the client now.
-      want(c_.self, life, c_.arrived ? 1e18 : life / 2, kServesReason);
+      if (life > 0) want(c_.self, life, c_.arrived ? 1e18 : life / 2, kServesReason);
     }
     if (c_.missed) want(c_.self, kMissLifeS, kMissLifeS / 2, "a query missed it here");
   }

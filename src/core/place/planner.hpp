@@ -27,6 +27,7 @@ struct ClientView {
   const telemetry::Motion *motion = nullptr;  // null: no telemetry here, and its wishes are left to run out
   bool serving = false;                     // its last report came here, and nobody served it since
   bool arrived = false;                     // it came here since the last plan: say so even if a wish is in force
+  double silent_s = 0;                      // since its last report, if that is not what it is planned for
   bool missed = false;                      // a query here found it not resident
   std::vector<Wish> wishes;                 // in force, written by `self`
   std::vector<predict::Candidate> candidates;  // within the longest lead time and the look-ahead, likeliest first

@@ -26,6 +26,7 @@ int max_clients = 16384;
 int max_clock_skew_ms = 5000;
 int max_copies_per_node = 1000000;
 double max_speed_mps = 340;
+int navigator_pass_ms = 10000;
 int on_unreachable = kUnreachableError;
 int peer_connections = 0;
 int peer_queue_mb = 64;
@@ -103,6 +104,8 @@ void define_m_to_p() {
   integer("vectorshard.max_copies_per_node", "Most clients that may be resident on this node.", &max_copies_per_node,
           1, INT_MAX, 0, PGC_SIGHUP);
   real("vectorshard.max_speed_mps", "Reports of faster clients are refused.", &max_speed_mps, 1, 1e5);
+  integer("vectorshard.navigator_pass_ms", "How often all clients are looked through for those to plan though they do not report; 0: never.",
+          &navigator_pass_ms, 0, INT_MAX, GUC_UNIT_MS, PGC_SIGHUP);
   choice("vectorshard.on_unreachable", "What a read does when a node does not answer.", &on_unreachable,
          kOnUnreachable, PGC_USERSET);
   integer("vectorshard.peer_connections", "Connections to each peer; 0: one, and two while much waits.", &peer_connections, 0, 8, 0, PGC_SIGHUP);

@@ -29,6 +29,7 @@ extern int max_clients;                // clients whose motion state fits in sha
 extern int max_clock_skew_ms;          // a peer's or row's clock may be this far ahead
 extern int max_copies_per_node;        // most clients that may be resident on this node
 extern double max_speed_mps;           // faster reports are refused as impossible
+extern int navigator_pass_ms;          // how often the navigator looks through all clients; 0: never
 extern int on_unreachable;             // OnUnreachable
 extern int peer_connections;           // connections to each peer
 extern int peer_queue_mb;              // WAL and memory a peer that is away may hold before it becomes debt

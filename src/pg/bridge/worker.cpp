@@ -40,12 +40,13 @@ Worker current_worker;
 
 void forget_latch(int, Datum) { set_latch(current_worker, nullptr); }
 
-/// One round; false if it failed (logged, transaction aborted).
-bool run_round(const WorkerSpec &spec, long *wait_ms) {
+/// False if it failed (logged, transaction aborted).
+template <class Work>
+bool guarded(const WorkerSpec &spec, Work work) {
   char message[512] = "";
   char state[8] = "";
   try {
-    *wait_ms = spec.round();
+    work();
     return true;
   } catch (const PgError &e) {
     strlcpy(message, e.what(), sizeof message);
@@ -63,6 +64,26 @@ bool run_round(const WorkerSpec &spec, long *wait_ms) {
 /// False when the extension was dropped, and also when it was made anew since this worker started.
 bool still_this_node(uint64_t incarnation) {
   return pg_atomic_read_u32(&shared()->node) != 0 && pg_atomic_read_u64(&shared()->incarnation) == incarnation;
+}
+
+/// SIGTERM for a worker that saves something first: its round is cancelled, not the process.
+void on_terminate(SIGNAL_ARGS) {
+  int saved = errno;
+  if (ShutdownRequestPending) {
+    die(postgres_signal_arg);
+  } else {
+    ShutdownRequestPending = true;
+    QueryCancelPending = true;
+    InterruptPending = true;
+    SetLatch(MyLatch);
+  }
+  errno = saved;
+}
+
+void save_and_exit(const WorkerSpec &spec) {
+  QueryCancelPending = false;
+  if (spec.save) guarded(spec, spec.save);
+  proc_exit(0);
 }
 
 void say_farewell(const WorkerSpec &spec) {
@@ -86,8 +107,8 @@ void back_off(long wait_ms) {
     long left_ms = TimestampDifferenceMilliseconds(steady_us(), deaf_until);
     if (left_ms <= 0) break;
     wait_latch(left_ms);
-    CHECK_FOR_INTERRUPTS();
     if (ShutdownRequestPending) return;
+    CHECK_FOR_INTERRUPTS();
   }
   if (wait_ms > kDeafMs) wait_latch(wait_ms - kDeafMs);
 }
@@ -98,8 +119,8 @@ void loop(const WorkerSpec &spec) {
       AllocSetContextCreate(TopMemoryContext, "vectorshard worker round", ALLOCSET_DEFAULT_SIZES);
   long back_off_ms = 0;
   for (;;) {
+    if (ShutdownRequestPending) save_and_exit(spec);
     CHECK_FOR_INTERRUPTS();
-    if (ShutdownRequestPending) proc_exit(0);
     if (!still_this_node(incarnation)) {
       say_farewell(spec);
       proc_exit(0);
@@ -115,7 +136,7 @@ void loop(const WorkerSpec &spec) {
     }
     MemoryContextSwitchTo(round_context);
     long wait_ms = 0;
-    bool ok = run_round(spec, &wait_ms);
+    bool ok = guarded(spec, [&] { wait_ms = spec.round(); });
     MemoryContextSwitchTo(TopMemoryContext);
     MemoryContextReset(round_context);
     back_off_ms = ok ? 0 : Min(back_off_ms ? back_off_ms * 2 : kFirstBackOffMs, kMostBackOffMs);
@@ -159,7 +180,7 @@ BackgroundWorkerHandle *start(const Known &known, Oid database) {
 
 void run_worker(const WorkerSpec &spec) {
   pqsignal(SIGHUP, SignalHandlerForConfigReload);
-  pqsignal(SIGTERM, die);
+  pqsignal(SIGTERM, spec.save ? on_terminate : die);
   BackgroundWorkerUnblockSignals();
   BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(MyBgworkerEntry->bgw_main_arg), InvalidOid, 0);
   current_worker = spec.which;

@@ -16,6 +16,9 @@ struct WorkerSpec {
   /// What is left to do when this database stops to be a node (its extension was dropped), before the worker exits; may
   /// be null. Outside a transaction.
   void (*farewell)() = nullptr;
+  /// What to save when the server is shut down (SIGTERM), before the worker exits; may be null. Takes seconds at most, for
+  /// the server waits for it. Outside a transaction.
+  void (*save)() = nullptr;
 };
 
 /// The body of a worker's exported entry function: never returns but by proc_exit.

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/base/version.hpp"
+#include "core/place/attention.hpp"
 #include "core/predict/reach_set.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -145,11 +146,26 @@ PlanSettings settings() {
   return s;
 }
 
-std::vector<predict::Candidate> candidates(const telemetry::Motion &motion, const NodeMap &map, double lead_s) {
+std::vector<predict::Candidate> predicted(const telemetry::Motion &motion, const NodeMap &map, double lead_s) {
   NodeId self = bridge::self_node();
   if (bridge::guc::predictor == bridge::guc::kPredictorForecast) return predict::forecast(motion, self, map, lead_s);
   if (telemetry::parked(motion)) return {};
   return predict::reach_set(motion, self, map, predict::horizon_s(motion, lead_s));
+}
+
+/// Times from now on. Nobody is asked about a client that cannot get to another node's area.
+std::vector<predict::Candidate> candidates(Plan &plan, const NodeMap &map, double now_s) {
+  const telemetry::Motion &motion = plan.subject.known.motion;
+  double silent_s = plan.subject.silent_s, lead_s = plan.lead_s + silent_s;
+  predict::Bounds bounds = predict::bounds(motion, bridge::self_node(), lead_s);
+  Outlook outlook{now_s, plan.lead_s, bounds.ahead_s, bounds.stays ? bounds.clear_m : 0, bounds.speed_mps, {}};
+  if (!bounds.stays) {
+    outlook.candidates = predicted(motion, map, lead_s);
+    for (predict::Candidate &c : outlook.candidates)
+      for (double *s : {&c.earliest_s, &c.median_s}) *s = std::max(0.0, *s - silent_s);
+  }
+  plan.look_again_s = look_again_s(motion, outlook);
+  return std::move(outlook.candidates);
 }
 
 void decide(Plan &plan, Draft &draft, const NodeMap &map, const std::set<NodeId> &full) {
@@ -164,8 +180,9 @@ void decide(Plan &plan, Draft &draft, const NodeMap &map, const std::set<NodeId>
   view.serving = plan.serving;
   view.arrived = plan.serving && plan.subject.known.arrived;
   view.missed = plan.subject.missed;
+  view.silent_s = plan.subject.silent_s;
   PlanSettings how = settings();
-  if (plan.serving && how.predict) view.candidates = candidates(motion, map, plan.lead_s);
+  if (plan.serving && how.predict) view.candidates = candidates(plan, map, view.now_s);
   std::vector<Target> targets;
   for (const NodeSite &site : map.sites()) targets.push_back({site.node, plan.lead_s, full.contains(site.node)});
   plan.decisions = place::plan(view, targets, how);

@@ -14,6 +14,7 @@ struct Subject {
   telemetry::Known known;
   bool moving = false;
   bool missed = false;
+  double silent_s = 0;  // above 0: the pass found it, no report did
 };
 
 /// A wish in force that another node wrote.
@@ -31,6 +32,7 @@ struct Plan {
   NodeId served_by = kNoNode;  // by which other node, if that is known
   double served_since_s = 0;   // by it, as its planner says; clients' seconds
   double lead_s = 0;
+  double look_again_s = 0;     // if it does not report before; 0: not before
   std::vector<OtherWish> others;
   std::vector<predict::Candidate> candidates;
   std::vector<Decision> decisions;

@@ -1,6 +1,8 @@
 // The navigator worker. One round: the clients that reported, that queries missed, or whose policies are due, are
 // planned, and what changed of their wishes is written in one transaction; then motion is checkpointed for clients
 // whose rows are here. It writes wishes and motion and nothing else; what they lead to is the holders' affair.
+#include <set>
+
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -34,6 +36,9 @@ constexpr long kNotMemberMs = 1000;
 // Motion in the table is for restarts and for the node that serves the client next.
 constexpr int64_t kCheckpointEveryUs = 30 * USECS_PER_SEC;
 constexpr int64_t kCheckpointLeavingUs = USECS_PER_SEC;
+constexpr double kSaveMostS = 5;  // the server's shutdown waits for it
+// The pass over all clients goes on by so many slots a round, so that reports are planned meanwhile.
+constexpr int kPassSlots = 16384;
 
 constexpr char kWishStatement[] = R"(
   INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
@@ -82,21 +87,27 @@ std::string hex(const std::string &bytes) {
 class Navigator {
  public:
   long round();
+  void save();
 
  private:
   void start_up();
   void keep_gap();
   std::vector<Subject> subjects(bool &more);
   void add_due(std::vector<Subject> &out);
+  void pass(std::vector<Subject> &out);
   void learn(std::vector<Subject> &subjects);
   void hand_over(const Plan &plan);
   std::vector<Plan> plan(std::vector<Subject> subjects);
   void write(const std::vector<Plan> &plans);
   void checkpoint(const std::vector<Plan> &plans);
+  bool write_motion(const std::vector<const telemetry::Known *> &clients);
 
   bool started_ = false;
   double last_round_s_ = 0;
   double next_policy_look_s_ = 0;
+  telemetry::PassCursor pass_;
+  double next_pass_s_ = 0;
+  bool passing_ = false;
 };
 
 /// A fence that waits for a copy would hold up everybody: motion of a client that leaves is dropped instead.
@@ -141,6 +152,16 @@ void Navigator::add_due(std::vector<Subject> &out) {
   next_policy_look_s_ = next;
 }
 
+/// Clients that have to be looked at though they do not report.
+void Navigator::pass(std::vector<Subject> &out) {
+  double now = wall_s(), now_s = telemetry::clients_now();
+  if (bridge::guc::navigator_pass_ms == 0 || (!passing_ && now < next_pass_s_)) return;
+  if (!passing_) next_pass_s_ = now + bridge::guc::navigator_pass_ms / 1000.0;
+  std::vector<telemetry::Known> due;
+  passing_ = !telemetry::pass_on(pass_, kPassSlots, now_s, kClientsARound, due);
+  for (auto &known : due) out.push_back({known, true, false, std::max(0.0, now_s - known.motion.at_s)});
+}
+
 std::vector<Subject> Navigator::subjects(bool &more) {
   std::vector<Subject> out;
   auto marked = telemetry::take_marked(kClientsARound);
@@ -154,6 +175,7 @@ std::vector<Subject> Navigator::subjects(bool &more) {
     out.push_back(std::move(s));
   }
   add_due(out);
+  pass(out);
   // A client that comes up twice is planned once.
   std::stable_sort(out.begin(), out.end(), [](auto &a, auto &b) { return a.known.client < b.known.client; });
   std::vector<Subject> once;
@@ -218,7 +240,10 @@ std::vector<Plan> Navigator::plan(std::vector<Subject> subjects) {
     throw;
   }
   for (const Plan &p : plans)
-    if (p.subject.moving && !p.serving && p.served_by != kNoNode) hand_over(p);
+    if (p.subject.moving && !p.serving && p.served_by != kNoNode)
+      hand_over(p);
+    else if (p.subject.moving)
+      telemetry::note_planned(p.subject.known.client, p.subject.known.motion.at_s, p.look_again_s);
   return plans;
 }
 
@@ -230,33 +255,63 @@ bool leaving(const Plan &p) {
 }
 
 void Navigator::checkpoint(const std::vector<Plan> &plans) {
-  std::vector<std::string> clients, states, times;
+  std::vector<const telemetry::Known *> clients;
   TimestampTz now = GetCurrentTimestamp();
   for (const Plan &p : plans) {
     if (!p.serving || p.home == kNoNode) continue;
     const telemetry::Known &k = p.subject.known;
     int64_t age_us = now - k.checkpointed_at;
     if (k.checkpointed_at != 0 && age_us < (leaving(p) ? kCheckpointLeavingUs : kCheckpointEveryUs)) continue;
-    clients.push_back(k.client);
-    states.push_back(hex(telemetry::encode(k.motion)));
-    times.push_back(number(k.motion.at_s / bridge::guc::time_scale));
+    clients.push_back(&k);
   }
-  if (clients.empty()) return;
-  std::vector<std::string> written;
+  if (!clients.empty()) write_motion(clients);
+}
+
+/// Into the table, of those whose rows are here. False: it failed, and nothing was written.
+bool Navigator::write_motion(const std::vector<const telemetry::Known *> &of) {
+  std::vector<std::string> clients, states, times;
+  std::set<std::string> written;
+  TimestampTz now = GetCurrentTimestamp();
+  for (const telemetry::Known *k : of) {
+    clients.push_back(k->client);
+    states.push_back(hex(telemetry::encode(k->motion)));
+    times.push_back(number(k->motion.at_s / bridge::guc::time_scale));
+  }
   try {
     bridge::WorkerTransaction tx;
     {
       bridge::Spi spi;
       auto rows = spi.query_kept(kCheckpointStatement, {p_text_array(clients), p_text_array(states), p_text_array(times)});
-      for (size_t i = 0; i < rows.size(); i++) written.push_back(rows.at(i, 0));
+      for (size_t i = 0; i < rows.size(); i++) written.insert(rows.at(i, 0));
     }
     tx.commit();
   } catch (const bridge::PgError &e) {
     // The transaction is aborted as a whole by its destructor, so the error may end here; the next round tries again.
     ereport(DEBUG1, (errmsg("vectorshard navigator: motion is not checkpointed: %s", e.message.c_str())));
-    return;
+    return false;
   }
-  for (const std::string &client : written) telemetry::note_checkpoint(client, now);
+  for (const telemetry::Known *k : of)
+    if (written.contains(k->client)) telemetry::note_checkpoint(k->client, k->motion.at_s, now);
+  return true;
+}
+
+/// The server is shut down: what came since the last checkpoint is written, as far as time allows. Nothing here waits for others.
+void Navigator::save() {
+  if (!started_ || bridge::self_node() == kNoNode) return;
+  bridge::pg_call([] {
+    SetConfigOption("vectorshard.durability", "local", PGC_USERSET, PGC_S_SESSION);
+    SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
+    SetConfigOption("lock_timeout", "500", PGC_USERSET, PGC_S_SESSION);
+  });
+  telemetry::PassCursor cursor;
+  double end = wall_s() + kSaveMostS;
+  for (bool all = false; !all && wall_s() < end;) {
+    std::vector<telemetry::Known> unwritten;
+    all = telemetry::pass_on_unwritten(cursor, kClientsARound, unwritten);
+    std::vector<const telemetry::Known *> clients;
+    for (const auto &k : unwritten) clients.push_back(&k);
+    if (!clients.empty()) write_motion(clients);
+  }
 }
 
 long Navigator::round() {
@@ -271,13 +326,18 @@ long Navigator::round() {
   }
   last_round_s_ = wall_s();
   if (more) return 0;
-  return std::clamp(static_cast<long>((next_policy_look_s_ - wall_s()) * 1000) + 1, 1L, kIdleMs);
+  double next = next_policy_look_s_;
+  if (bridge::guc::navigator_pass_ms != 0) next = std::min(next, passing_ ? 0 : next_pass_s_);
+  return std::clamp(static_cast<long>((next - wall_s()) * 1000) + 1, 1L, kIdleMs);
 }
 
-long navigator_round() {
+Navigator &navigator() {
   static Navigator navigator;
-  return navigator.round();
+  return navigator;
 }
+
+long navigator_round() { return navigator().round(); }
+void navigator_save() { navigator().save(); }
 
 }  // namespace
 
@@ -287,6 +347,6 @@ using namespace vectorshard;
 
 extern "C" __attribute__((visibility("default"))) void vectorshard_navigator_main(Datum) {
   static const bridge::WorkerSpec spec{bridge::kNavigator, "vectorshard navigator", "vectorshard_navigator_main",
-                                       place::navigator_round};
+                                       place::navigator_round, nullptr, place::navigator_save};
   bridge::run_worker(spec);
 }

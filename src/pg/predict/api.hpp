@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/place/areas.hpp"
+#include "core/predict/reach_bound.hpp"
 #include "core/predict/types.hpp"
 #include "core/telemetry/types.hpp"
 
@@ -25,6 +26,18 @@ void learn(telemetry::Motion &motion, double lead_s);
 void learn_arrival(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s);
 /// Nodes that the client may move to, by what was learned here; none if its position is not known.
 std::vector<Candidate> forecast(const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s);
+
+/// As far as clients get by the ways that this node has learned.
+ReachBound learned_reach_bound();
+
+/// What is certain without asking a predictor: no area of another node is nearer than `clear_m` (0: nothing is certain), and the
+/// client is reckoned with `speed_mps` at most. `ahead_s`: how far any predictor looks beyond the lead.
+struct Bounds {
+  double clear_m = 0, speed_mps = 0, ahead_s = 0;
+  /// It cannot get to another node's area: no predictor would name one.
+  bool stays = false;
+};
+Bounds bounds(const telemetry::Motion &motion, NodeId serving, double lead_s);
 
 /// How far to look ahead for a client whose copies take `lead_s`.
 double horizon_s(const telemetry::Motion &motion, double lead_s);

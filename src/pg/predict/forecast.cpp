@@ -45,6 +45,11 @@ void learn_arrival(const telemetry::Trail &trail, NodeId to, double at_s, double
   forecast_of_node().arrived(trail, to, at_s, lead_s);
 }
 
+ReachBound learned_reach_bound() {
+  bridge::LwLocked locked(&region->lock, LW_SHARED);
+  return ReachBound(region->ways);
+}
+
 std::vector<Candidate> forecast(const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s) {
   Forecast::Learned learned;
   {

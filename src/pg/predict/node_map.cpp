@@ -1,4 +1,6 @@
 // The map of node areas from the table `node`: read when the catalog epoch moved, kept otherwise.
+#include "core/place/clearance.hpp"
+#include "core/predict/reach_bound.hpp"
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -11,6 +13,8 @@ namespace {
 
 struct Cache {
   place::NodeMap map;
+  place::Clearance clearance;
+  bool has_clearance = false;
   uint64 epoch = 0;
   bool valid = false;
 };
@@ -42,19 +46,45 @@ std::vector<place::NodeSite> read_sites() {
   return sites;
 }
 
-}  // namespace
-
-const place::NodeMap &node_map() {
+Cache &cache_now() {
   static Cache cache;
   bridge::require_preloaded();
   uint64 epoch = pg_atomic_read_u64(&bridge::shared()->catalog_epoch);
   if (!cache.valid || cache.epoch != epoch) {
     cache.map = place::NodeMap(read_sites());
     cache.epoch = epoch;
+    cache.has_clearance = false;
     // What was read in a transaction that founds or joins a fabric may be rolled back.
     cache.valid = bridge::self_node() != kNoNode;
   }
-  return cache.map;
+  return cache;
+}
+
+/// The ways go on being learned: their fastest are looked up anew now and then.
+const ReachBound &reach_bound() {
+  static ReachBound bound;
+  static int asked = 0;
+  constexpr int kAnewAfter = 10000;
+  if (bridge::guc::predictor == bridge::guc::kPredictorForecast && asked++ % kAnewAfter == 0) bound = learned_reach_bound();
+  return bound;
+}
+
+}  // namespace
+
+const place::NodeMap &node_map() { return cache_now().map; }
+
+Bounds bounds(const telemetry::Motion &m, NodeId serving, double lead_s) {
+  Bounds b;
+  if (m.reports == 0) return b;
+  Cache &cache = cache_now();
+  if (!cache.has_clearance) cache.clearance = place::Clearance(cache.map);
+  cache.has_clearance = true;
+  double horizon = ReachBound::horizon_s(m, lead_s, bridge::guc::horizon_margin_s), reach = reach_bound().metres(m, horizon);
+  b.ahead_s = horizon - lead_s;
+  b.speed_mps = reach_bound().speed_mps(m);
+  b.clear_m = cache.clearance.metres(cache.map, m.lat, m.lon, serving, reach);
+  b.stays = b.clear_m >= reach;
+  return b;
 }
 
 std::string node_name(const place::NodeMap &map, NodeId node) {

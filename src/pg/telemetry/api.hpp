@@ -67,8 +67,22 @@ void mark_for_navigator(std::string_view client, bool arrived = false) noexcept;
 void served_by_other(std::string_view client, NodeId node, double motion_at_s);
 /// Keeps the trail of `motion`, which was taken from here, unless a newer one is there.
 void note_trail(std::string_view client, const Motion &motion);
-/// The client's motion was written to the table at this time.
-void note_checkpoint(std::string_view client, int64_t at);
+/// The client was planned by its motion of `motion_at_s`, and has to be looked at again at this time (clients' seconds; 0: when
+/// it reports).
+void note_planned(std::string_view client, double motion_at_s, double look_again_s);
+/// Where a pass over all of shared memory has come to.
+struct PassCursor {
+  int partition = 0;
+  int32_t slot = 0;
+};
+/// For the navigator alone: goes on over at most `slots` slots, a few at a time under their lock so that no report waits for
+/// it, and adds to `due` those clients whose time to be looked at has come and that this node serves, until it has `most`. True:
+/// all were passed; the cursor is at the beginning again.
+bool pass_on(PassCursor &cursor, int slots, double now_s, size_t most, std::vector<Known> &due);
+/// As pass_on, for clients whose last report is not in the table yet.
+bool pass_on_unwritten(PassCursor &cursor, size_t most, std::vector<Known> &unwritten);
+/// The client's motion of `motion_at_s` was written to the table at this time.
+void note_checkpoint(std::string_view client, double motion_at_s, int64_t at);
 
 /// Since the server started.
 struct Counters {

@@ -294,9 +294,50 @@ void note_trail(std::string_view client, const Motion &motion) {
   if (!there || (here && here->at_s > there->at_s)) slot->motion.trail = motion.trail;
 }
 
-void note_checkpoint(std::string_view client, int64_t at) {
+void note_planned(std::string_view client, double motion_at_s, double look_again_s) {
   HeldSlot slot(client, HeldSlot::kChange);
-  if (slot) slot->checkpointed_at = at;
+  if (slot && slot->motion.at_s == motion_at_s) slot->look_again_s = look_again_s;
+}
+
+namespace {
+
+/// Nothing is allocated, so nothing can fail, under a lock.
+template <class Wanted>
+bool pass_over(PassCursor &c, int slots, size_t most, std::vector<Known> &out, Wanted wanted) {
+  while (slots > 0 && out.size() < most) {
+    if (!region || c.partition >= region->partitions) {
+      c = {};
+      return true;
+    }
+    out.reserve(out.size() + kSlotsALook);
+    Partition *p = partition_at(c.partition);
+    bridge::LwLocked locked(&p->lock, LW_SHARED);
+    for (int32_t end = c.slot + kSlotsALook; c.slot < std::min(end, p->used) && out.size() < most; c.slot++, slots--)
+      if (const Slot &s = *slot_at(p, c.slot); wanted(s)) out.push_back(known(s));
+    if (c.slot >= p->used) c = {c.partition + 1, 0};
+  }
+  return false;
+}
+
+}  // namespace
+
+bool pass_on(PassCursor &cursor, int slots, double now_s, size_t most, std::vector<Known> &due) {
+  return pass_over(cursor, slots, most, due, [now_s, self = bridge::self_node()](const Slot &s) {
+    return s.look_again_s != 0 && s.look_again_s <= now_s && !s.marked && s.motion.serving == self;
+  });
+}
+
+bool pass_on_unwritten(PassCursor &cursor, size_t most, std::vector<Known> &unwritten) {
+  return pass_over(cursor, INT32_MAX, most, unwritten, [self = bridge::self_node()](const Slot &s) {
+    return s.received_at != 0 && s.motion.at_s != s.written_at_s && s.motion.serving == self;
+  });
+}
+
+void note_checkpoint(std::string_view client, double motion_at_s, int64_t at) {
+  HeldSlot slot(client, HeldSlot::kChange);
+  if (!slot) return;
+  slot->checkpointed_at = at;
+  slot->written_at_s = motion_at_s;
 }
 
 Counters counters() {

@@ -28,6 +28,8 @@ struct alignas(kCacheLine) Slot {
   int32_t next_marked;
   int64_t received_at;
   int64_t checkpointed_at;
+  double written_at_s;     // the motion's time when it was checkpointed
+  double look_again_s;     // clients' seconds; 0: when it reports
   bool marked;             // in the navigator's list
   bool arrived;
   bool used;               // again, since it became the newest
