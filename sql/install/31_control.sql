@@ -39,14 +39,14 @@ CREATE FUNCTION vectorshard.nodes_in(area geometry) RETURNS int[]
 COMMENT ON FUNCTION vectorshard.nodes_in(geometry) IS 'internal: the nodes that are located in an area';
 
 CREATE FUNCTION vectorshard.policies_of(clients text[])
-  RETURNS TABLE (client text, policy text, kind text, node int, lat float8, lon float8, nodes int[], copies int,
+  RETURNS TABLE (client text, policy text, kind text, node int, lat float8, lon float8, nodes int[], fenced boolean, copies int,
                  valid_from timestamptz, valid_to timestamptz, given_at int)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     WITH p AS MATERIALIZED (
       SELECT p.*, CASE p.kind WHEN 'region' THEN vectorshard.nodes_in(p.area) END AS nodes FROM vectorshard.policy p
        WHERE (p.client = ANY (policies_of.clients) OR p.client = '') AND p.valid_to > pg_catalog.now() AND p.kind NOT IN ('inside', 'tier'))
-    SELECT c.client, p.policy, p.kind, p.node, ST_Y(p.place), ST_X(p.place), p.nodes, p.copies, p.valid_from, p.valid_to,
+    SELECT c.client, p.policy, p.kind, p.node, ST_Y(p.place), ST_X(p.place), p.nodes, p.while_in IS NOT NULL, p.copies, p.valid_from, p.valid_to,
            (p._version & 1023)::int
       FROM p JOIN unnest(policies_of.clients) AS c (client) ON p.client = '' OR p.client = c.client
      WHERE p.while_in IS NULL
@@ -54,6 +54,27 @@ CREATE FUNCTION vectorshard.policies_of(clients text[])
                     WHERE i.client = c.client AND i.kind = 'inside' AND i.fence = p.policy AND i.valid_to > pg_catalog.now());
   END;
 COMMENT ON FUNCTION vectorshard.policies_of(text[]) IS 'internal: policies of clients that have not ended, as the planner needs them';
+
+-- Where a client is stands in rows "inside", which all nodes have; the node that serves it writes them when that changes.
+CREATE FUNCTION vectorshard.fences_of(clients text[], lons float8[], lats float8[], ahead_lons float8[], ahead_lats float8[])
+  RETURNS TABLE (client text, policy text, nodes int[], valid_from timestamptz, valid_to timestamptz, inside boolean,
+                 ahead boolean, noted boolean)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH p AS MATERIALIZED (
+      SELECT p.*, vectorshard.nodes_in(p.area) AS nodes FROM vectorshard.policy p
+       WHERE (p.client = ANY (fences_of.clients) OR p.client = '') AND p.kind = 'region' AND p.while_in IS NOT NULL
+         AND p.valid_from <= pg_catalog.now() AND p.valid_to > pg_catalog.now())
+    SELECT c.client, p.policy, p.nodes, p.valid_from, p.valid_to,
+           ST_Covers(p.while_in, ST_SetSRID(ST_MakePoint(c.lon, c.lat), 4326)),
+           ST_Covers(p.while_in, ST_SetSRID(ST_MakePoint(c.ahead_lon, c.ahead_lat), 4326)),
+           EXISTS (SELECT FROM vectorshard.policy i
+                    WHERE i.client = c.client AND i.kind = 'inside' AND i.fence = p.policy AND i.valid_to > pg_catalog.now())
+      FROM p JOIN unnest(fences_of.clients, fences_of.lons, fences_of.lats, fences_of.ahead_lons, fences_of.ahead_lats)
+             AS c (client, lon, lat, ahead_lon, ahead_lat) ON p.client = '' OR p.client = c.client;
+  END;
+COMMENT ON FUNCTION vectorshard.fences_of(text[], float8[], float8[], float8[], float8[]) IS
+  'internal: for each client and each region that holds within a geofence: is the client in there, will it be, and what is known of that';
 
 CREATE FUNCTION vectorshard.bans_of(clients text[], at_node int) RETURNS TABLE (client text, policy text)
   LANGUAGE sql STABLE PARALLEL SAFE

@@ -1,6 +1,7 @@
 # Topology: core c1, edges e1, e2 and e3 on a line from west to east; borders of their areas at longitudes -122.45, -122.35, -122.25.
 # Proves: a holder itself refuses what a ban or a region forbids, whoever wishes it, and lets go what it finds there; rows are not
-# lost by that; writers are told; what is allowed again comes again; a hint by place brings a client to the node that serves the place.
+# lost by that; writers are told; what is allowed again comes again; a hint by place brings a client to the node that serves the place;
+# a geofence binds while the client is in it.
 use strict;
 use warnings;
 use Fabric;
@@ -62,5 +63,27 @@ like($f->sql('e1', q{SELECT vectorshard.report('d', ST_SetSRID(ST_MakePoint(-122
 # A hint by place.
 $f->sql('c1', q{SELECT vectorshard.hint('h', ST_SetSRID(ST_MakePoint(-122.19, 37.70), 4326))});
 $f->poll('e3', residents('h'), '1', 'a client comes to the node that serves the place of its hint');
+
+# A geofence about e2's area: while the client is in there, only e2 and e1 may hold it. The one who serves it tells all.
+sub at {
+	my ($node, $client, $lon, $ago_s) = @_;
+	return is($f->sql($node, "SELECT vectorshard.report('$client', ST_SetSRID(ST_MakePoint($lon, 37.70), 4326), observed_at => now() - interval '$ago_s s')"),
+		't', "$client reports at $lon");
+}
+$f->sql('c1', q{SELECT vectorshard.place('g', 'e3')});
+$f->poll('e3', residents('g'), '1', 'a copy outside the fence');
+$f->sql('c1', "SELECT vectorshard.confine('g', " . box(-122.45, -122.25) . ', ' . box(-122.35, -122.25) . ')');
+$f->poll($_, q{SELECT count(*) FROM vectorshard.policies WHERE client = 'g' AND kind = 'confine'}, '1', "$_ knows the fence") for 'e1', 'e2', 'e3';
+at('e3', 'g', -122.2470, 200);
+$f->poll('e3', q{SELECT count(*) FROM vectorshard.wish WHERE client = 'g' AND planner = 4}, '1', 'a report beside the fence');
+is($f->sql('e3', residents('g')), '1', 'changes nothing');
+at('e2', 'g', -122.3000, 100);
+$f->poll('e3', residents('g'), '0', 'a report inside: what is outside goes, pinned or not');
+$f->poll('e2', residents('g'), '1', 'and it is where it is served');
+$f->poll('e1', q{SELECT count(*) FROM vectorshard.bans_of('{g}', 4)}, '1', 'every node knows');
+like($f->error_of('e3', q{INSERT INTO item VALUES ('g', 100)}), qr/55000: client "g" may not be on this node/, 'writers outside are refused');
+at('e3', 'g', -122.2000, 0);
+$f->poll('e3', residents('g'), '1', 'a report outside lifts it');
+is($f->sql('e3', q{INSERT INTO item VALUES ('g', 100) RETURNING id}), '100', 'for writers too');
 
 done_testing();

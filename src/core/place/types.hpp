@@ -43,7 +43,8 @@ struct Policy {
   double from_s = 0;
   double to_s = 0;
   std::vector<NodeId> nodes{};
-  bool soon = false;  // a region whose geofence the client is about to enter: what holds it may go on
+  bool fenced = false;  // a region that holds while the client is in a geofence
+  bool soon = false;    // and the client is about to enter that: what holds it may go on
 };
 
 /// What is known of a node as a target.

@@ -64,6 +64,8 @@ void Holder::tidy() {
       &busy, false);
   run("remove wishes that ended",
       "DELETE FROM vectorshard.wish WHERE $1 > 0 AND until < now() - make_interval(secs => $2)", nullptr, true);
+  run("remove hints and pins that ended",
+      "DELETE FROM vectorshard.policy WHERE $1 > 0 AND kind IN ('hint', 'pin') AND valid_to < now() - make_interval(secs => $2)", nullptr, true);
   run("remove holder rows long gone",
       "DELETE FROM vectorshard.holder h USING vectorshard.node n WHERE h.state = 'gone' AND n.node = $1 "
       "AND to_timestamp(((h._version >> 22) + 1577836800000) / 1000.0) < now() - make_interval(secs => 2 * $2)",

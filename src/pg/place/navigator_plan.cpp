@@ -6,12 +6,12 @@
 
 #include "core/base/version.hpp"
 #include "core/place/attention.hpp"
+#include "core/predict/kalman.hpp"
 #include "core/predict/reach_set.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/place/api.hpp"
-#include "pg/place/policies.hpp"
 #include "pg/predict/api.hpp"
 extern "C" {
 #include "utils/timestamp.h"
@@ -169,7 +169,6 @@ std::vector<predict::Candidate> candidates(Plan &plan, const NodeMap &map, doubl
 }
 
 void decide(Plan &plan, Draft &draft, const NodeMap &map, const std::set<NodeId> &full) {
-  decide_who_serves(plan, draft);
   if (plan.home == kNoNode) return;
   plan.lead_s = lead_of(plan.home);
   const telemetry::Motion &motion = plan.subject.known.motion;
@@ -189,6 +188,20 @@ void decide(Plan &plan, Draft &draft, const NodeMap &map, const std::set<NodeId>
   plan.candidates = std::move(view.candidates);
 }
 
+/// Which geofences the clients that are served here are in, and which they come into while a copy would be made.
+void fence(bridge::Spi &spi, Drafts &drafts) {
+  std::vector<Located> clients;
+  double now_s = telemetry::clients_now();
+  for (auto &[client, each] : drafts) {
+    const Plan &plan = *each.first;
+    const telemetry::Motion &m = plan.subject.known.motion;
+    if (!plan.serving || m.reports == 0 || plan.home == kNoNode) continue;
+    double ahead_s = now_s - m.at_s + lead_of(plan.home) + predict::look_ahead_s(m, bridge::guc::horizon_margin_s);
+    clients.push_back({client, {m.lat, m.lon}, predict::position_after(m, ahead_s), &each.second.view.policies});
+  }
+  for (FenceCrossing &c : apply_fences(spi, clients)) drafts.at(c.client).first->crossings.push_back(c);
+}
+
 }  // namespace
 
 std::vector<Plan> make_plans(std::vector<Subject> subjects) {
@@ -202,6 +215,8 @@ std::vector<Plan> make_plans(std::vector<Subject> subjects) {
   bridge::Spi spi;
   load(spi, map, drafts);
   const std::set<NodeId> &full = full_nodes(spi);
+  for (auto &[client, each] : drafts) decide_who_serves(*each.first, each.second);
+  fence(spi, drafts);
   for (auto &[client, each] : drafts) decide(*each.first, each.second, map, full);
   return plans;
 }

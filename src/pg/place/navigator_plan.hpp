@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/place/planner.hpp"
+#include "pg/place/policies.hpp"
 #include "pg/telemetry/api.hpp"
 
 namespace vectorshard::place {
@@ -36,6 +37,7 @@ struct Plan {
   std::vector<OtherWish> others;
   std::vector<predict::Candidate> candidates;
   std::vector<Decision> decisions;
+  std::vector<FenceCrossing> crossings;  // that no row tells yet
 };
 
 /// Plans each subject, in their order. Needs an open transaction with rights on the fabric's tables. Raises what

@@ -1,6 +1,7 @@
 // The navigator worker. One round: the clients that reported, that queries missed, or whose policies are due, are
 // planned, and what changed of their wishes is written in one transaction; then motion is checkpointed for clients
-// whose rows are here. It writes wishes and motion and nothing else; what they lead to is the holders' affair.
+// whose rows are here. It writes wishes, motion, and into which geofences clients came, and nothing else; what they lead to
+// is the holders' affair.
 #include <set>
 
 #include "pg/bridge/export.hpp"
@@ -98,6 +99,7 @@ class Navigator {
   void learn(std::vector<Subject> &subjects);
   void hand_over(const Plan &plan);
   std::vector<Plan> plan(std::vector<Subject> subjects);
+  void note_crossings(const std::vector<Plan> &plans);
   void write(const std::vector<Plan> &plans);
   void checkpoint(const std::vector<Plan> &plans);
   bool write_motion(const std::vector<const telemetry::Known *> &clients);
@@ -189,6 +191,15 @@ std::vector<Subject> Navigator::subjects(bool &more) {
   return once;
 }
 
+/// In every placement_mode: a region binds whoever brings rows, and writers do too.
+void Navigator::note_crossings(const std::vector<Plan> &plans) {
+  std::vector<FenceCrossing> all;
+  for (const Plan &p : plans) all.insert(all.end(), p.crossings.begin(), p.crossings.end());
+  if (all.empty()) return;
+  bridge::Spi spi;
+  write_crossings(spi, all);
+}
+
 void Navigator::write(const std::vector<Plan> &plans) {
   if (bridge::guc::placement_mode != bridge::guc::kPlacementOn) return;
   std::vector<std::string> clients, nodes, untils, reasons;
@@ -233,6 +244,7 @@ std::vector<Plan> Navigator::plan(std::vector<Subject> subjects) {
   try {
     bridge::WorkerTransaction tx;
     plans = make_plans(std::move(subjects));
+    note_crossings(plans);
     write(plans);
     tx.commit();
   } catch (const bridge::PgError &) {

@@ -15,6 +15,21 @@ namespace vectorshard::place {
 /// What binds the planner of this node, by client; `map` tells which node serves the place of a hint.
 std::map<std::string, std::vector<Policy>> policies_of(bridge::Spi &spi, const bridge::Param &clients, const NodeMap &map);
 
+/// A client that this node serves, to tell which geofences it is in.
+struct Located {
+  std::string client;
+  predict::Position at, ahead;  // by its last report; when a copy that is begun now is ready
+  std::vector<Policy> *policies = nullptr;
+};
+/// A client came into the geofence of a policy, or left it: a row to be written, by which all nodes know.
+struct FenceCrossing {
+  std::string client, policy;
+  bool inside = false;
+};
+/// Sets the regions with geofences among each client's policies by where it is, and gives what changed.
+std::vector<FenceCrossing> apply_fences(bridge::Spi &spi, const std::vector<Located> &clients);
+void write_crossings(bridge::Spi &spi, const std::vector<FenceCrossing> &crossings);
+
 /// Clients, each with the policy that keeps it off this node now.
 using Bans = std::map<std::string, std::string, std::less<>>;
 Bans bans_here(bridge::Spi &spi, const std::vector<std::string> &clients);
