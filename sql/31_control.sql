@@ -52,6 +52,15 @@ SELECT vectorshard.forbid('ctl3', 'alone');
 UPDATE control_item SET client = client WHERE client = 'ctl3';
 SELECT vectorshard.end_policy(policy) FROM vectorshard.policies WHERE client LIKE 'ctl%' OR client IS NULL;
 SELECT count(*) FROM vectorshard.policies WHERE client LIKE 'ctl%' OR client IS NULL;
+-- Least copies and tier floors.
+SELECT vectorshard.keep_copies('ctl1', 3);
+SELECT vectorshard.keep_copies('ctl1', 2, '2100-01-01');
+SELECT vectorshard.keep_copies(NULL, 1);
+SELECT vectorshard.keep_tier('ctl1');
+SELECT vectorshard.keep_tier(NULL, 'hot', '2100-01-01', '2100-01-02');
+SELECT policy, client, kind, copies, tier, in_force FROM vectorshard.policies WHERE kind LIKE 'keep%' ORDER BY policy;
+SELECT vectorshard.end_policy(policy) FROM vectorshard.policies WHERE kind LIKE 'keep%';
+
 -- A client that nobody knows is not born where every client is banned.
 SET client_min_messages = error;
 SELECT vectorshard.forbid(NULL, 'alone', now(), now() + interval '1 minute');
@@ -77,6 +86,11 @@ SELECT vectorshard.confine('ctl1', pg_temp.box(-180, -90, 180, 90), ST_SetSRID('
 SELECT vectorshard.confine('ctl1', pg_temp.box(10, 10, 11, 11));
 SELECT vectorshard.confine('nobody', pg_temp.box(-180, -90, 180, 90));
 SELECT vectorshard.confine('ctl1', pg_temp.box(-180, -90, 180, 90), valid_from => '2100-01-02', valid_to => '2100-01-01');
+SELECT vectorshard.keep_copies('ctl1', 0);
+SELECT vectorshard.keep_copies('ctl1', NULL);
+SELECT vectorshard.keep_copies('nobody', 2);
+SELECT vectorshard.keep_tier('ctl1', 'cold');
+SELECT vectorshard.keep_tier('nobody');
 SELECT vectorshard.end_policy('never mind');
 SELECT vectorshard.end_policy(NULL);
 
@@ -85,6 +99,8 @@ SET ROLE regress_control;
 SELECT vectorshard.hint('ctl1', pg_temp.at(0, 0));
 SELECT vectorshard.hint('ctl1', pg_temp.at(0, 0)::geography);
 SELECT vectorshard.confine('ctl1', pg_temp.box(-180, -90, 180, 90));
+SELECT vectorshard.keep_copies('ctl1', 2);
+SELECT vectorshard.keep_tier('ctl1');
 SELECT vectorshard.end_policy('hint ctl1');
 SELECT vectorshard.bans_of('{ctl1}', 1);
 SELECT * FROM vectorshard.policies;

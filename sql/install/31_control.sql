@@ -306,6 +306,96 @@ COMMENT ON FUNCTION vectorshard.confine(text, geometry, geometry, timestamptz, t
   'lets only nodes that are located in an area hold a client (null: every client), always or while it is in another area; the name of the policy';
 REVOKE ALL ON FUNCTION vectorshard.confine(text, geometry, geometry, timestamptz, timestamptz) FROM PUBLIC;
 
+CREATE FUNCTION vectorshard.keep_copies(client text, copies int, valid_from timestamptz DEFAULT now(),
+                                        valid_to timestamptz DEFAULT 'infinity') RETURNS text
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  name text;
+BEGIN
+  IF copies IS NULL OR copies NOT BETWEEN 1 AND 64 THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'copies must be from 1 to 64', DETAIL = format('Given: %s.', coalesce(copies::text, 'null')),
+      HINT = 'The home counts as one.';
+  END IF;
+  PERFORM vectorshard.check_policy(client, valid_from, valid_to, true);
+  name := format('copies%s by %s', ' ' || client, vectorshard.self_node());
+  INSERT INTO vectorshard.policy AS p (policy, client, kind, copies, valid_from, valid_to, _version)
+  VALUES (name, coalesce(client, ''), 'copies', copies, valid_from, valid_to, 0)
+  ON CONFLICT (policy) DO UPDATE SET copies = excluded.copies, valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  RETURN name;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.keep_copies(text, int, timestamptz, timestamptz) IS
+  'has at least so many nodes that answer hold a client (null: every client), its home among them; the name of the policy';
+REVOKE ALL ON FUNCTION vectorshard.keep_copies(text, int, timestamptz, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.keep_tier(client text, tier text DEFAULT 'hot', valid_from timestamptz DEFAULT now(),
+                                      valid_to timestamptz DEFAULT 'infinity') RETURNS text
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  name text;
+BEGIN
+  IF tier IS DISTINCT FROM 'hot' THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'a tier to keep clients on is hot', DETAIL = format('Given: %s.', coalesce(tier, 'null')),
+      HINT = 'hot: in the heap. What may be in a store needs no policy.';
+  END IF;
+  PERFORM vectorshard.check_policy(client, valid_from, valid_to, true);
+  name := format('tier%s by %s', ' ' || client, vectorshard.self_node());
+  INSERT INTO vectorshard.policy (policy, client, kind, tier, valid_from, valid_to, _version)
+  VALUES (name, coalesce(client, ''), 'tier', tier, valid_from, valid_to, 0)
+  ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  RETURN name;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.keep_tier(text, text, timestamptz, timestamptz) IS
+  'keeps the rows of a client (null: every client) out of stores, and brings back what is there; the name of the policy';
+REVOKE ALL ON FUNCTION vectorshard.keep_tier(text, text, timestamptz, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.copies_due(alive int[], left_s float8, most int) RETURNS SETOF text
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT c.client
+      FROM vectorshard.policy p JOIN vectorshard.client c ON p.client = '' OR c.client = p.client
+     WHERE p.kind = 'copies' AND p.valid_from <= now() AND p.valid_to > now()
+       AND (c.home = vectorshard.self_node()
+            OR NOT c.home = ANY (copies_due.alive)
+               AND vectorshard.self_node() = (SELECT min(h.node) FROM vectorshard.holder h
+                                               WHERE h.client = c.client AND h.state = 'live' AND h.node = ANY (copies_due.alive)))
+       AND least(p.copies, cardinality(copies_due.alive)) >
+           (SELECT count(*) FROM vectorshard.holder h
+             WHERE h.client = c.client AND h.state IN ('live', 'copying') AND h.node = ANY (copies_due.alive)
+               AND (h.node = c.home OR EXISTS (SELECT FROM vectorshard.wish w
+                                                WHERE w.client = c.client AND w.node = h.node
+                                                  AND w.until > now() + make_interval(secs => copies_due.left_s))))
+       AND NOT EXISTS (SELECT FROM vectorshard.wish w
+                        WHERE w.client = c.client AND w.node = w.planner AND w.planner = ANY (copies_due.alive)
+                          AND w.reason = 'serves the client' AND w.until > now())
+     LIMIT copies_due.most;
+  END;
+COMMENT ON FUNCTION vectorshard.copies_due(int[], float8, int) IS
+  'internal: clients that nobody serves and that this node has to see have their least copies, on nodes that are alive';
+
+-- Whatever placement_mode says: a floor is about where rows lie, not about who needs them.
+CREATE FUNCTION vectorshard.thaw_for_policies(most int) RETURNS bigint
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE
+  BEGIN ATOMIC
+    WITH cold AS (
+      SELECT k.client, min(p.policy) AS policy FROM vectorshard.policy p JOIN vectorshard.cold_client k ON p.client = '' OR k.client = p.client
+       WHERE p.kind = 'tier' AND p.valid_from <= now() AND p.valid_to > now()
+         AND NOT EXISTS (SELECT FROM vectorshard.wish w WHERE w.client = k.client AND w.node = vectorshard.self_node() AND w.until > now())
+       GROUP BY k.client LIMIT thaw_for_policies.most),
+    wished AS (
+      INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
+      SELECT client, vectorshard.self_node(), vectorshard.self_node(), now() + interval '1 minute', format('policy %s keeps it hot', policy), 0 FROM cold
+      ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason
+      RETURNING 1)
+    SELECT count(*) FROM wished;
+  END;
+COMMENT ON FUNCTION vectorshard.thaw_for_policies(int) IS 'internal: wishes home what lies in a store though a policy keeps it hot';
+
 CREATE FUNCTION vectorshard.end_policy(policy text) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
 AS $$

@@ -181,6 +181,12 @@ BEGIN
     RAISE object_not_in_prerequisite_state USING MESSAGE = format('client "%s" is in a store already', client),
       HINT = 'Nothing is to be done; vectorshard.move_to_hot() brings it back.';
   END IF;
+  SELECT min(p.policy) INTO others FROM vectorshard.policy p
+   WHERE p.kind = 'tier' AND p.client IN (client, '') AND p.valid_from <= now() AND p.valid_to > now();
+  IF others IS NOT NULL THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('a policy keeps client "%s" hot', client),
+      DETAIL = format('Policy "%s".', others), HINT = 'End it with vectorshard.end_policy() first.';
+  END IF;
   SELECT string_agg(n.name, ', ' ORDER BY n.name) INTO others
     FROM vectorshard.holder h JOIN vectorshard.node n ON n.node = h.node
    WHERE h.client = client AND h.state <> 'gone' AND h.node <> vectorshard.self_node() AND n.state <> 'removed';

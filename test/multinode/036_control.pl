@@ -1,17 +1,18 @@
 # Topology: core c1, edges e1, e2 and e3 on a line from west to east; borders of their areas at longitudes -122.45, -122.35, -122.25.
 # Proves: a holder itself refuses what a ban or a region forbids, whoever wishes it, and lets go what it finds there; rows are not
 # lost by that; writers are told; what is allowed again comes again; a hint by place brings a client to the node that serves the place;
-# a geofence binds while the client is in it.
+# a geofence binds while the client is in it; a tier floor keeps out of the store and brings back; least copies are kept when nodes die, the home too.
 use strict;
 use warnings;
 use Fabric;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2', 'e3' ]);
+my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2', 'e3' ], config => "vectorshard.tiering_interval_ms = 300\n");
 $f->sql('c1', q{CREATE TABLE item (client text, id int, PRIMARY KEY (client, id));
                 SELECT vectorshard.create_vector_shard_table('item', 'client');
-                INSERT INTO item SELECT c, i FROM unnest('{a,b,c,d,g,h,k,t,x}'::text[]) c, generate_series(1, 3) i});
-$f->poll($_, 'SELECT count(*) FROM vectorshard.client', '9', "$_ knows the clients") for 'e1', 'e2', 'e3';
+                INSERT INTO item SELECT c, i FROM unnest('{a,b,c,d,g,h,k,t,u,x}'::text[]) c, generate_series(1, 3) i});
+$f->poll($_, 'SELECT count(*) FROM vectorshard.client', '10', "$_ knows the clients") for 'e1', 'e2', 'e3';
 
 sub residents { return "SELECT count(*) FROM vectorshard.resident WHERE client = '$_[0]'"; }
 sub box { return "ST_MakeEnvelope($_[0], 37, $_[1], 38, 4326)"; }
@@ -85,5 +86,38 @@ like($f->error_of('e3', q{INSERT INTO item VALUES ('g', 100)}), qr/55000: client
 at('e3', 'g', -122.2000, 0);
 $f->poll('e3', residents('g'), '1', 'a report outside lifts it');
 is($f->sql('e3', q{INSERT INTO item VALUES ('g', 100) RETURNING id}), '100', 'for writers too');
+
+# A tier floor: not packed though idle, not by hand either, and brought back when it is given late.
+my $store = PostgreSQL::Test::Utils::tempdir;
+$f->sql('c1', "SELECT vectorshard.add_store('cold', 'file://$store')");
+is($f->sql('e1', q{SELECT vectorshard.keep_tier('t')}), 'tier t by 2', 'a tier floor');
+$f->poll('c1', q{SELECT count(*) FROM vectorshard.policies WHERE tier = 'hot'}, '1', 'its home knows it');
+$f->sql('c1', q{SELECT vectorshard.add_tier_policy(NULL, interval '100 ms', 'cold')});
+$f->poll('c1', q{SELECT count(DISTINCT client) FROM vectorshard.cold_client WHERE client = 'u'}, '1', 'an idle client goes to the store');
+is($f->sql('c1', residents('t')), '1', 'but this one');
+$f->sql('c1', q{SELECT vectorshard.remove_tier_policy(NULL)});
+like($f->error_of('c1', q{SELECT vectorshard.move_to_cold('t', 'cold')}), qr/55000: a policy keeps client "t" hot/, 'nor by hand');
+$f->sql('e1', q{SELECT vectorshard.keep_tier('u')});
+$f->poll('c1', residents('u'), '1', 'given late, it brings back');
+$f->sql('e1', q{SELECT vectorshard.end_policy('tier t by 2')});
+$f->poll('c1', q{SELECT count(*) FROM vectorshard.policies WHERE client = 't'}, '0', 'the floor is gone');
+$f->sql('c1', q{SELECT vectorshard.move_to_cold('t', 'cold')});
+$f->poll('c1', q{SELECT count(*) FROM vectorshard.cold_client WHERE client = 't'}, '1', 'and so is the client');
+
+# Least copies: the home and the nearest; others when a node dies, and when that is the home.
+my $live = q{SELECT string_agg(node, ' ' ORDER BY node) FROM vectorshard.placements WHERE client = 'k' AND state = 'live'};
+$f->sql('e3', q{SELECT vectorshard.keep_copies('k', 2)});
+$f->poll('c1', $live, 'c1 e1', 'two copies: its home, and the nearest to that');
+like($f->sql('c1', q{SELECT string_agg(reason, '') FROM vectorshard.placements WHERE client = 'k'}), qr/^policy copies k by 4 keeps 2 copies$/, 'and why');
+$f->node('e1')->stop('immediate');
+$f->poll('e2', residents('k'), '1', 'a node died: the next nearest has one', 90);
+is($f->sql('e3', residents('k')), '0', 'no more than asked for');
+$f->start_again('e1');
+$f->poll('e1', residents('k'), '1', 'what comes back still has its own');
+$f->sql('e3', q{SELECT vectorshard.keep_copies('k', 3)});
+$f->poll('e1', q{SELECT copies FROM vectorshard.policies WHERE client = 'k'}, '3', 'one more');
+$f->node('c1')->stop('immediate');
+$f->poll('e3', residents('k'), '1', 'the home died: whoever holds it sees to it', 90);
+is($f->sql('e3', q{SELECT count(*) FROM item WHERE client = 'k'}), '3', 'with its rows');
 
 done_testing();

@@ -71,4 +71,47 @@ TEST_F(PoliciesTest, ABanGoesBeforeAPin) {
   EXPECT_EQ(find(run(), 2)->verdict, Verdict::refused);
 }
 
+TEST_F(PoliciesTest, LeastCopiesOnTheNearestNodes) {
+  view.candidates.clear();
+  view.home = 1;
+  view.near = {1, 2, 3};
+  Policy copies{"k", PolicyKind::copies, kNoNode, 0, 1e12};
+  copies.copies = 2;
+  view.policies = {copies};
+  EXPECT_EQ(find(run(), 2), nullptr) << "another sees to it";
+  view.steward = true;
+  auto d = run();
+  ASSERT_NE(find(d, 2), nullptr);
+  EXPECT_EQ(find(d, 2)->verdict, Verdict::wish);
+  EXPECT_EQ(find(d, 2)->until_s, view.now_s + kCopiesLifeS);
+  EXPECT_EQ(find(d, 2)->reason, "policy k keeps 2 copies");
+  EXPECT_EQ(find(d, 3), nullptr);
+  view.holders = {1, 3};
+  d = run();
+  EXPECT_EQ(find(d, 2), nullptr) << "what is there is kept";
+  EXPECT_EQ(find(d, 3)->verdict, Verdict::wish);
+  view.near = {1, 2};  // node 3 has died
+  EXPECT_EQ(find(run(), 2)->verdict, Verdict::wish);
+  view.near = {2, 3};  // and so has the home
+  view.policies.front().copies = 3;
+  view.self = 2;
+  d = run();
+  EXPECT_EQ(find(d, 2)->verdict, Verdict::wish);
+  EXPECT_EQ(find(d, 3)->verdict, Verdict::wish);
+  view.policies.push_back({"ban", PolicyKind::never, 3, 0, 1e12});
+  EXPECT_EQ(find(run(), 3)->verdict, Verdict::refused) << "a ban goes before";
+}
+
+TEST_F(PoliciesTest, WhereItIsServedCounts) {
+  view.candidates.clear();
+  view.home = 3;
+  view.self = 1;
+  view.steward = true;
+  view.near = {1, 2, 3};
+  Policy copies{"k", PolicyKind::copies, kNoNode, 0, 1e12};
+  copies.copies = 2;
+  view.policies = {copies};
+  EXPECT_EQ(find(run(), 2), nullptr);
+}
+
 }  // namespace

@@ -23,6 +23,7 @@ class Run {
   std::vector<Decision> decide() {
     serve();
     follow_policies();
+    keep_copies();
     if (s_.predict && c_.serving && c_.motion) foresee();
     if (c_.motion) end_the_rest();
     return std::move(out_);
@@ -87,6 +88,33 @@ class Run {
     }
   }
 
+  /// The policy that wants the most copies now, or null.
+  const Policy *least_copies() const {
+    const Policy *most = nullptr;
+    for (const Policy &p : c_.policies)
+      if (p.kind == PolicyKind::copies && p.from_s <= c_.now_s && c_.now_s < p.to_s && (!most || p.copies > most->copies)) most = &p;
+    return most;
+  }
+
+  /// The home and what is wished already count; then the nearest nodes are asked, those first that hold it.
+  void keep_copies() {
+    const Policy *policy = c_.steward ? least_copies() : nullptr;
+    if (!policy) return;
+    int kept = 0;
+    auto wished = [&](NodeId node) {
+      return std::any_of(out_.begin(), out_.end(), [&](const Decision &d) { return d.node == node && d.verdict != Verdict::refused; });
+    };
+    for (NodeId node : c_.near) kept += node == c_.home || wished(node);
+    std::string why = "policy " + policy->name + " keeps " + std::to_string(policy->copies) + " copies";
+    for (bool holder : {true, false})
+      for (NodeId node : c_.near) {
+        if (kept >= policy->copies) return;
+        if (node == c_.home || decided(node) || holds(node) != holder) continue;
+        want(node, kCopiesLifeS, kCopiesLifeS / 2, why);
+        kept += out_.back().verdict != Verdict::refused;
+      }
+  }
+
   void foresee() {
     const telemetry::Motion &m = *c_.motion;
     double ahead = predict::look_ahead_s(m, s_.margin_s);
@@ -131,6 +159,12 @@ class Run {
 };
 
 }  // namespace
+
+bool wants_copies(const std::vector<Policy> &policies, double now_s) {
+  return std::any_of(policies.begin(), policies.end(), [&](const Policy &p) {
+    return p.kind == PolicyKind::copies && p.from_s <= now_s && now_s < p.to_s && p.copies > 1;
+  });
+}
 
 double longest_lead_s(const std::vector<Target> &targets) {
   double lead = 0;

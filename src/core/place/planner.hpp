@@ -32,12 +32,21 @@ struct ClientView {
   std::vector<Wish> wishes;                 // in force, written by `self`
   std::vector<predict::Candidate> candidates;  // within the longest lead time and the look-ahead, likeliest first
   std::vector<Policy> policies;
+  bool steward = false;                     // sees to it that it has its least copies: it serves the client, or nobody does
+  NodeId home = kNoNode;
+  std::vector<NodeId> near;                 // for a steward: nodes that are alive, the nearest to the client first
   std::vector<NodeId> holders;              // copying or live: no budget needed
   std::vector<NodeId> copying;              // of these, those whose copy is under way: it is not given up half done
 };
 
 /// Decisions, the serving node first. Nodes lacking in `targets` get lead 0.
 std::vector<Decision> plan(const ClientView &client, const std::vector<Target> &targets, const PlanSettings &settings);
+
+/// How long a copy is wished that a policy asks for; wished again when half of that is left.
+constexpr double kCopiesLifeS = 600;
+
+/// True if a policy wants more copies than one.
+bool wants_copies(const std::vector<Policy> &policies, double now_s);
 
 /// The longest lead time of any target.
 double longest_lead_s(const std::vector<Target> &targets);

@@ -33,6 +33,7 @@ enum class PolicyKind {
   pin,     // kept on `node`
   never,   // not on `node`
   region,  // only on `nodes`
+  copies,  // on at least `copies` nodes that are alive
 };
 
 /// A policy that binds the planner from..to. A hint's place is already resolved to its node.
@@ -43,6 +44,7 @@ struct Policy {
   double from_s = 0;
   double to_s = 0;
   std::vector<NodeId> nodes{};
+  int copies = 0;
   bool fenced = false;  // a region that holds while the client is in a geofence
   bool soon = false;    // and the client is about to enter that: what holds it may go on
 };

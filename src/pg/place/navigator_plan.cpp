@@ -12,6 +12,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/place/api.hpp"
+#include "pg/place/navigator_queue.hpp"
 #include "pg/predict/api.hpp"
 extern "C" {
 #include "utils/timestamp.h"
@@ -138,6 +139,34 @@ void decide_who_serves(Plan &plan, Draft &draft) {
   plan.serving = true;
 }
 
+/// True if a planner that is alive serves the client now, by its wish.
+bool served_by_other(const Plan &plan) {
+  return std::any_of(plan.others.begin(), plan.others.end(), [](const OtherWish &w) {
+    return w.node == w.planner && w.reason == kServesReason && !noted_dead(w.planner);
+  });
+}
+
+/// Who serves the client sees to its least copies; while nobody does its home; and whoever holds it when that is dead.
+void appoint_steward(const Plan &plan, ClientView &view, const NodeMap &map) {
+  view.home = plan.home;
+  if (!wants_copies(view.policies, view.now_s)) return;
+  const telemetry::Motion &m = plan.subject.known.motion;
+  bool reports = plan.serving && view.now_s - m.at_s <= serving_life_s(m);
+  if (!reports && served_by_other(plan)) return;
+  NodeId next = noted_dead(plan.home) ? kNoNode : plan.home;
+  if (next == kNoNode)
+    for (NodeId node : view.holders)
+      if (!noted_dead(node) && (next == kNoNode || node < next)) next = node;
+  view.steward = reports || next == view.self;
+  const NodeSite *here = map.site(view.self);
+  double lat = reports && m.reports > 0 ? m.lat : here ? here->lat : 0, lon = reports && m.reports > 0 ? m.lon : here ? here->lon : 0;
+  view.near = live_nodes(map);
+  std::stable_sort(view.near.begin(), view.near.end(), [&](NodeId a, NodeId b) {
+    const NodeSite &x = *map.site(a), &y = *map.site(b);
+    return telemetry::distance_m(lat, lon, x.lat, x.lon) < telemetry::distance_m(lat, lon, y.lat, y.lon);
+  });
+}
+
 PlanSettings settings() {
   PlanSettings s;
   s.margin_s = bridge::guc::horizon_margin_s;
@@ -180,6 +209,7 @@ void decide(Plan &plan, Draft &draft, const NodeMap &map, const std::set<NodeId>
   view.arrived = plan.serving && plan.subject.known.arrived;
   view.missed = plan.subject.missed;
   view.silent_s = plan.subject.silent_s;
+  appoint_steward(plan, view, map);
   PlanSettings how = settings();
   if (plan.serving && how.predict) view.candidates = candidates(plan, map, view.now_s);
   std::vector<Target> targets;

@@ -38,6 +38,7 @@ struct Region {
   pg_atomic_uint32 policies_seen;  // 1: nothing changed since the navigator looked
   pg_atomic_uint32 policies_seen_by_holder;
   pg_atomic_uint64 copies, wasted, wishes;
+  bool dead[kNodeMax + 1];  // written by the navigator alone
 };
 
 Region *region = nullptr;
@@ -133,6 +134,14 @@ std::vector<std::string> take_missed() {
 bool take_policies_changed() { return pg_atomic_exchange_u32(&region->policies_seen, 1) == 0; }
 
 bool take_policies_changed_for_holder() { return pg_atomic_exchange_u32(&region->policies_seen_by_holder, 1) == 0; }
+
+void note_dead_nodes(const std::vector<std::string> &nodes) {
+  bool dead[kNodeMax + 1] = {};
+  for (const std::string &node : nodes) dead[std::stoi(node)] = true;
+  memcpy(region->dead, dead, sizeof dead);
+}
+
+bool noted_dead(NodeId node) { return region && region->dead[node]; }
 
 PlaceCounters place_counters() {
   bridge::require_preloaded();

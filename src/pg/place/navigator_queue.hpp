@@ -17,6 +17,10 @@ bool take_policies_changed();
 /// The same for the holder.
 bool take_policies_changed_for_holder();
 
+/// Navigator: replaces the nodes that do not answer, for everybody who plans.
+void note_dead_nodes(const std::vector<std::string> &nodes);
+bool noted_dead(NodeId node);
+
 struct PlaceCounters {
   uint64_t copies = 0;  // that became live on this node
   uint64_t wasted = 0;  // of those that ended: no report came while they lasted

@@ -32,6 +32,7 @@ constexpr size_t kClientsARound = 256;
 constexpr double kGapS = 0.02;
 // Policies are looked at when one changes, when one is due, and this often.
 constexpr double kPolicyLookS = 60;
+constexpr double kCopiesLookS = 5;  // while least copies are asked for: nodes may die
 constexpr long kIdleMs = 60000;
 constexpr long kNotMemberMs = 1000;
 // Motion in the table is for restarts and for the node that serves the client next.
@@ -126,7 +127,14 @@ void Navigator::keep_gap() {
     });
 }
 
-/// Hints and pins that must be wished now; and when the next one must.
+Subject subject_of(const std::string &client) {
+  Subject s;
+  s.known.client = client;
+  if (auto known = telemetry::known_in_memory(client); known && known->motion.at_s > 0) s = {*known, true, false};
+  return s;
+}
+
+/// Hints and pins that must be wished now, and clients that lack copies; and when to look again.
 void Navigator::add_due(std::vector<Subject> &out) {
   if (!take_policies_changed() && wall_s() < next_policy_look_s_) return;
   double now = wall_s(), next = now + kPolicyLookS;
@@ -143,12 +151,14 @@ void Navigator::add_due(std::vector<Subject> &out) {
         next = std::min(next, now + wait_s);
         continue;
       }
-      Subject s;
-      s.known.client = rows.at(i, 0);
-      if (auto known = telemetry::known_in_memory(s.known.client); known && known->motion.at_s > 0)
-        s = {*known, true, false};
-      out.push_back(std::move(s));
+      out.push_back(subject_of(rows.at(i, 0)));
     }
+    PoliciesDue due = policies_due(spi, kClientsARound);
+    for (const std::string &client : due.clients) {
+      out.push_back(subject_of(client));
+      if (out.back().moving) out.back().silent_s = std::max(0.0, now_s - out.back().known.motion.at_s);
+    }
+    if (due.look_soon) next = std::min(next, now + kCopiesLookS);
   }
   tx.commit();
   next_policy_look_s_ = next;
@@ -170,9 +180,7 @@ std::vector<Subject> Navigator::subjects(bool &more) {
   more = marked.size() == kClientsARound;
   for (const auto &known : marked) out.push_back({known, known.motion.at_s > 0, false});
   for (const std::string &client : take_missed()) {
-    Subject s;
-    s.known.client = client;
-    if (auto known = telemetry::known_in_memory(client); known && known->motion.at_s > 0) s = {*known, true, false};
+    Subject s = subject_of(client);
     s.missed = true;
     out.push_back(std::move(s));
   }

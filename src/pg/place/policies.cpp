@@ -2,11 +2,10 @@
 #include "pg/place/policies.hpp"
 
 #include "pg/bridge/gucs.hpp"
+#include "core/place/planner.hpp"
 #include "pg/bridge/shmem.hpp"
-extern "C" {
-#include "utils/snapmgr.h"
-}
-
+#include "pg/bridge/steady.hpp"
+#include "pg/place/navigator_queue.hpp"
 namespace vectorshard::place {
 
 namespace {
@@ -16,7 +15,7 @@ using bridge::p_text_array;
 
 constexpr char kPoliciesQuery[] = R"(
   SELECT client, policy, kind, node, lat, lon, nodes, extract(epoch FROM valid_from)::float8,
-         extract(epoch FROM valid_to)::float8, given_at, fenced
+         extract(epoch FROM valid_to)::float8, given_at, fenced, copies
     FROM vectorshard.policies_of($1))";
 
 constexpr char kAnyFenceQuery[] = R"(
@@ -24,6 +23,17 @@ constexpr char kAnyFenceQuery[] = R"(
 constexpr char kFencesQuery[] = R"(
   SELECT client, policy, nodes, extract(epoch FROM valid_from)::float8, extract(epoch FROM valid_to)::float8, inside, ahead, noted
     FROM vectorshard.fences_of($1, $2::float8[], $3::float8[], $4::float8[], $5::float8[]))";
+constexpr char kAnyDueQuery[] = R"(
+  SELECT coalesce(bool_or(kind = 'copies'), false), coalesce(bool_or(kind = 'tier'), false)
+    FROM vectorshard.policy WHERE kind IN ('copies', 'tier') AND valid_to > now())";
+constexpr char kDisconnectedQuery[] = R"(
+  SELECT n.node FROM vectorshard.node n LEFT JOIN vectorshard.ship_peers() s ON s.node = n.node
+   WHERE n.state = 'active' AND n.node <> $1 AND s.connected IS NOT TRUE)";
+constexpr char kAliveQuery[] = "SELECT coalesce(array_agg(node), '{}') FROM vectorshard.node WHERE state = 'active' AND NOT node::text = ANY ($1)";
+constexpr char kCopiesDueQuery[] = "SELECT client FROM vectorshard.copies_due($1::int[], $2, $3) AS client";
+// A peer that is away for a moment, or not greeted yet after a start, is not dead.
+constexpr int64_t kDeadAfterUs = 15 * 1000000;
+
 // One row a client and fence, of whoever serves the client: the newest version tells.
 constexpr char kCrossingStatement[] = R"(
   INSERT INTO vectorshard.policy (policy, client, kind, fence, valid_from, valid_to, _version)
@@ -53,13 +63,31 @@ std::vector<NodeId> numbers(const std::string &text) {
   return out;
 }
 
+/// Nodes that have not answered for a while. `since`: of each that does not answer, when that was seen first.
+std::vector<std::string> dead_nodes(bridge::Spi &spi) {
+  static std::map<int64_t, int64_t> since;
+  std::map<int64_t, int64_t> seen;
+  std::vector<std::string> dead;
+  int64_t now = bridge::steady_us();
+  auto rows = spi.query_kept(kDisconnectedQuery, {p_int4(bridge::self_node())});
+  for (size_t i = 0; i < rows.size(); i++) {
+    int64_t node = rows.int8(i, 0);
+    auto first = since.find(node);
+    seen[node] = first == since.end() ? now : first->second;
+    if (now - seen[node] >= kDeadAfterUs) dead.push_back(std::to_string(node));
+  }
+  since = std::move(seen);
+  return dead;
+}
+
 PolicyKind kind_of(const std::string &word) {
+  if (word == "copies") return PolicyKind::copies;
   if (word == "never") return PolicyKind::never;
   if (word == "region") return PolicyKind::region;
   return word == "pin" ? PolicyKind::pin : PolicyKind::hint;
 }
 
-bool binds_every_planner(PolicyKind kind) { return kind == PolicyKind::never || kind == PolicyKind::region; }
+bool binds_every_planner(PolicyKind kind) { return kind != PolicyKind::hint && kind != PolicyKind::pin; }
 
 }  // namespace
 
@@ -73,6 +101,7 @@ std::map<std::string, std::vector<Policy>> policies_of(bridge::Spi &spi, const b
     // What is asked for is wished by the node where it was asked, whoever serves the client.
     if (!binds_every_planner(p.kind) && rows.int8(i, 9) != bridge::self_node()) continue;
     p.fenced = rows.boolean(i, 10);
+    if (p.kind == PolicyKind::copies) p.copies = static_cast<int>(rows.int8(i, 11));
     if (p.node == kNoNode && !rows.null(i, 4)) p.node = map.node_at(rows.float8(i, 4), rows.float8(i, 5));
     out[rows.at(i, 0)].push_back(std::move(p));
   }
@@ -117,6 +146,28 @@ void write_crossings(bridge::Spi &spi, const std::vector<FenceCrossing> &crossin
     inside.push_back(c.inside ? "t" : "f");
   }
   spi.execute(kCrossingStatement, {p_text_array(clients), p_text_array(fences), p_text_array(inside)});
+}
+
+PoliciesDue policies_due(bridge::Spi &spi, size_t most) {
+  PoliciesDue out;
+  auto any = spi.query_kept(kAnyDueQuery);
+  out.look_soon = any.boolean(0, 0);
+  if (any.boolean(0, 1)) out.look_soon |= spi.query_kept("SELECT vectorshard.thaw_for_policies($1)", {p_int4(static_cast<int>(most))}).int8(0, 0) > 0;
+  if (!any.boolean(0, 0)) return out;
+  std::vector<std::string> dead = dead_nodes(spi);
+  note_dead_nodes(dead);
+  std::string alive = spi.query_kept(kAliveQuery, {p_text_array(dead)}).at(0, 0);
+  double left_s = kCopiesLifeS / 2 / bridge::guc::time_scale;
+  auto rows = spi.query_kept(kCopiesDueQuery, {bridge::p_text(alive), bridge::p_float8(left_s), p_int4(static_cast<int>(most))});
+  for (size_t i = 0; i < rows.size(); i++) out.clients.push_back(rows.at(i, 0));
+  return out;
+}
+
+std::vector<NodeId> live_nodes(const NodeMap &map) {
+  std::vector<NodeId> out;
+  for (const NodeSite &site : map.sites())
+    if (!noted_dead(site.node)) out.push_back(site.node);
+  return out;
 }
 
 Bans bans_here(bridge::Spi &spi, const std::vector<std::string> &clients) {

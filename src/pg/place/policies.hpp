@@ -30,6 +30,16 @@ struct FenceCrossing {
 std::vector<FenceCrossing> apply_fences(bridge::Spi &spi, const std::vector<Located> &clients);
 void write_crossings(bridge::Spi &spi, const std::vector<FenceCrossing> &crossings);
 
+/// For the navigator alone, now and then: clients that nobody serves and that lack copies which a policy asks for, and whether
+/// there are such policies at all. Wishes home what a policy keeps hot.
+struct PoliciesDue {
+  std::vector<std::string> clients;
+  bool look_soon = false;
+};
+PoliciesDue policies_due(bridge::Spi &spi, size_t most);
+/// Active nodes that answer, as the navigator last saw them.
+std::vector<NodeId> live_nodes(const NodeMap &map);
+
 /// Clients, each with the policy that keeps it off this node now.
 using Bans = std::map<std::string, std::string, std::less<>>;
 Bans bans_here(bridge::Spi &spi, const std::vector<std::string> &clients);

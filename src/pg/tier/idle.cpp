@@ -18,6 +18,8 @@ const char kMayLeave[] = R"( c.home = $1 AND r.confirmed
      AND NOT EXISTS (SELECT FROM vectorshard.holder h WHERE h.client = r.client AND h.node <> $1 AND h.state <> 'gone'
                         AND NOT EXISTS (SELECT FROM vectorshard.node n WHERE n.node = h.node AND n.state = 'removed'))
      AND NOT EXISTS (SELECT FROM vectorshard.wish w WHERE w.client = r.client AND w.until > now())
+     AND NOT EXISTS (SELECT FROM vectorshard.policy p WHERE p.client IN (r.client, '') AND p.kind = 'tier'
+                        AND p.valid_from <= now() AND p.valid_to > now())
      AND NOT EXISTS (SELECT FROM vectorshard.peer_debt d WHERE d.client = r.client) )";
 
 namespace {
