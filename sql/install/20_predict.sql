@@ -17,11 +17,16 @@ CREATE FUNCTION vectorshard.node_sites()
 COMMENT ON FUNCTION vectorshard.node_sites() IS 'internal: places and coverage of the active nodes, for the map of areas';
 REVOKE ALL ON FUNCTION vectorshard.node_sites() FROM PUBLIC;
 
+CREATE FUNCTION vectorshard.lon_lat(lon float8, lat float8) RETURNS geometry
+  LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+  BEGIN ATOMIC SELECT ST_SetSRID(ST_MakePoint(lon_lat.lon, lon_lat.lat), 4326); END;
+COMMENT ON FUNCTION vectorshard.lon_lat(float8, float8) IS 'internal: what a predictor function gets as position';
+
 CREATE FUNCTION vectorshard.predict(client text, horizon_s float8 DEFAULT NULL)
-  RETURNS TABLE (node text, probability float8, eta_s float8)
-  LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 4 AS 'MODULE_PATHNAME', 'vectorshard_predict';
+  RETURNS TABLE (node text, probability float8, eta_s float8, earliest_s float8)
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 4 AS 'MODULE_PATHNAME', 'vectorshard_predict';
 COMMENT ON FUNCTION vectorshard.predict(text, float8) IS
-  'nodes that the client may get to within the horizon, likeliest first, with the time from now when it is as likely there as not';
+  'nodes that the client may get to within the horizon, likeliest first, with the times from now when it is as likely there as not, and when it is there at the earliest';
 
 CREATE FUNCTION vectorshard.predicted_positions(client text, horizon_s float8, steps int)
   RETURNS TABLE (at timestamptz, lon float8, lat float8, sigma_m float8)

@@ -149,4 +149,9 @@ const NodeSite *NodeMap::site(NodeId node) const {
   return it != sites_.end() && it->node == node ? &*it : nullptr;
 }
 
+const NodeSite *NodeMap::site_named(std::string_view name) const {
+  auto it = std::find_if(sites_.begin(), sites_.end(), [&](const NodeSite &s) { return s.name == name; });
+  return it != sites_.end() ? &*it : nullptr;
+}
+
 }  // namespace vectorshard::place

@@ -4,6 +4,7 @@
 // them can be the nearest there, so that a look-up compares two or three and not all.
 #pragma once
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "core/place/types.hpp"
@@ -22,6 +23,7 @@ class NodeMap : public predict::NodeAt {
   const std::vector<NodeSite> &sites() const { return sites_; }
   /// Null if there is no such node.
   const NodeSite *site(NodeId node) const;
+  const NodeSite *site_named(std::string_view name) const;
 
  private:
   struct Area {

@@ -32,6 +32,8 @@ int peer_connections = 0;
 int peer_queue_mb = 64;
 int placement_mode = kPlacementOn;
 int predictor = kPredictorReachSet;
+char *predictor_function = nullptr;
+int predictor_timeout_ms = 250;
 int quorum_holders = 1;
 int read_scope = kReadFabric;
 double report_max_age_s = 300;
@@ -52,7 +54,8 @@ const config_enum_entry kPlacement[] = {
     {"off", kPlacementOff, false}, {"dry_run", kPlacementDryRun, false}, {"on", kPlacementOn, false},
     {nullptr, 0, false}};
 const config_enum_entry kPredictors[] = {
-    {"none", kPredictorNone, false}, {"reach_set", kPredictorReachSet, false}, {"forecast", kPredictorForecast, false}, {nullptr, 0, false}};
+    {"none", kPredictorNone, false}, {"reach_set", kPredictorReachSet, false}, {"forecast", kPredictorForecast, false},
+    {"custom", kPredictorCustom, false}, {nullptr, 0, false}};
 const config_enum_entry kScopes[] = {
     {"fabric", kReadFabric, false}, {"local", kReadLocal, false}, {"home", kReadHome, true}, {nullptr, 0, false}};
 
@@ -115,6 +118,10 @@ void define_m_to_p() {
          PGC_SIGHUP);
   choice("vectorshard.predictor", "How the next nodes of a client are predicted.", &predictor, kPredictors,
          PGC_SIGHUP);
+  DefineCustomStringVariable("vectorshard.predictor_function", "The function that predicts where vectorshard.predictor is custom.", nullptr,
+                             &predictor_function, "none", PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  integer("vectorshard.predictor_timeout_ms", "How long vectorshard.predictor_function may take.", &predictor_timeout_ms, 1, 60000, GUC_UNIT_MS,
+          PGC_SIGHUP);
 }
 
 void define_q_to_z() {

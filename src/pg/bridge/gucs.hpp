@@ -8,7 +8,7 @@ namespace vectorshard::bridge::guc {
 enum BatchCompression { kCompressionOff, kCompressionLz4, kCompressionZstd };  // as core's ship::Compression
 enum Durability { kDurabilityLocal, kDurabilityHome, kDurabilityQuorum };  // as core's ship::DurabilityLevel
 enum PlacementMode { kPlacementOff, kPlacementDryRun, kPlacementOn };
-enum Predictor { kPredictorNone, kPredictorReachSet, kPredictorForecast };
+enum Predictor { kPredictorNone, kPredictorReachSet, kPredictorForecast, kPredictorCustom };
 enum ReadScope { kReadFabric, kReadLocal, kReadHome };  // home: internal, what a home answers to a peer
 enum OnUnreachable { kUnreachableError, kUnreachableWarn };
 
@@ -35,6 +35,8 @@ extern int peer_connections;           // connections to each peer
 extern int peer_queue_mb;              // WAL and memory a peer that is away may hold before it becomes debt
 extern int placement_mode;             // PlacementMode
 extern int predictor;                  // Predictor
+extern char *predictor_function;       // schema.function, for kPredictorCustom
+extern int predictor_timeout_ms;       // how long it may take
 extern int quorum_holders;             // other holders that make a quorum
 extern int read_scope;                 // ReadScope
 extern double report_max_age_s;        // older reports are refused as late

@@ -7,7 +7,6 @@
 #include "core/base/version.hpp"
 #include "core/place/attention.hpp"
 #include "core/predict/kalman.hpp"
-#include "core/predict/reach_set.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
@@ -175,13 +174,6 @@ PlanSettings settings() {
   return s;
 }
 
-std::vector<predict::Candidate> predicted(const telemetry::Motion &motion, const NodeMap &map, double lead_s) {
-  NodeId self = bridge::self_node();
-  if (bridge::guc::predictor == bridge::guc::kPredictorForecast) return predict::forecast(motion, self, map, lead_s);
-  if (telemetry::parked(motion)) return {};
-  return predict::reach_set(motion, self, map, predict::horizon_s(motion, lead_s));
-}
-
 /// Times from now on. Nobody is asked about a client that cannot get to another node's area.
 std::vector<predict::Candidate> candidates(Plan &plan, const NodeMap &map, double now_s) {
   const telemetry::Motion &motion = plan.subject.known.motion;
@@ -189,7 +181,7 @@ std::vector<predict::Candidate> candidates(Plan &plan, const NodeMap &map, doubl
   predict::Bounds bounds = predict::bounds(motion, bridge::self_node(), lead_s);
   Outlook outlook{now_s, plan.lead_s, bounds.ahead_s, bounds.stays ? bounds.clear_m : 0, bounds.speed_mps, {}};
   if (!bounds.stays) {
-    outlook.candidates = predicted(motion, map, lead_s);
+    outlook.candidates = predict::candidates(plan.subject.known.client, motion, bridge::self_node(), map, lead_s);
     for (predict::Candidate &c : outlook.candidates)
       for (double *s : {&c.earliest_s, &c.median_s}) *s = std::max(0.0, *s - silent_s);
   }

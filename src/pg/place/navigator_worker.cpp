@@ -235,7 +235,7 @@ void Navigator::hand_over(const Plan &p) {
 
 /// From reports that came since the last time, whether or not they change anything for their clients.
 void Navigator::learn(std::vector<Subject> &subjects) {
-  if (bridge::guc::predictor != bridge::guc::kPredictorForecast) return;
+  if (bridge::guc::predictor != bridge::guc::kPredictorForecast && bridge::guc::predictor != bridge::guc::kPredictorCustom) return;
   for (Subject &s : subjects) {
     telemetry::Motion &motion = s.known.motion;
     if (!s.moving || motion.reports == 0 || motion.serving != bridge::self_node()) continue;

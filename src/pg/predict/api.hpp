@@ -1,5 +1,7 @@
 // What other stages may ask of predict: the map of node areas, and which nodes a client may get to.
 #pragma once
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "core/place/areas.hpp"
@@ -26,6 +28,13 @@ void learn(telemetry::Motion &motion, double lead_s);
 void learn_arrival(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s);
 /// Nodes that the client may move to, by what was learned here; none if its position is not known.
 std::vector<Candidate> forecast(const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s);
+
+/// What the operator's own predictor says; none if there is none, or it failed or was too slow, which is logged. Needs an open
+/// transaction. Raises nothing but what cancels the statement.
+std::optional<std::vector<Candidate>> custom(std::string_view client, const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map,
+                                             double horizon_s);
+/// Nodes other than `serving`, likeliest first, by the predictor that is set. Times from the last report on.
+std::vector<Candidate> candidates(std::string_view client, const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s);
 
 /// As far as clients get by the ways that this node has learned.
 ReachBound learned_reach_bound();

@@ -65,7 +65,7 @@ const ReachBound &reach_bound() {
   static ReachBound bound;
   static int asked = 0;
   constexpr int kAnewAfter = 10000;
-  if (bridge::guc::predictor == bridge::guc::kPredictorForecast && asked++ % kAnewAfter == 0) bound = learned_reach_bound();
+  if (bridge::guc::predictor != bridge::guc::kPredictorReachSet && asked++ % kAnewAfter == 0) bound = learned_reach_bound();
   return bound;
 }
 
@@ -83,7 +83,8 @@ Bounds bounds(const telemetry::Motion &m, NodeId serving, double lead_s) {
   b.ahead_s = horizon - lead_s;
   b.speed_mps = reach_bound().speed_mps(m);
   b.clear_m = cache.clearance.metres(cache.map, m.lat, m.lon, serving, reach);
-  b.stays = b.clear_m >= reach;
+  // What an operator's predictor goes by, nobody knows.
+  b.stays = b.clear_m >= reach && bridge::guc::predictor != bridge::guc::kPredictorCustom;
   return b;
 }
 

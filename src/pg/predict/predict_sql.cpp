@@ -1,4 +1,4 @@
-// predict() and predicted_path(): what the filter and the reach set say of one client. They read and write nothing else.
+// predict() and predicted_path(): what the predictor and the filter say of one client. They write nothing.
 #include "core/predict/kalman.hpp"
 #include "core/predict/reach_set.hpp"
 #include "pg/bridge/as_superuser.hpp"
@@ -70,15 +70,15 @@ VECTORSHARD_FUNCTION(vectorshard_predict) {
     if (PG_ARGISNULL(0)) return 0;
     auto motion = motion_or_raise(client_arg(fcinfo));
     if (!motion) return 0;
-    double horizon_s = PG_ARGISNULL(1) ? predict::horizon_s(*motion, bridge::guc::copy_time_s) : PG_GETARG_FLOAT8(1);
+    double lead_s = PG_ARGISNULL(1) ? bridge::guc::copy_time_s : PG_GETARG_FLOAT8(1) - predict::horizon_s(*motion, 0);
     const place::NodeMap &map = predict::node_map();
     double age_s = std::max(0.0, telemetry::clients_now() - motion->at_s);
-    for (const auto &c : predict::reach_set(*motion, motion->serving, map, horizon_s)) {
+    for (const auto &c : predict::candidates(client_arg(fcinfo), *motion, motion->serving, map, lead_s)) {
       std::string name = predict::node_name(map, c.node);
       const char *text = name.c_str();
-      Datum values[3] = {bridge::pg_call([&] { return CStringGetTextDatum(text); }), number(c.confidence),
-                         number(std::max(0.0, c.median_s - age_s))};
-      put(fcinfo, values, 3);
+      Datum values[4] = {bridge::pg_call([&] { return CStringGetTextDatum(text); }), number(c.confidence),
+                         number(std::max(0.0, c.median_s - age_s)), number(std::max(0.0, c.earliest_s - age_s))};
+      put(fcinfo, values, 4);
     }
     return 0;
   });
