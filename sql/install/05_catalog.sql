@@ -1,7 +1,7 @@
 -- The tables of the fabric itself (docs/architecture.md, "Tables of the fabric").
 --
 -- Shipped to every node by the same stream as user rows, each row with exactly one writer:
---   node, shard_table, client, wish, holder, policy, store, segment
+--   node, shard_table, client, wish, holder, policy, store, segment, node_state, price
 -- Local to a node, never shipped (tombstone: its inserts and updates are what ships):
 --   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client
 -- No foreign keys and no unique constraint beyond the primary key: rows arrive in any order.
@@ -48,6 +48,8 @@ CREATE TABLE vectorshard.wish (
   until    timestamptz NOT NULL,
   reason   text NOT NULL,
   _version bigint NOT NULL,
+  value    float8 NOT NULL DEFAULT 'Infinity',
+  eta      timestamptz,
   PRIMARY KEY (client, node, planner)
 );
 COMMENT ON TABLE vectorshard.wish IS 'onto which nodes a planner wishes a client, until when; written by the planner alone';
@@ -58,6 +60,7 @@ CREATE TABLE vectorshard.holder (
   generation bigint NOT NULL,
   state      text NOT NULL CHECK (state IN ('copying', 'live', 'cold', 'gone')),
   _version   bigint NOT NULL,
+  bytes      bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (client, node)
 );
 COMMENT ON TABLE vectorshard.holder IS 'what each node holds; written by that node alone, generations only grow';
@@ -83,7 +86,8 @@ COMMENT ON TABLE vectorshard.policy IS
 CREATE TABLE vectorshard.store (
   store    text COLLATE "C" PRIMARY KEY,
   url      text NOT NULL,
-  _version bigint NOT NULL
+  _version bigint NOT NULL,
+  thaw_s   float8 NOT NULL DEFAULT 0 CHECK (thaw_s >= 0)
 );
 COMMENT ON TABLE vectorshard.store IS 'object stores by name; no secrets here';
 
@@ -104,6 +108,37 @@ CREATE TABLE vectorshard.segment (
   _version   bigint NOT NULL
 );
 COMMENT ON TABLE vectorshard.segment IS 'manifest: immutable objects in stores; written by the node that made them';
+
+CREATE TABLE vectorshard.node_state (
+  node          int PRIMARY KEY,
+  residents     bigint NOT NULL,
+  copies        bigint NOT NULL,
+  bytes         bigint NOT NULL,
+  max_copies    bigint NOT NULL,
+  max_bytes     bigint NOT NULL,
+  max_transfers int NOT NULL,
+  queue         bigint NOT NULL,
+  queue_s       float8 NOT NULL,
+  least_value   float8 NOT NULL,
+  sources       int[] NOT NULL,
+  rtt_s         float8[] NOT NULL,
+  setup_s       float8[] NOT NULL,
+  bytes_per_s   float8[] NOT NULL,
+  _version      bigint NOT NULL
+);
+COMMENT ON TABLE vectorshard.node_state IS 'what each node holds, may hold and waits for, and what it measured of copies; written by that node alone, seldom';
+
+CREATE TABLE vectorshard.price (
+  table_name text COLLATE "C" NOT NULL,
+  tier       text NOT NULL CHECK (tier IN ('edge', 'home', 'cold')),
+  copy_hour  float8 CHECK (copy_hour >= 0),
+  mb_hour    float8 CHECK (mb_hour >= 0),
+  mb_moved   float8 CHECK (mb_moved >= 0),
+  miss_s     float8 CHECK (miss_s >= 0),
+  _version   bigint NOT NULL,
+  PRIMARY KEY (table_name, tier)
+);
+COMMENT ON TABLE vectorshard.price IS 'what placement reckons with, by table (empty: all) and tier; the last that was set, on any node, counts';
 
 CREATE TABLE vectorshard.resident (
   client     text COLLATE "C" PRIMARY KEY,
@@ -204,6 +239,7 @@ SELECT pg_catalog.pg_extension_config_dump('vectorshard.holder', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.policy', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.store', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.segment', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.price', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.resident', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.tombstone', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.peer_debt', '');

@@ -109,7 +109,7 @@ BEGIN
   ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
   INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
   VALUES (place.client, target.node, self, place.until, format('pinned by %s', session_user), 0)
-  ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason;
+  ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason, value = excluded.value, eta = NULL;
 END
 $$;
 COMMENT ON FUNCTION vectorshard.place(text, text, timestamptz) IS

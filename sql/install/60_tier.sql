@@ -28,7 +28,7 @@ CREATE TRIGGER wake_tiering AFTER INSERT ON vectorshard.tier_move
   FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.wake_tiering();
 CREATE INDEX tier_move_unfinished ON vectorshard.tier_move (move) WHERE state NOT IN ('done', 'failed');
 
-CREATE FUNCTION vectorshard.add_store(name text, url text) RETURNS void
+CREATE FUNCTION vectorshard.add_store(name text, url text, thaw_s float8 DEFAULT NULL) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -38,6 +38,10 @@ BEGIN
   IF name IS NULL OR url IS NULL THEN
     RAISE null_value_not_allowed USING MESSAGE = 'name and url of a store must not be null',
       HINT = 'For example: vectorshard.add_store(''cold'', ''file:///srv/cold'').';
+  END IF;
+  IF thaw_s < 0 OR thaw_s >= 'Infinity' THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'thaw_s must be a number of seconds from 0 on',
+      DETAIL = format('Given: %s.', thaw_s), HINT = 'Give how long the store takes to give rows back.';
   END IF;
   IF name !~ '^[A-Za-z0-9_-]{1,63}$' THEN
     RAISE invalid_parameter_value USING MESSAGE = format('"%s" is no name for a store', name),
@@ -50,12 +54,14 @@ BEGIN
   END IF;
   PERFORM vectorshard.probe_store(name, url);
   IF there IS NULL THEN
-    INSERT INTO vectorshard.store (store, url, _version) VALUES (name, url, 0);
+    INSERT INTO vectorshard.store (store, url, _version, thaw_s) VALUES (name, url, 0, coalesce(thaw_s, 0));
+  ELSIF thaw_s IS NOT NULL THEN
+    UPDATE vectorshard.store s SET thaw_s = add_store.thaw_s WHERE s.store = name;
   END IF;
 END $$;
-COMMENT ON FUNCTION vectorshard.add_store(text, text) IS
+COMMENT ON FUNCTION vectorshard.add_store(text, text, float8) IS
   'names an object store, after an object could be written, read and removed there; so far file:///directory';
-REVOKE ALL ON FUNCTION vectorshard.add_store(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vectorshard.add_store(text, text, float8) FROM PUBLIC;
 
 CREATE FUNCTION vectorshard.require_store(name text) RETURNS text
   LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$

@@ -33,6 +33,13 @@ TEST(MayLetGo, NeverTheHomeNorWithoutAHomeNorTwice) {
   EXPECT_FALSE(may_let_go({kHome, true, 0, 0}, kSelf, 1e9, 0));
 }
 
+TEST(MayLetGo, NeverWhileACopyIsUnderWay) {
+  HeldCopy copy = held(0, 0);
+  EXPECT_TRUE(may_let_go(copy, kSelf, 1e9, 0));
+  copy.under_way = true;
+  EXPECT_FALSE(may_let_go(copy, kSelf, 1e9, 0)) << "begun is finished: what was sent so far would be lost, and is wished again soon";
+}
+
 TEST(CopiesAdmitted, StopsAtTheMost) {
   EXPECT_EQ(copies_admitted(5, 0, 0, 10), 5u);
   EXPECT_EQ(copies_admitted(5, 6, 2, 10), 2u);

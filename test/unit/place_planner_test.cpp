@@ -197,3 +197,56 @@ TEST_F(PlannerTest, SlowReportsLookFurtherAhead) {
   EXPECT_EQ(find(slow, 2)->verdict, Verdict::wish);
   EXPECT_GT(find(slow, 2)->until_s - view.now_s, 60);
 }
+
+TEST_F(PlannerTest, PricesAndMissesMoveTheThreshold) {
+  drive_to(900, 10);
+  view.candidates = {{2, 10, 20, 0.5, settings.min_rate}, {3, 10, 20, 0.5, settings.min_rate * 0.9}};
+  targets[1].price = 1.1;
+  targets[2].miss_s = 1.2;
+  auto d = plan(view, targets, settings);
+  EXPECT_EQ(find(d, 2)->verdict, Verdict::refused);
+  EXPECT_EQ(find(d, 3)->verdict, Verdict::wish);
+  EXPECT_NEAR(find(d, 3)->value, settings.min_rate * 3600 * 0.08, 1e-9);
+  EXPECT_EQ(find(d, 3)->eta_s, motion.at_s + 20);
+  EXPECT_EQ(find(d, 1)->value, kPriceless) << "who is served is not weighed";
+  settings.max_candidates = 1;
+  targets[1].price = 0.9;
+  EXPECT_EQ(find(plan(view, targets, settings), 2)->reason.find("others are likelier"), std::string::npos);
+  targets[2].miss_s = 2;
+  EXPECT_NE(find(plan(view, targets, settings), 2)->reason.find("others are likelier"), std::string::npos) << "the worthier first";
+}
+
+TEST_F(PlannerTest, EachTargetHasItsOwnLead) {
+  drive_to(900, 10);
+  targets[2].lead_s = 500;
+  view.candidates = {{2, 200, 220, 0.5, 1}, {3, 200, 220, 0.5, 1}};
+  auto d = plan(view, targets, settings);
+  EXPECT_EQ(find(d, 2)->verdict, Verdict::refused);
+  EXPECT_NE(find(d, 2)->reason.find("not yet"), std::string::npos);
+  EXPECT_EQ(find(d, 3)->verdict, Verdict::wish);
+  EXPECT_EQ(find(d, 3)->lead_s, 500);
+}
+
+TEST_F(PlannerTest, AFullNodeTakesWhatIsWorthMoreThanItsLeast) {
+  drive_to(900, 10);
+  view.candidates = {{2, 10, 20, 0.5, settings.min_rate * 3}};
+  targets[1].full = true;
+  targets[1].least_value = 3;  // the candidate is worth 4.32
+  EXPECT_EQ(find(plan(view, targets, settings), 2)->verdict, Verdict::wish);
+  targets[1].least_value = 4;
+  EXPECT_NE(find(plan(view, targets, settings), 2)->reason.find("worth more"), std::string::npos);
+  targets[0].full = true;
+  EXPECT_EQ(plan(view, targets, settings).at(0).verdict, Verdict::wish) << "others must hear who serves the client";
+}
+
+TEST_F(PlannerTest, AFullFabricGetsNoMoreByPrediction) {
+  drive_to(900, 10);
+  view.candidates = {{2, 10, 20, 0.5, 1}};
+  settings.fabric_full = true;
+  auto d = plan(view, targets, settings);
+  EXPECT_EQ(find(d, 1)->verdict, Verdict::wish);
+  EXPECT_EQ(find(d, 2)->verdict, Verdict::refused);
+  EXPECT_NE(find(d, 2)->reason.find("the fabric holds"), std::string::npos);
+  view.holders = {2};
+  EXPECT_EQ(find(plan(view, targets, settings), 2)->verdict, Verdict::wish);
+}

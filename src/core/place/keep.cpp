@@ -6,7 +6,7 @@
 namespace vectorshard::place {
 
 bool may_let_go(const HeldCopy &held, NodeId self, double now_s, double keep_s) {
-  if (held.home == kNoNode || held.home == self || held.leaving) return false;
+  if (held.home == kNoNode || held.home == self || held.leaving || held.under_way) return false;
   if (held.wished_until_s > now_s) return false;
   return now_s - std::max(held.since_s, held.wished_until_s) >= keep_s;
 }

@@ -14,9 +14,10 @@ struct HeldCopy {
   bool leaving = false;
   double since_s = 0;          // resident since
   double wished_until_s = 0;   // latest end of a wish for this node; 0: never wished
+  bool under_way = false;      // a copy of it is being made: what was begun is finished, whatever is wished meanwhile
 };
 
-/// True if the copy may be let go: this is not its home, no wish keeps it, and `keep_s` have passed since the last wish
+/// True if the copy may be let go: this is not its home, it is not under way, no wish keeps it, and `keep_s` have passed since the last wish
 /// ended and since it came. An unknown home keeps it: nobody could confirm that it holds everything.
 bool may_let_go(const HeldCopy &held, NodeId self, double now_s, double keep_s);
 

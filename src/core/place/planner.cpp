@@ -5,6 +5,8 @@
 #include <cstdio>
 
 #include "core/place/attention.hpp"
+#include "core/place/budget.hpp"
+#include "core/place/value.hpp"
 
 namespace vectorshard::place {
 
@@ -33,7 +35,7 @@ class Run {
   Target target(NodeId node) const {
     for (const Target &t : targets_)
       if (t.node == node) return t;
-    return {node, 0, false};
+    return {node};
   }
   double in_force_until(NodeId node) const {
     for (const Wish &w : c_.wishes)
@@ -55,17 +57,22 @@ class Run {
     }
     return nullptr;
   }
-  void refuse(NodeId node, const std::string &why) { out_.push_back({node, Verdict::refused, 0, why}); }
+  void refuse(NodeId node, const std::string &why) { out_.push_back({node, Verdict::refused, 0, why, 0, 0, target(node).lead_s}); }
 
   /// Wishes `node` for `life_s`, unless banned, full, or a wish in force lasts at least `enough_s` more.
-  void want(NodeId node, double life_s, double enough_s, const std::string &reason) {
+  void want(NodeId node, double life_s, double enough_s, const std::string &reason, double value = kPriceless, double eta_s = 0) {
     if (decided(node)) return;
+    Target t = target(node);
     if (const Policy *p = ban(node)) return refuse(node, "policy " + p->name + " bans it from the node");
-    if (target(node).full && !holds(node) && in_force_until(node) <= c_.now_s)
-      return refuse(node, "the node is full (" + reason + ")");
+    bool new_there = !holds(node) && in_force_until(node) <= c_.now_s;
+    // Who serves a client is said by a full node too: the others must hear of it, and it is obeyed as soon as there is room.
+    if (t.full && new_there && node != c_.self && !worth_replacing(value, t.least_value))
+      return refuse(node, (t.least_value < kPriceless ? "the node is full of what is worth more (" : "the node is full (") + reason + ")");
+    if (s_.fabric_full && new_there && value < kPriceless)
+      return refuse(node, "the fabric holds as many copies as it may (" + reason + ")");
     double until = c_.now_s + life_s, in_force = in_force_until(node);
     bool lasts = in_force - c_.now_s >= enough_s;
-    out_.push_back({node, lasts ? Verdict::covered : Verdict::wish, lasts ? in_force : until, reason});
+    out_.push_back({node, lasts ? Verdict::covered : Verdict::wish, lasts ? in_force : until, reason, value, eta_s, t.lead_s});
   }
 
   void serve() {
@@ -115,26 +122,42 @@ class Run {
       }
   }
 
+  /// Likeliest first, as they are given; by what they save less what they cost, where nodes differ in that.
+  std::vector<predict::Candidate> by_worth() const {
+    std::vector<predict::Candidate> all = c_.candidates;
+    auto worth = [&](const predict::Candidate &k) {
+      Target t = target(k.node);
+      return worth_per_h(k.rate_per_s, t.miss_s, s_.min_rate, t.price);
+    };
+    if (std::any_of(targets_.begin(), targets_.end(), [](const Target &t) { return t.miss_s != 1 || t.price != 1; }))
+      std::stable_sort(all.begin(), all.end(), [&](auto &a, auto &b) { return worth(a) > worth(b); });
+    return all;
+  }
+
   void foresee() {
     const telemetry::Motion &m = *c_.motion;
     double ahead = predict::look_ahead_s(m, s_.margin_s);
     int chosen = 0;
-    for (const predict::Candidate &k : c_.candidates) {
+    for (const predict::Candidate &k : by_worth()) {
       if (decided(k.node)) continue;
       Target t = target(k.node);
-      char may[160] = "";
+      double worth = worth_per_h(k.rate_per_s, t.miss_s, s_.min_rate, t.price);
+      double least = s_.min_rate * t.price * (in_force_until(k.node) > c_.now_s || holds(k.node) ? s_.hold : 1);
+      char may[240] = "";
       if (s_.words)
-        std::snprintf(may, sizeof may, "may arrive in %.0f s (median %.0f s, confidence %.2f, %.2f arrivals in an hour of copies), a copy takes %.0f s",
-                      k.earliest_s, k.median_s, k.confidence, k.rate_per_s * 3600, t.lead_s);
+        std::snprintf(may, sizeof may, "may arrive in %.0f s (median %.0f s, confidence %.2f, %.2f arrivals in an hour of copies), a copy takes %.0f s; "
+                      "saves %.2f s of waiting an hour, costs %.2f s",
+                      k.earliest_s, k.median_s, k.confidence, k.rate_per_s * 3600, t.lead_s, k.rate_per_s * 3600 * t.miss_s,
+                      s_.min_rate * 3600 * t.price);
       if (k.earliest_s - t.lead_s > ahead) {
         refuse(k.node, std::string("not yet: ") + may);
-      } else if (k.rate_per_s < s_.min_rate * (in_force_until(k.node) > c_.now_s || holds(k.node) ? s_.hold : 1)) {
+      } else if (k.rate_per_s * t.miss_s < least) {
         refuse(k.node, std::string("too unlikely for what a copy costs: ") + may);
       } else if (chosen >= s_.max_candidates) {
         refuse(k.node, std::string("others are likelier: ") + may);
       } else {
         double enough = ahead + t.lead_s;  // until the next report and what it takes to act on it
-        want(k.node, kCandidateLife * enough, enough, may);
+        want(k.node, kCandidateLife * enough, enough, may, worth, c_.now_s + k.median_s);
         chosen += out_.back().verdict != Verdict::refused;
       }
     }

@@ -16,6 +16,7 @@ struct PlanSettings {
   int max_candidates = 8;  // besides the serving node
   double min_rate = 0.0006;  // arrivals per second of a copy, the price of one: a copy is worth its while above
   double hold = 0.5;         // share of min_rate at which a copy that is there, or under way, is still kept
+  bool fabric_full = false;  // the fabric holds as many copies as it may: none more by prediction
   bool words = true;         // tell reasons with their numbers
   bool predict = true;     // false: reactive, the serving node alone
 };

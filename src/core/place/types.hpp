@@ -1,5 +1,6 @@
 // What the planner reasons about: nodes and their areas, wishes, policies, and its decisions. Clients' seconds.
 #pragma once
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -49,11 +50,17 @@ struct Policy {
   bool soon = false;    // and the client is about to enter that: what holds it may go on
 };
 
-/// What is known of a node as a target.
+/// Value of what nobody predicted but somebody asked for: a serving node, a pin, a writer that waits.
+constexpr double kPriceless = std::numeric_limits<double>::infinity();
+
+/// What is known of a node as a target for one client.
 struct Target {
   NodeId node = kNoNode;
   double lead_s = 0;  // how long a copy to it takes
   bool full = false;  // its budget is used up
+  double least_value = kPriceless;  // if full: of what it would give up for a better copy; priceless: of nothing
+  double miss_s = 1;  // what an arrival there waits that finds no copy
+  double price = 1;   // of a copy there, in that of an average client's at default prices (value.hpp)
 };
 
 enum class Verdict {
@@ -69,6 +76,9 @@ struct Decision {
   Verdict verdict = Verdict::refused;
   double until_s = 0;
   std::string reason;
+  double value = kPriceless;  // seconds of waiting saved in an hour of the copy, less its cost
+  double eta_s = 0;           // when the client is expected there; 0: it is not by prediction that it is wished
+  double lead_s = 0;          // of the target
 };
 
 /// Reason of the wish for the node that the client reports to; tells other nodes who serves it now.

@@ -21,11 +21,14 @@ double horizon_margin_s = 20;
 int insert_wait_ms = 5000;
 double keep_s = 120;
 int link_timeout_ms = 5000;
+int max_bytes_per_node = 0;
 int max_candidates = 4;
 int max_clients = 16384;
 int max_clock_skew_ms = 5000;
 int max_copies_per_node = 1000000;
+int max_fabric_copies = 0;
 double max_speed_mps = 340;
+int max_transfers = 64;
 int navigator_pass_ms = 10000;
 int on_unreachable = kUnreachableError;
 int peer_connections = 0;
@@ -98,6 +101,8 @@ void define_a_to_l() {
 void define_m_to_p() {
   // In a server that did not preload the library a setting for the start would end the session that loads it.
   GucContext at_start = process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP;
+  integer("vectorshard.max_bytes_per_node", "Most bytes of copies on this node; 0: no limit.", &max_bytes_per_node, 0, INT_MAX,
+          GUC_UNIT_MB, PGC_SIGHUP);
   integer("vectorshard.max_candidates", "Most nodes besides the serving one that a client is wished onto.",
           &max_candidates, 0, 64, 0, PGC_SIGHUP);
   integer("vectorshard.max_clients", "Clients whose motion state fits in shared memory.", &max_clients, 64,
@@ -106,7 +111,11 @@ void define_m_to_p() {
           GUC_UNIT_MS, PGC_SIGHUP);
   integer("vectorshard.max_copies_per_node", "Most clients that may be resident on this node.", &max_copies_per_node,
           1, INT_MAX, 0, PGC_SIGHUP);
+  integer("vectorshard.max_fabric_copies", "Most copies beyond the homes in the fabric; 0: no limit.", &max_fabric_copies, 0,
+          INT_MAX, 0, PGC_SIGHUP);
   real("vectorshard.max_speed_mps", "Reports of faster clients are refused.", &max_speed_mps, 1, 1e5);
+  integer("vectorshard.max_transfers", "Most clients that are copied to this node at once.", &max_transfers, 1, 100000, 0,
+          PGC_SIGHUP);
   integer("vectorshard.navigator_pass_ms", "How often all clients are looked through for those to plan though they do not report; 0: never.",
           &navigator_pass_ms, 0, INT_MAX, GUC_UNIT_MS, PGC_SIGHUP);
   choice("vectorshard.on_unreachable", "What a read does when a node does not answer.", &on_unreachable,

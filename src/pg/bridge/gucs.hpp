@@ -24,11 +24,14 @@ extern double horizon_margin_s;        // how far beyond the lead time the predi
 extern int insert_wait_ms;             // how long an INSERT waits for its client's copy
 extern double keep_s;                  // a copy lives at least this long after it was last wished
 extern int link_timeout_ms;            // connect and answer time-out of a link to a peer
+extern int max_bytes_per_node;         // most MB of copies on this node; 0: no limit
 extern int max_candidates;             // most nodes besides the serving one that a client is wished onto
 extern int max_clients;                // clients whose motion state fits in shared memory
 extern int max_clock_skew_ms;          // a peer's or row's clock may be this far ahead
 extern int max_copies_per_node;        // most clients that may be resident on this node
+extern int max_fabric_copies;          // most copies beyond the homes in the fabric; 0: no limit
 extern double max_speed_mps;           // faster reports are refused as impossible
+extern int max_transfers;              // most clients that are copied to this node at once
 extern int navigator_pass_ms;          // how often the navigator looks through all clients; 0: never
 extern int on_unreachable;             // OnUnreachable
 extern int peer_connections;           // connections to each peer

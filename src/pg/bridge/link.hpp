@@ -50,6 +50,8 @@ class Link {
   const std::string &sqlstate() const { return sqlstate_; }
   bool alive() const { return conn_ && PQstatus(conn_) == CONNECTION_OK; }
   PGconn *conn() { return conn_; }
+  /// The link's round trip as the kernel measured it lately; 0: not known (a Unix socket).
+  double rtt_s() const;
 
  private:
   Link(PGconn *conn, std::string address) : conn_(conn), address_(std::move(address)) {}

@@ -24,12 +24,18 @@ constexpr char kExport[] = "SELECT u.c, vectorshard.copy_export(u.c) FROM unnest
 
 TimestampTz in_ms(int ms) { return TimestampTzPlusMilliseconds(bridge::steady_us(), ms); }
 
-double ms_since(TimestampTz start) { return static_cast<double>(bridge::steady_us() - start) / 1000; }
+double s_since(TimestampTz start) { return static_cast<double>(bridge::steady_us() - start) / 1e6; }
 
 Error gone_error(const CopyItem &item, const std::string &answer) {
   return Error{Errc::not_found, "client \"" + item.client + "\" cannot be copied here",
                "Node " + std::to_string(item.source) + " answers that the client is " + answer + " there.",
                "Look at vectorshard.placements for the client."};
+}
+
+Error too_large(const CopyItem &item) {
+  return Error{Errc::no_space, "node is full: client \"" + item.client + "\" is not copied here",
+               "It has " + std::to_string(item.bytes) + " bytes, and " + std::to_string(item.most_bytes) + " were kept for it.",
+               "Raise vectorshard.max_bytes_per_node, or let clients go with vectorshard.evict()."};
 }
 
 std::string field(const PGresult *r, int code) {
@@ -93,6 +99,9 @@ void CopyPort::start(std::vector<CopyItem> items, std::vector<CopyEnded> &ended)
   items_ = std::move(items);
   announced_.clear();
   started_ = bridge::steady_us();
+  job_clients_ = items_.size();
+  job_bytes_ = 0;
+  job_s_ = 0;
   if (!connect(ended)) return;
   std::vector<std::string> clients, generations, states, versions;
   for (const CopyItem &i : items_) {
@@ -202,18 +211,26 @@ void CopyPort::take_exported(PGresult *r, std::vector<CopyEnded> &ended) {
     return end_item(client, CopyEnd::again_soon, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, why, ended);
   }
   std::string_view bytes(PQgetvalue(r, 0, 1), static_cast<size_t>(PQgetlength(r, 0, 1)));
+  item->bytes = bytes.size();
+  job_bytes_ += bytes.size();
+  if (bytes.size() > item->most_bytes) {
+    Error why = too_large(*item);
+    return end_item(client, CopyEnd::failed, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, why, ended);
+  }
   Received got = receive_copy(*item, bytes);
-  if (got.end == CopyEnd::live) note_copy_time(source_, ms_since(started_));
+  if (got.end == CopyEnd::live) note_copy(source_, static_cast<double>(job_bytes_), s_since(started_));
   end_item(client, got.end, got.sqlstate, got.why, ended);
 }
 
 void CopyPort::statement_done(std::vector<CopyEnded> &ended) {
   Stage done = std::exchange(stage_, Stage::idle);
+  note_rtt(source_, link_->rtt_s());
   if (done == Stage::announcing && !statement_failed_ && !announced_.empty()) {
     stage_ = Stage::exporting;
     send(kExport, {array_literal(announced_)}, true, ended);
     return;
   }
+  job_s_ = s_since(started_);
   for (CopyItem &i : items_)
     ended.push_back({std::move(i), CopyEnd::again_soon, ERRCODE_IO_ERROR,
                      {Errc::io, "node " + std::to_string(source_) + " left the client out of its answer", "", ""}});

@@ -27,6 +27,9 @@ struct CopyItem {
   Generation generation = 0;
   Version version = 0;         // of our holder row
   bool requested = false;      // a writer waits for it
+  bool resident = false;       // it is here already, not confirmed by its home
+  size_t bytes = 0;            // that are expected, and in the end those that came
+  size_t most_bytes = SIZE_MAX;  // room that is kept for it: more is not taken
 };
 
 enum class CopyEnd { live, again_soon, failed, source_failed };
@@ -52,6 +55,9 @@ class CopyPort {
   int socket() const { return PQsocket(link_->conn()); }
   bool unsent() const { return unsent_; }
   TimestampTz deadline() const { return deadline_; }
+  /// Of the last job: how long it took, for how many clients.
+  double job_s() const { return job_s_; }
+  size_t job_clients() const { return job_clients_; }
 
  private:
   enum class Stage { idle, announcing, exporting };
@@ -70,6 +76,9 @@ class CopyPort {
   std::vector<CopyItem> items_;       // under way
   std::vector<std::string> announced_;  // in state to be exported
   TimestampTz started_ = 0;
+  double job_s_ = 0;
+  size_t job_clients_ = 0;
+  size_t job_bytes_ = 0;              // received
   TimestampTz deadline_ = 0;
   bool unsent_ = false;
   bool statement_failed_ = false;

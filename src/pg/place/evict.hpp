@@ -17,6 +17,7 @@ struct Leaver {
   NodeId home = kNoNode;
   int64_t epoch = 0;
   Generation generation = 0;
+  int64_t bytes = 0;  // as they came
 };
 
 /// How it ended: evicted, or still resident and no longer leaving (why).

@@ -40,10 +40,13 @@ constexpr double kStatementsRetryS = 2;
 
 constexpr char kMissingQuery[] = R"(
   SELECT q.client, coalesce(c.home, 0), r.client IS NOT NULL, coalesce(h.state, ''), coalesce(h.generation, 0),
-         coalesce(h._version, 0), coalesce(r.confirmed, false) AND NOT r.leaving
-    FROM (SELECT w.client FROM vectorshard.wish w WHERE w.node = $1 AND w.until > now()
-          UNION SELECT r.client FROM vectorshard.resident r WHERE NOT r.confirmed AND NOT r.leaving
-          UNION SELECT u.client COLLATE "C" FROM unnest($2::text[]) AS u(client)) q
+         coalesce(h._version, 0), coalesce(r.confirmed, false) AND NOT r.leaving, q.value,
+         coalesce((SELECT max(b.bytes) FROM vectorshard.holder b WHERE b.client = q.client), 0)
+    FROM (SELECT a.client, max(a.value) AS value
+            FROM (SELECT w.client, w.value FROM vectorshard.wish w WHERE w.node = $1 AND w.until > now()
+                  UNION ALL SELECT r.client, 'Infinity' FROM vectorshard.resident r WHERE NOT r.confirmed AND NOT r.leaving
+                  UNION ALL SELECT u.client COLLATE "C", 'Infinity' FROM unnest($2::text[]) AS u(client)) a
+           GROUP BY a.client) q
     LEFT JOIN vectorshard.client c ON c.client = q.client
     LEFT JOIN vectorshard.holder h ON h.client = q.client AND h.node = $1
     LEFT JOIN vectorshard.resident r ON r.client = q.client
@@ -128,6 +131,9 @@ void Holder::take() {
 std::vector<Missing> Holder::find_missing() {
   std::vector<std::string> asked;
   for (auto &[client, request] : requested_) asked.push_back(client);
+  std::erase_if(room_for_, [&](auto &r) { return r.second < now_s(); });
+  for (auto &[client, until] : room_for_)
+    if (!requested_.contains(client)) asked.push_back(client);
   std::vector<Missing> out;
   bridge::WorkerTransaction tx;
   {
@@ -135,7 +141,7 @@ std::vector<Missing> Holder::find_missing() {
     auto rows = spi.query_kept(kMissingQuery, {p_int4(bridge::self_node()), p_text_array(asked)});
     for (size_t i = 0; i < rows.size(); i++) {
       Missing m{rows.at(i, 0), static_cast<NodeId>(rows.int8(i, 1)), rows.boolean(i, 2),
-                requested_.contains(rows.at(i, 0)), rows.at(i, 3), rows.int8(i, 4), rows.int8(i, 5)};
+                requested_.contains(rows.at(i, 0)), rows.at(i, 3), rows.int8(i, 4), rows.int8(i, 5), rows.float8(i, 7), rows.int8(i, 8)};
       if (rows.boolean(i, 6)) {  // already there
         if (requested_.erase(m.client)) finish(RequestKind::copy, m.client);
         continue;
@@ -145,7 +151,7 @@ std::vector<Missing> Holder::find_missing() {
     refuse_banned(spi, out);
   }
   tx.commit();
-  std::stable_sort(out.begin(), out.end(), [](auto &a, auto &b) { return a.requested > b.requested; });
+  std::stable_sort(out.begin(), out.end(), [](auto &a, auto &b) { return std::pair(a.requested, a.value) > std::pair(b.requested, b.value); });
   return out;
 }
 
@@ -168,16 +174,20 @@ void Holder::settle(std::vector<CopyEnded> &ended) {
   for (CopyEnded &e : ended) {
     const std::string &client = e.item.client;
     in_flight_.erase(client);
+    reserved_.erase(client);
     Missing m{client, e.item.home, false, requested_.contains(client)};
     switch (e.end) {
       case CopyEnd::live:
         retries_.erase(client);
-        residents_++;
+        came(e.item);
         back_off_.succeeded(e.item.source);
         if (requested_.erase(client)) finish(RequestKind::copy, client);
         break;
       case CopyEnd::again_soon: try_later(client, kSoonS); break;
-      case CopyEnd::failed: fail(m, e.sqlstate, e.why); break;
+      case CopyEnd::failed:
+        if (e.item.bytes > e.item.most_bytes) sizes_[client] = static_cast<int64_t>(e.item.bytes);
+        fail(m, e.sqlstate, e.why);
+        break;
       case CopyEnd::source_failed:
         if (back_off_.ready(e.item.source, now_s())) back_off_.failed(e.item.source, now_s());
         peer_errors_[e.item.source] = e.why;
@@ -247,7 +257,9 @@ void Holder::follow_jobs() {
     });
     int still_busy = 0;
     for (auto &[node, port] : ports_) {
+      bool was_busy = port->busy();
       port->pump(ended);
+      if (was_busy && !port->busy() && port->job_s() > 0) pace_.note(port->job_s(), port->job_clients());
       still_busy += port->busy();
     }
     settle(ended);
@@ -272,6 +284,7 @@ long Holder::round() {
     adopt_orphans();
     tidy();
   }
+  tell();
   return in_flight_.empty() && !more_missing_ ? wait_ms() : 0;
 }
 

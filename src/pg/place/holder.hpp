@@ -2,6 +2,7 @@
 //
 //   take requests, find what is wished but not resident  (holder.cpp)
 //   births, bring-backs, copies                          (holder_bring.cpp; jobs run on in CopyPort)
+//   within budgets, and telling the others               (holder_budget.cpp)
 //   let go what nobody wishes any more                   (holder_let_go.cpp, evict.cpp)
 //   tidy                                                 (holder_tidy.cpp)
 //
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "core/base/ids.hpp"
+#include "core/place/budget.hpp"
 #include "core/place/keep.hpp"
 #include "pg/bridge/link.hpp"
 #include "pg/bridge/spi.hpp"
@@ -33,6 +35,14 @@ struct Missing {
   std::string state;       // of our holder row, empty: none
   Generation generation = 0;
   Version version = 0;
+  double value = kPriceless;  // of the best wish in force; priceless: asked for, whatever it is worth
+  int64_t bytes = 0;          // as some holder knows them; 0: not known
+};
+
+/// A copy that may have to go for a better one.
+struct Held {
+  Leaver leaver;
+  double value = 0;  // of the best wish in force; 0: none is
 };
 
 /// A home that is to move away from here, as the tables say.
@@ -77,14 +87,29 @@ class Holder {
 
   // holder_bring.cpp
   void bring(const std::vector<Missing> &missing);
+  bool is_to_copy(const Missing &m);
   void bring_back(const Missing &m);
   void birth(const Missing &m);
   bool birth_at(NodeId core, const Missing &m);
   void birth_alone(const Missing &m, const std::vector<NodeId> &cores);
-  size_t room();
   NodeId choose_source(const Missing &m);
   void announce_and_start(std::vector<CopyItem> items);
   void commit_copying(std::vector<CopyItem> &items);
+
+  // holder_budget.cpp
+  void recount();
+  size_t room();
+  bool fits(size_t bytes) const;
+  size_t reserve_for(const Missing &m) const;
+  bool make_room(const Missing &m, size_t planned, size_t bytes);
+  bool replace(const Held &held, double value);
+  const std::vector<Held> &least_valuable();
+  void refuse(const Missing &m, const char *limit);
+  int64_t fabric_room();
+  NodeState state_now();
+  void tell();
+  void came(const CopyItem &item);
+  void went(int64_t bytes);
 
   // holder_let_go.cpp
   void let_go();
@@ -121,8 +146,21 @@ class Holder {
   uint64_t catalog_epoch_ = ~uint64_t{0};  // nothing followed yet
   bool statements_left_ = false;
   double next_statements_s_ = 0;
-  size_t residents_ = 0;
-  double residents_counted_s_ = -1e9;
+  // Counted now and then, and kept in between.
+  int64_t residents_ = 0, copies_ = 0, bytes_ = 0;
+  double next_count_s_ = 0;
+  std::map<std::string, size_t> reserved_;   // bytes of copies under way
+  std::map<std::string, int64_t> sizes_;     // of clients that were larger than their room
+  std::vector<Held> least_;                  // least valuable first
+  double next_least_s_ = 0;
+  std::map<std::string, double> room_for_;   // clients whose writers were told to retry, until when room is made for them
+  int replaced_ = 0;                         // in this round
+  size_t refused_ = 0;                       // for want of room, since it was logged
+  double next_refused_log_s_ = 0;
+  std::optional<NodeState> told_;
+  double next_tell_s_ = 0;
+  size_t queue_ = 0;                         // missing clients that no job has yet
+  Pace pace_;
   double next_let_go_s_ = 0;
   double next_tidy_s_ = 0, next_order_s_ = 0, started_s_ = 0;
   bool leaving_ = false;        // this node is leaving the fabric

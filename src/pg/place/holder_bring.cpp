@@ -19,7 +19,6 @@ using bridge::p_text;
 
 // Clients in one job: enough to share the round trips, few enough that the first does not wait for the last.
 constexpr size_t kJobClients = 16;
-constexpr double kCountEveryS = 1;
 // An answer of a core node to a birth; it waits at most 300 ms for a concurrent birth (lock_timeout).
 constexpr int kBirthMs = 2000;
 
@@ -58,12 +57,6 @@ std::vector<NodeId> core_nodes(const std::string &client) {
   return out;
 }
 
-Error full_error(const std::string &client) {
-  return Error{Errc::no_space, "node is full: client \"" + client + "\" is not copied here",
-               "vectorshard.max_copies_per_node is " + std::to_string(bridge::guc::max_copies_per_node) + ".",
-               "Raise vectorshard.max_copies_per_node, or let clients go with vectorshard.evict()."};
-}
-
 Error leaving_error(const std::string &client) {
   return Error{Errc::unavailable, "this node is leaving the fabric: client \"" + client + "\" is not copied here",
                "vectorshard.remove_node() was called for it.", "Write on another node."};
@@ -78,20 +71,6 @@ Error no_source(const Missing &m, const Error &why) {
 int64_t int8_of(const PGresult *r, int column) { return std::stoll(PQgetvalue(r, 0, column)); }
 
 }  // namespace
-
-size_t Holder::room() {
-  if (now_s() - residents_counted_s_ > kCountEveryS) {
-    bridge::WorkerTransaction tx;
-    {
-      bridge::Spi spi;
-      residents_ = static_cast<size_t>(spi.query_kept("SELECT count(*) FROM vectorshard.resident").int8(0, 0));
-    }
-    tx.commit();
-    residents_counted_s_ = now_s();
-  }
-  return copies_admitted(SIZE_MAX, residents_, in_flight_.size(),
-                         static_cast<size_t>(bridge::guc::max_copies_per_node));
-}
 
 /// The home if it may be tried, else another live holder; kNoNode if there is none.
 NodeId Holder::choose_source(const Missing &m) {
@@ -113,36 +92,58 @@ NodeId Holder::choose_source(const Missing &m) {
   return source;
 }
 
+/// A client that cannot be brought by a copy is dealt with here; true: it can.
+bool Holder::is_to_copy(const Missing &m) {
+  if (m.home == kNoNode) {
+    if (m.requested && leaving_) fail(m, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, leaving_error(m.client));
+    if (m.requested && !leaving_) birth(m);
+    return false;
+  }
+  if (m.home == bridge::self_node()) {
+    bring_back(m);
+    return false;
+  }
+  if (leaving_ && !m.resident) {
+    if (m.requested) fail(m, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, leaving_error(m.client));
+    return false;
+  }
+  return true;
+}
+
+/// In the order of their value, so that what is worth most gets the room and the first jobs.
 void Holder::bring(const std::vector<Missing> &missing) {
   more_missing_ = false;
+  replaced_ = 0;
+  queue_ = 0;
   if (missing.empty()) return;
-  size_t room_left = room();
+  size_t planned = 0, bytes_planned = 0;
+  int64_t fabric_left = fabric_room();
   std::vector<CopyItem> items;
   for (const Missing &m : missing) {
-    if (m.home == kNoNode) {
-      if (m.requested && leaving_) fail(m, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, leaving_error(m.client));
-      if (m.requested && !leaving_) birth(m);
-      continue;
-    }
-    if (m.home == bridge::self_node()) {
-      bring_back(m);
-      continue;
-    }
-    if (leaving_ && !m.resident) {
-      if (m.requested) fail(m, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, leaving_error(m.client));
-      continue;
-    }
+    if (!is_to_copy(m)) continue;
     NodeId source = choose_source(m);
     if (source == kNoNode) {
       if (m.requested) fail(m, ERRCODE_CONNECTION_FAILURE, no_source(m, peer_errors_[m.home]));
       continue;
     }
-    if (!m.resident && room_left == 0) {
-      fail(m, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, full_error(m.client));
-      continue;
+    CopyItem item{m.client, m.home, source, m.state, m.generation, m.version, m.requested, m.resident};
+    if (!m.resident) {
+      size_t bytes = reserve_for(m);
+      if (m.value < kPriceless && fabric_left <= 0) {
+        refuse(m, "vectorshard.max_fabric_copies");
+        continue;
+      }
+      if (room() <= planned || !fits(bytes_planned + bytes)) {
+        // Nobody goes for a copy that has to wait for another job.
+        if (auto &port = ports_[source]; (port && port->busy()) || !make_room(m, planned, bytes_planned + bytes)) continue;
+      }
+      planned++;
+      fabric_left -= m.value < kPriceless;
+      bytes_planned += bytes;
+      if (bridge::guc::max_bytes_per_node > 0) item.most_bytes = bytes;
+      item.bytes = bytes;
     }
-    if (!m.resident) room_left--;
-    items.push_back({m.client, m.home, source, m.state, m.generation, m.version, m.requested});
+    items.push_back(std::move(item));
   }
   announce_and_start(std::move(items));
 }
@@ -159,7 +160,8 @@ void Holder::announce_and_start(std::vector<CopyItem> items) {
     size_t &count = counts[i.source];
     auto retry = retries_.find(i.client);
     bool failed_before = retry != retries_.end() && retry->second.failures > 0;
-    if (port->busy() || count >= kJobClients || alone.contains(i.source) || (failed_before && count > 0)) {
+    bool enough = in_flight_.size() + chosen.size() >= static_cast<size_t>(bridge::guc::max_transfers);
+    if (enough || port->busy() || count >= kJobClients || alone.contains(i.source) || (failed_before && count > 0)) {
       more_missing_ = true;
       continue;
     }
@@ -167,10 +169,12 @@ void Holder::announce_and_start(std::vector<CopyItem> items) {
     count++;
     chosen.push_back(std::move(i));
   }
+  queue_ = items.size() - chosen.size();
   if (chosen.empty()) return;
   commit_copying(chosen);
   for (CopyItem &i : chosen) {
     in_flight_.insert(i.client);
+    if (!i.resident) reserved_[i.client] = i.bytes;
     jobs[i.source].push_back(std::move(i));
   }
   std::vector<CopyEnded> ended;

@@ -3,6 +3,7 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/place/economy.hpp"
 #include "pg/place/evict.hpp"
 #include "pg/place/holder.hpp"
 #include "pg/place/navigator_queue.hpp"
@@ -28,7 +29,8 @@ constexpr char kHeldQuery[] = R"(
          extract(epoch FROM r.since)::float8,
          coalesce((SELECT extract(epoch FROM max(w.until))::float8 FROM vectorshard.wish w
                     WHERE w.client = r.client AND w.node = $1), 0),
-         extract(epoch FROM now())::float8
+         extract(epoch FROM now())::float8,
+         coalesce((SELECT h.bytes FROM vectorshard.holder h WHERE h.client = r.client AND h.node = $1), 0)
     FROM vectorshard.resident r LEFT JOIN vectorshard.client c ON c.client = r.client
    WHERE c.home <> $1
    ORDER BY r.since)";
@@ -137,14 +139,16 @@ void Holder::let_go() {
       std::vector<std::string> clients;
       for (size_t i = 0; i < rows.size(); i++) clients.push_back(rows.at(i, 0));
       Bans banned = bans_here(spi, clients);
+      const Economy &reckoning = economy(spi);
       for (size_t i = 0; i < rows.size(); i++) {
         NodeId home = static_cast<NodeId>(rows.int8(i, 1));
-        HeldCopy held{home, rows.boolean(i, 4), rows.float8(i, 5), rows.float8(i, 6)};
+        HeldCopy held{home, rows.boolean(i, 4), rows.float8(i, 5), rows.float8(i, 6), in_flight_.contains(rows.at(i, 0))};
         bool at_once = leaving_ || banned.contains(rows.at(i, 0));  // whatever wishes it
+        double hold = at_once ? 0 : hold_s(reckoning.edge, rows.float8(i, 8), reckoning.average_bytes, keep_s);
         if (at_once) held.since_s = held.wished_until_s = 0;
-        if (may_let_go(held, bridge::self_node(), rows.float8(i, 7), at_once ? 0 : keep_s) && !in_flight_.contains(rows.at(i, 0)) &&
+        if (may_let_go(held, bridge::self_node(), rows.float8(i, 7), hold) &&
             evict_retries_[rows.at(i, 0)].not_before_s <= now_s())
-          leavers.push_back({rows.at(i, 0), home, rows.int8(i, 2), rows.int8(i, 3)});
+          leavers.push_back({rows.at(i, 0), home, rows.int8(i, 2), rows.int8(i, 3), rows.int8(i, 8)});
       }
     }
     tx.commit();
@@ -162,7 +166,7 @@ void Holder::let_go() {
     EvictEnd end = evict(l, *home);
     if (end.evicted) {
       evict_retries_.erase(l.client);
-      if (residents_ > 0) residents_--;
+      went(l.bytes);
       continue;
     }
     if (!home->alive()) {

@@ -36,7 +36,8 @@ constexpr char kMoves[] = R"(
 constexpr char kWish[] = R"(
   INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
   VALUES ($1, $2, $3, now() + interval '5 minutes', 'the home moves there', 0)
-  ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason)";
+  ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason,
+    value = excluded.value, eta = NULL)";
 constexpr char kAsk[] = "SELECT vectorshard.become_home($1, $2::int, $3::bigint, $4, $5::boolean)";
 
 void run(const char *sql, const std::vector<bridge::Param> &params) {

@@ -17,8 +17,6 @@ namespace vectorshard::place {
 namespace {
 
 constexpr int kSlots = 512;
-// Weight of the newest copy in the moving average: about the last ten count.
-constexpr double kNewest = 0.2;
 
 struct Slot {
   RequestKind kind;
@@ -37,7 +35,7 @@ struct Region {
   LWLock lock;
   ConditionVariable ended;
   Slot slots[kSlots];
-  double copy_ms[kNodeMax + 1];
+  PathMeter meters[kNodeMax + 1];
 };
 
 Region *region = nullptr;
@@ -49,6 +47,7 @@ void init_region(void *memory) {
   auto *r = static_cast<Region *>(memory);
   LWLockInitialize(&r->lock, LWLockNewTrancheId());
   ConditionVariableInit(&r->ended);
+  for (PathMeter &m : r->meters) new (&m) PathMeter();
 }
 
 Region *the_region() {
@@ -180,17 +179,34 @@ bool copies_wanted() {
   return false;
 }
 
-void note_copy_time(NodeId home, double ms) {
-  if (home < 1 || home > kNodeMax) return;
+void note_copy(NodeId source, double bytes, double seconds) {
+  if (source < 1 || source > kNodeMax) return;
   Locked locked(LW_EXCLUSIVE);
-  double &average = region->copy_ms[home];
-  average = average > 0 ? average + kNewest * (ms - average) : ms;
+  region->meters[source].note_copy(bytes, seconds);
+}
+
+void note_rtt(NodeId source, double seconds) {
+  if (source < 1 || source > kNodeMax) return;
+  Locked locked(LW_EXCLUSIVE);
+  region->meters[source].note_rtt(seconds);
+}
+
+std::map<NodeId, Path> measured_paths() {
+  std::vector<PathMeter> meters(kNodeMax + 1);
+  {
+    Locked locked(LW_SHARED);
+    std::copy(std::begin(region->meters), std::end(region->meters), meters.begin());
+  }
+  std::map<NodeId, Path> out;
+  for (NodeId node = 1; node <= kNodeMax; node++)
+    if (Path p = meters[static_cast<size_t>(node)].path(); p.rtt_s > 0 || p.setup_s > 0 || p.bytes_per_s > 0) out[node] = p;
+  return out;
 }
 
 double copy_time_ms(NodeId node) {
   if (node < 1 || node > kNodeMax) return 0;
   Locked locked(LW_SHARED);
-  return region->copy_ms[node];
+  return region->meters[node].mean_s() * 1000;
 }
 
 }  // namespace vectorshard::place

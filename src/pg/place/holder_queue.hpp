@@ -2,13 +2,16 @@
 // table of slots; the asker waits on a condition variable and reads the outcome from its slot. Also the measured copy
 // times. Lost on a crash restart, which loses nothing: askers are gone too, wishes stand in tables.
 #pragma once
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
+#include "core/place/lead.hpp"
 #include "pg/bridge/postgres.hpp"
 extern "C" {
 #include "datatype/timestamp.h"
@@ -57,7 +60,10 @@ void finish_failed(RequestKind kind, std::string_view client, int sqlstate, cons
 /// Worker: true if a copy is wanted that nobody works on yet.
 bool copies_wanted();
 
-/// Worker: a copy from `home` took `ms` of wall time.
-void note_copy_time(NodeId home, double ms);
+/// Worker: a client came from `source`, `seconds` after its job began, as the last of `bytes`. And the link's round trip.
+void note_copy(NodeId source, double bytes, double seconds);
+void note_rtt(NodeId source, double seconds);
+/// What was measured of copies from each source, since the server started.
+std::map<NodeId, Path> measured_paths();
 
 }  // namespace vectorshard::place

@@ -52,6 +52,9 @@ void Holder::tidy() {
   keep_in_order();
   if (now_s() < next_tidy_s_) return;
   next_tidy_s_ = now_s() + kTidyEveryS;
+  // Of clients that nobody wishes any more.
+  std::erase_if(retries_, [&](auto &r) { return r.second.not_before_s < now_s() - kSettlingS; });
+  std::erase_if(sizes_, [&](auto &s) { return !retries_.contains(s.first); });
   std::vector<std::string> busy(in_flight_.begin(), in_flight_.end());
   for (auto &[client, request] : requested_) busy.push_back(client);
   // Left by a crash, or by a wish that ended while the home was away.

@@ -2,7 +2,6 @@
 #include "pg/place/navigator_plan.hpp"
 
 #include <map>
-#include <set>
 
 #include "core/base/version.hpp"
 #include "core/place/attention.hpp"
@@ -10,7 +9,7 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/place/api.hpp"
+#include "pg/place/economy.hpp"
 #include "pg/place/navigator_queue.hpp"
 #include "pg/predict/api.hpp"
 extern "C" {
@@ -21,7 +20,6 @@ namespace vectorshard::place {
 
 namespace {
 
-using bridge::p_int4;
 using bridge::p_text;
 using bridge::p_text_array;
 
@@ -30,32 +28,9 @@ constexpr char kWishesQuery[] = R"(
   SELECT client, node, planner, extract(epoch FROM until)::float8, reason, _version, until > now()
     FROM vectorshard.wish WHERE client = ANY ($1) AND (until > now() OR (planner = node AND reason = $2)))";
 constexpr char kHoldersQuery[] =
-    "SELECT client, node, state = 'copying' FROM vectorshard.holder WHERE client = ANY ($1) AND state IN ('copying', 'live')";
-constexpr char kFullQuery[] = R"(
-  SELECT node FROM vectorshard.holder WHERE state IN ('copying', 'live') GROUP BY node HAVING count(*) >= $1)";
-
-// Counting every node's copies reads all of `holder`: seldom, and at most 1 % of the time.
-constexpr double kCountEveryS = 10;
-constexpr double kCountShare = 100;
-
-/// Nodes that hold as many clients as a node may.
-const std::set<NodeId> &full_nodes(bridge::Spi &spi) {
-  static std::set<NodeId> full;
-  static double next_s = 0;
-  auto now_s = [] { return static_cast<double>(GetCurrentTimestamp()) / 1e6; };
-  double start = now_s();
-  if (start < next_s) return full;
-  full.clear();
-  auto rows = spi.query_kept(kFullQuery, {p_int4(bridge::guc::max_copies_per_node)});
-  for (size_t i = 0; i < rows.size(); i++) full.insert(static_cast<NodeId>(rows.int8(i, 0)));
-  next_s = start + std::max(kCountEveryS, kCountShare * (now_s() - start));
-  return full;
-}
-
-/// How long a copy takes to any node: as long as the copies from its home took to this one.
-double lead_of(NodeId home) {
-  return std::max(bridge::guc::copy_time_s, copy_time_ms(home) / 1000 * bridge::guc::time_scale);
-}
+    "SELECT client, node, state, bytes FROM vectorshard.holder WHERE client = ANY ($1) AND state IN ('copying', 'live', 'cold')";
+// A forecast is made for each class of lead times.
+constexpr size_t kLeadClasses = 3;
 
 double scaled(double unix_s) { return unix_s * bridge::guc::time_scale; }
 
@@ -69,6 +44,8 @@ struct Draft {
   ClientView view;
   Version own_serves = 0, other_serves = 0;  // newest rows by which a planner says that it serves the client
   NodeId other = kNoNode;
+  double bytes = 0;   // of the client; 0: not known
+  bool cold = false;  // in a store of its home
 };
 
 using Drafts = std::map<std::string, std::pair<Plan *, Draft>, std::less<>>;
@@ -107,10 +84,16 @@ void load(bridge::Spi &spi, const NodeMap &map, Drafts &drafts) {
   for (auto &[client, policies] : policies_of(spi, clients, map)) drafts.at(client).second.view.policies = std::move(policies);
   auto holders = spi.query_kept(kHoldersQuery, {clients});
   for (size_t i = 0; i < holders.size(); i++) {
-    ClientView &view = drafts.at(holders.at(i, 0)).second.view;
+    Draft &draft = drafts.at(holders.at(i, 0)).second;
     auto node = static_cast<NodeId>(holders.int8(i, 1));
-    view.holders.push_back(node);
-    if (holders.boolean(i, 2)) view.copying.push_back(node);
+    const std::string &state = holders.at(i, 2);
+    draft.bytes = std::max(draft.bytes, holders.float8(i, 3));
+    if (state == "cold") {
+      draft.cold = true;
+      continue;
+    }
+    draft.view.holders.push_back(node);
+    if (state == "copying") draft.view.copying.push_back(node);
   }
 }
 
@@ -174,14 +157,33 @@ PlanSettings settings() {
   return s;
 }
 
+/// Of each target as for its own lead time: what is likely when a copy there is ready.
+std::vector<predict::Candidate> predicted_at(const telemetry::Known &client, const NodeMap &map, const std::vector<Target> &targets, double silent_s) {
+  NodeId self = bridge::self_node();
+  std::vector<double> leads;
+  std::map<NodeId, double> lead;
+  for (const Target &t : targets)
+    if (t.node != self) leads.push_back(lead[t.node] = t.lead_s);
+  if (leads.empty()) leads.push_back(0);
+  std::vector<double> classes = lead_classes(std::move(leads), kLeadClasses);
+  auto predicted = [&](double lead_s) { return predict::candidates(client.client, client.motion, self, map, lead_s + silent_s); };
+  if (classes.size() == 1) return predicted(classes[0]);
+  std::vector<predict::Candidate> out;
+  for (double each : classes)
+    for (const predict::Candidate &c : predicted(each))
+      if (class_of(classes, lead[c.node]) == each) out.push_back(c);
+  std::stable_sort(out.begin(), out.end(), [](auto &a, auto &b) { return a.rate_per_s > b.rate_per_s; });
+  return out;
+}
+
 /// Times from now on. Nobody is asked about a client that cannot get to another node's area.
-std::vector<predict::Candidate> candidates(Plan &plan, const NodeMap &map, double now_s) {
+std::vector<predict::Candidate> candidates(Plan &plan, const NodeMap &map, double now_s, const std::vector<Target> &targets) {
   const telemetry::Motion &motion = plan.subject.known.motion;
-  double silent_s = plan.subject.silent_s, lead_s = plan.lead_s + silent_s;
-  predict::Bounds bounds = predict::bounds(motion, bridge::self_node(), lead_s);
-  Outlook outlook{now_s, plan.lead_s, bounds.ahead_s, bounds.stays ? bounds.clear_m : 0, bounds.speed_mps, {}};
+  double silent_s = plan.subject.silent_s, longest_s = longest_lead_s(targets);
+  predict::Bounds bounds = predict::bounds(motion, bridge::self_node(), longest_s + silent_s);
+  Outlook outlook{now_s, longest_s, bounds.ahead_s, bounds.stays ? bounds.clear_m : 0, bounds.speed_mps, {}};
   if (!bounds.stays) {
-    outlook.candidates = predict::candidates(plan.subject.known.client, motion, bridge::self_node(), map, lead_s);
+    outlook.candidates = predicted_at(plan.subject.known, map, targets, silent_s);
     for (predict::Candidate &c : outlook.candidates)
       for (double *s : {&c.earliest_s, &c.median_s}) *s = std::max(0.0, *s - silent_s);
   }
@@ -189,9 +191,26 @@ std::vector<predict::Candidate> candidates(Plan &plan, const NodeMap &map, doubl
   return std::move(outlook.candidates);
 }
 
-void decide(Plan &plan, Draft &draft, const NodeMap &map, const std::set<NodeId> &full) {
+std::vector<Target> targets_of(const Plan &plan, const Draft &draft, const NodeMap &map, const Economy &economy) {
+  std::vector<Target> targets;
+  double price = economy.price_of(draft.bytes);
+  for (const NodeSite &site : map.sites()) {
+    Target t{site.node, economy.lead_to(site.node, plan.home, draft.bytes, draft.cold)};
+    if (auto state = economy.states.find(site.node); state != economy.states.end() && state->second.full()) {
+      t.full = true;
+      t.least_value = state->second.least_value;
+    }
+    t.miss_s = economy.miss_at(site.node, plan.home, draft.bytes);
+    t.price = price;
+    targets.push_back(t);
+  }
+  return targets;
+}
+
+void decide(Plan &plan, Draft &draft, const NodeMap &map, const Economy &economy) {
   if (plan.home == kNoNode) return;
-  plan.lead_s = lead_of(plan.home);
+  std::vector<Target> targets = targets_of(plan, draft, map, economy);
+  plan.lead_s = economy.lead_to(bridge::self_node(), plan.home, draft.bytes, draft.cold);
   const telemetry::Motion &motion = plan.subject.known.motion;
   ClientView &view = draft.view;
   view.now_s = telemetry::clients_now();
@@ -203,22 +222,22 @@ void decide(Plan &plan, Draft &draft, const NodeMap &map, const std::set<NodeId>
   view.silent_s = plan.subject.silent_s;
   appoint_steward(plan, view, map);
   PlanSettings how = settings();
-  if (plan.serving && how.predict) view.candidates = candidates(plan, map, view.now_s);
-  std::vector<Target> targets;
-  for (const NodeSite &site : map.sites()) targets.push_back({site.node, plan.lead_s, full.contains(site.node)});
+  how.fabric_full = economy.fabric_full();
+  if (plan.serving && how.predict) view.candidates = candidates(plan, map, view.now_s, targets);
   plan.decisions = place::plan(view, targets, how);
   plan.candidates = std::move(view.candidates);
 }
 
 /// Which geofences the clients that are served here are in, and which they come into while a copy would be made.
-void fence(bridge::Spi &spi, Drafts &drafts) {
+void fence(bridge::Spi &spi, const Economy &economy, Drafts &drafts) {
   std::vector<Located> clients;
   double now_s = telemetry::clients_now();
   for (auto &[client, each] : drafts) {
     const Plan &plan = *each.first;
     const telemetry::Motion &m = plan.subject.known.motion;
     if (!plan.serving || m.reports == 0 || plan.home == kNoNode) continue;
-    double ahead_s = now_s - m.at_s + lead_of(plan.home) + predict::look_ahead_s(m, bridge::guc::horizon_margin_s);
+    double lead = economy.lead_to(bridge::self_node(), plan.home, each.second.bytes, each.second.cold);
+    double ahead_s = now_s - m.at_s + lead + predict::look_ahead_s(m, bridge::guc::horizon_margin_s);
     clients.push_back({client, {m.lat, m.lon}, predict::position_after(m, ahead_s), &each.second.view.policies});
   }
   for (FenceCrossing &c : apply_fences(spi, clients)) drafts.at(c.client).first->crossings.push_back(c);
@@ -236,10 +255,10 @@ std::vector<Plan> make_plans(std::vector<Subject> subjects) {
   NodeMap map = predict::node_map();
   bridge::Spi spi;
   load(spi, map, drafts);
-  const std::set<NodeId> &full = full_nodes(spi);
+  const Economy &reckoning = economy(spi);
   for (auto &[client, each] : drafts) decide_who_serves(*each.first, each.second);
-  fence(spi, drafts);
-  for (auto &[client, each] : drafts) decide(*each.first, each.second, map, full);
+  fence(spi, reckoning, drafts);
+  for (auto &[client, each] : drafts) decide(*each.first, each.second, map, reckoning);
   return plans;
 }
 

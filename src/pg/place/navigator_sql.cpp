@@ -111,7 +111,7 @@ void explain(FunctionCallInfo fcinfo, const std::string &client) {
   put_situation(fcinfo, plan, map);
   double age_s = now_s - plan.subject.known.motion.at_s;
   for (const Decision &d : plan.decisions) {
-    Row row{predict::node_name(map, d.node), {}, {}, plan.lead_s, words(d, now_s), d.reason};
+    Row row{predict::node_name(map, d.node), {}, {}, d.lead_s, words(d, now_s), d.reason};
     for (const auto &c : plan.candidates)
       if (c.node == d.node) {
         row.probability = c.confidence;

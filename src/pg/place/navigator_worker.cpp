@@ -43,11 +43,12 @@ constexpr double kSaveMostS = 5;  // the server's shutdown waits for it
 constexpr int kPassSlots = 16384;
 
 constexpr char kWishStatement[] = R"(
-  INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
-  SELECT u.client, u.node::int, $1, to_timestamp(u.until::float8), u.reason, 0
-    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS u (client, node, until, reason)
+  INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version, value, eta)
+  SELECT u.client, u.node::int, $1, to_timestamp(u.until::float8), u.reason, 0, u.value::float8, to_timestamp(nullif(u.eta::float8, 0))
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS u (client, node, until, reason, value, eta)
    ORDER BY u.client COLLATE "C", u.node::int
-  ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason)";
+  ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason,
+    value = excluded.value, eta = excluded.eta)";
 
 // Only where the rows are: motion is one of them.
 constexpr char kCheckpointStatement[] = R"(
@@ -210,7 +211,7 @@ void Navigator::note_crossings(const std::vector<Plan> &plans) {
 
 void Navigator::write(const std::vector<Plan> &plans) {
   if (bridge::guc::placement_mode != bridge::guc::kPlacementOn) return;
-  std::vector<std::string> clients, nodes, untils, reasons;
+  std::vector<std::string> clients, nodes, untils, reasons, values, etas;
   for (const Plan &p : plans)
     for (const Decision &d : p.decisions) {
       if (d.verdict != Verdict::wish && d.verdict != Verdict::end) continue;
@@ -218,11 +219,13 @@ void Navigator::write(const std::vector<Plan> &plans) {
       nodes.push_back(std::to_string(d.node));
       untils.push_back(number(d.until_s / bridge::guc::time_scale));
       reasons.push_back(d.reason);
+      values.push_back(number(d.value));
+      etas.push_back(number(d.eta_s / bridge::guc::time_scale));
     }
   if (clients.empty()) return;
   bridge::Spi spi;
   count_wishes(spi.execute(kWishStatement, {p_int4(bridge::self_node()), p_text_array(clients), p_text_array(nodes),
-                                            p_text_array(untils), p_text_array(reasons)}));
+                                            p_text_array(untils), p_text_array(reasons), p_text_array(values), p_text_array(etas)}));
 }
 
 /// The client has come to another node: whence, is learned once.

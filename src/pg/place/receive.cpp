@@ -58,9 +58,10 @@ Received merge_in_transaction(const CopyItem &item, const ship::Batch &batch) {
   {
     // A live row stays as it is (an update that changes nothing keeps its version).
     bridge::Spi spi;
-    if (!spi.execute("UPDATE vectorshard.holder SET state = 'live' WHERE client = $1 AND node = $2 "
-                     "AND generation = $3 AND state IN ('copying', 'live')",
-                     {p_text(item.client), p_int4(bridge::self_node()), p_int8(item.generation)}))
+    if (!spi.execute("UPDATE vectorshard.holder SET state = 'live', bytes = CASE state WHEN 'copying' THEN $4 ELSE bytes END "
+                     "WHERE client = $1 AND node = $2 AND generation = $3 AND state IN ('copying', 'live')",
+                     {p_text(item.client), p_int4(bridge::self_node()), p_int8(item.generation),
+                      p_int8(static_cast<int64_t>(item.bytes))}))
       return {CopyEnd::again_soon, ERRCODE_T_R_SERIALIZATION_FAILURE,
               Error{Errc::conflict, "the copy of client \"" + item.client + "\" was given up", "", "Retry."}};
   }

@@ -1,0 +1,277 @@
+// Budgets of the holder worker: what fits, what goes for something better, and what the others are told of this node. It never
+// takes more than the limits say, whatever is wished at once: what is under way counts as if it were here, with the bytes that
+// are expected of it, and a client that turns out larger is not taken.
+#include "pg/apply/api.hpp"
+#include "pg/bridge/gucs.hpp"
+#include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/place/economy.hpp"
+#include "pg/place/holder.hpp"
+
+namespace vectorshard::place {
+
+namespace {
+
+using bridge::p_int4;
+using bridge::p_text;
+
+constexpr double kCountEveryS = 1, kLeastEveryS = 1;
+constexpr double kCountShare = 100;  // counting takes at most 1 % of the time
+constexpr double kTellEveryS = 10;
+constexpr double kTurnS = 10;        // how often the rest of the fabric's room goes to another node
+constexpr int kReplacedARound = 4;
+constexpr double kRoomForWriterS = 10;
+constexpr double kRefusedRetryS = 2, kRefusedLogS = 60;
+
+constexpr char kCountQuery[] = R"(
+  SELECT count(*), count(*) FILTER (WHERE c.home <> $1), coalesce(sum(h.bytes) FILTER (WHERE c.home <> $1), 0)::bigint
+    FROM vectorshard.resident r LEFT JOIN vectorshard.client c ON c.client = r.client
+    LEFT JOIN vectorshard.holder h ON h.client = r.client AND h.node = $1)";
+// Of copies whose home has confirmed them; 'Infinity' is never given up, and sorts last.
+constexpr char kLeastQuery[] = R"(
+  SELECT r.client, c.home, c.epoch, r.generation, coalesce(h.bytes, 0), coalesce(w.value, 0)
+    FROM vectorshard.resident r JOIN vectorshard.client c ON c.client = r.client
+    LEFT JOIN vectorshard.holder h ON h.client = r.client AND h.node = $1
+    LEFT JOIN LATERAL (SELECT max(value) AS value FROM vectorshard.wish
+                        WHERE client = r.client AND node = $1 AND until > now()) w ON true
+   WHERE c.home <> $1 AND NOT r.leaving AND r.confirmed AND coalesce(w.value, 0) < 'Infinity'
+   ORDER BY 6, r.since LIMIT 64)";
+constexpr char kValueNowQuery[] = R"(
+  SELECT coalesce(max(w.value), 0) FROM vectorshard.resident r
+    LEFT JOIN vectorshard.wish w ON w.client = r.client AND w.node = $1 AND w.until > now()
+   WHERE r.client = $2 AND NOT r.leaving AND r.confirmed GROUP BY r.client)";
+
+int64_t most_bytes() { return int64_t{bridge::guc::max_bytes_per_node} << 20; }
+
+Error full_error(const std::string &client, const char *limit, int value) {
+  return Error{Errc::no_space, "node is full: client \"" + client + "\" is not copied here",
+               std::string(limit) + " is " + std::to_string(value) + ", and nothing here may go for it.",
+               std::string("Raise ") + limit + ", or let clients go with vectorshard.evict()."};
+}
+
+}  // namespace
+
+void Holder::recount() {
+  double start = now_s();
+  if (start < next_count_s_) return;
+  bridge::WorkerTransaction tx;
+  {
+    bridge::Spi spi;
+    auto rows = spi.query_kept(kCountQuery, {p_int4(bridge::self_node())});
+    residents_ = rows.int8(0, 0);
+    copies_ = rows.int8(0, 1);
+    bytes_ = rows.int8(0, 2);
+  }
+  tx.commit();
+  next_count_s_ = start + std::max(kCountEveryS, kCountShare * (now_s() - start));
+}
+
+void Holder::came(const CopyItem &item) {
+  sizes_.erase(item.client);
+  if (item.resident) return;
+  residents_++;
+  copies_++;
+  bytes_ += static_cast<int64_t>(item.bytes);
+}
+
+void Holder::went(int64_t bytes) {
+  residents_ = std::max<int64_t>(0, residents_ - 1);
+  copies_ = std::max<int64_t>(0, copies_ - 1);
+  bytes_ = std::max<int64_t>(0, bytes_ - bytes);
+}
+
+size_t Holder::room() {
+  recount();
+  return copies_admitted(SIZE_MAX, static_cast<size_t>(residents_), in_flight_.size(),
+                         static_cast<size_t>(bridge::guc::max_copies_per_node));
+}
+
+/// The bytes that are kept for a client. Of one that is not known, twice the usual; once it proved larger, what it had.
+size_t Holder::reserve_for(const Missing &m) const {
+  constexpr int64_t kLeast = 4096;
+  auto size = sizes_.find(m.client);
+  int64_t known = std::max(m.bytes, size == sizes_.end() ? 0 : size->second);
+  int64_t usual = copies_ > 0 ? bytes_ / copies_ : 0;
+  return static_cast<size_t>((known > 0 ? known + known / 4 : 2 * usual) + kLeast);
+}
+
+bool Holder::fits(size_t bytes) const {
+  if (most_bytes() == 0) return true;
+  auto sum = bytes_ + static_cast<int64_t>(bytes);
+  for (auto &[client, reserved] : reserved_) sum += static_cast<int64_t>(reserved);
+  return sum <= most_bytes();
+}
+
+const std::vector<Held> &Holder::least_valuable() {
+  double start = now_s();
+  if (start < next_least_s_) return least_;
+  least_.clear();
+  bridge::WorkerTransaction tx;
+  {
+    bridge::Spi spi;
+    auto rows = spi.query_kept(kLeastQuery, {p_int4(bridge::self_node())});
+    for (size_t i = 0; i < rows.size(); i++) {
+      auto failed = evict_retries_.find(rows.at(i, 0));
+      if (in_flight_.contains(rows.at(i, 0)) || (failed != evict_retries_.end() && failed->second.not_before_s > start)) continue;
+      least_.push_back({{rows.at(i, 0), static_cast<NodeId>(rows.int8(i, 1)), rows.int8(i, 2), rows.int8(i, 3), rows.int8(i, 4)},
+                        rows.float8(i, 5)});
+    }
+  }
+  tx.commit();
+  next_least_s_ = start + std::max(kLeastEveryS, kCountShare * (now_s() - start));
+  return least_;
+}
+
+/// Not a failure of the client: it waits for room, or for a wish that is worth more.
+void Holder::refuse(const Missing &m, const char *limit) {
+  int value = std::string_view(limit) == "vectorshard.max_bytes_per_node" ? bridge::guc::max_bytes_per_node
+              : std::string_view(limit) == "vectorshard.max_fabric_copies" ? bridge::guc::max_fabric_copies
+                                                                           : bridge::guc::max_copies_per_node;
+  Error why = full_error(m.client, limit, value);
+  if (m.requested) return fail(m, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, why);
+  try_later(m.client, kRefusedRetryS);
+  refused_++;
+  if (now_s() < next_refused_log_s_) return;
+  ereport(LOG, (errmsg("vectorshard holder: %s", why.message.c_str()), errdetail("%s", why.detail.c_str()),
+                errhint("%s", why.hint.c_str())));
+  next_refused_log_s_ = now_s() + kRefusedLogS;
+  refused_ = 0;
+}
+
+/// Lets copies go that are worth less, for a client that does not fit beside `planned` others; `bytes` are all theirs. True: now
+/// it fits.
+bool Holder::make_room(const Missing &m, size_t planned, size_t bytes) {
+  bool by_count = room() <= planned;
+  int64_t copies = by_count ? static_cast<int64_t>(planned + 1 - room()) : 0, over = 0;
+  if (!fits(bytes)) {
+    over = bytes_ + static_cast<int64_t>(bytes) - most_bytes();
+    for (auto &[client, reserved] : reserved_) over += static_cast<int64_t>(reserved);
+  }
+  std::vector<HeldValue> held;
+  const std::vector<Held> &least = least_valuable();
+  for (size_t i = 0; i < least.size(); i++) held.push_back({i, least[i].value, least[i].leaver.bytes, true});
+  std::vector<Held> go;
+  for (size_t i : replaced_for(m.value, std::move(held), copies, over)) go.push_back(least[i]);
+  if (go.empty()) {
+    refuse(m, by_count ? "vectorshard.max_copies_per_node" : "vectorshard.max_bytes_per_node");
+    return false;
+  }
+  if (m.requested) {
+    // The writer's own transaction would hold up the eviction: it is told to come again, and its client is brought meanwhile.
+    room_for_[m.client] = now_s() + kRoomForWriterS;
+    requested_.erase(m.client);
+    finish_failed(RequestKind::copy, m.client, ERRCODE_LOCK_NOT_AVAILABLE,
+                  {Errc::no_space, "client \"" + m.client + "\" is not resident yet", "The node is full; another client goes for it.", "Retry the transaction."});
+    more_missing_ = true;
+    return false;
+  }
+  if (replaced_ > 0 && replaced_ + static_cast<int>(go.size()) > kReplacedARound) {
+    more_missing_ = true;  // writers are looked after first
+    return false;
+  }
+  for (const Held &h : go)
+    if (!replace(h, m.value)) {
+      try_later(m.client, kRefusedRetryS);
+      return false;
+    }
+  return room() > planned && fits(bytes);
+}
+
+/// One copy goes for one worth `value`: unless it was wished for more meanwhile, and by the handshake with its home.
+bool Holder::replace(const Held &h, double value) {
+  const Leaver l = h.leaver;
+  std::erase_if(least_, [&](const Held &x) { return x.leaver.client == l.client; });
+  replaced_++;
+  bool worse = false;
+  {
+    bridge::WorkerTransaction tx;
+    {
+      bridge::Spi spi;
+      auto rows = spi.query_kept(kValueNowQuery, {p_int4(bridge::self_node()), p_text(l.client)});
+      worse = !rows.empty() && worth_replacing(value, rows.float8(0, 0));
+    }
+    tx.commit();
+  }
+  Error why;
+  bridge::Link *home = worse && !in_flight_.contains(l.client) ? link(l.home, why) : nullptr;
+  if (!home) return false;
+  EvictEnd end = evict(l, *home);
+  if (end.evicted) {
+    evict_retries_.erase(l.client);
+    try_later(l.client, kRefusedRetryS);  // its own wish may still be in force
+    went(l.bytes);
+    return true;
+  }
+  Retry &retry = evict_retries_[l.client];
+  retry.not_before_s = now_s() + std::min(30.0, 1.0 * (1 << std::min(retry.failures++, 5)));
+  ereport(DEBUG1, (errmsg("vectorshard holder: %s", end.why.message.c_str())));
+  return false;
+}
+
+/// How many copies more that were only predicted may be begun under the fabric's limit.
+int64_t Holder::fabric_room() {
+  int64_t limit = bridge::guc::max_fabric_copies;
+  if (limit == 0) return std::numeric_limits<int64_t>::max();
+  recount();
+  int64_t known = 0, nodes = 0, self_at = 0;
+  bridge::WorkerTransaction tx;
+  {
+    bridge::Spi spi;
+    const Economy &reckoning = economy(spi);
+    auto rows = spi.query_kept("SELECT node FROM vectorshard.node WHERE state = 'active' ORDER BY node");
+    nodes = static_cast<int64_t>(rows.size());
+    for (size_t i = 0; i < rows.size(); i++)
+      if (rows.int8(i, 0) == bridge::self_node()) self_at = static_cast<int64_t>(i);
+    for (auto &[node, state] : reckoning.states)
+      if (node != bridge::self_node()) known += state.copies;
+  }
+  tx.commit();
+  int64_t told = told_ ? told_->copies : 0;
+  int64_t turn = (self_at + static_cast<int64_t>(now_s() / kTurnS)) % std::max<int64_t>(1, nodes);
+  // What came since the others heard of it is taken from this node's part.
+  return fabric_share(limit, known + told, nodes, turn) - std::max<int64_t>(0, copies_ - told) - static_cast<int64_t>(reserved_.size());
+}
+
+NodeState Holder::state_now() {
+  recount();
+  NodeState s;
+  s.residents = residents_ + static_cast<int64_t>(reserved_.size());
+  s.copies = copies_ + static_cast<int64_t>(reserved_.size());
+  s.bytes = bytes_;
+  for (auto &[client, reserved] : reserved_) s.bytes += static_cast<int64_t>(reserved);
+  s.max_copies = bridge::guc::max_copies_per_node;
+  s.max_bytes = most_bytes();
+  s.max_transfers = bridge::guc::max_transfers;
+  size_t busy = 0;
+  for (auto &[node, port] : ports_) busy += port->busy();
+  s.queue = static_cast<int64_t>(queue_);
+  s.queue_s = pace_.queue_s(queue_, busy);
+  if (s.full() && !least_valuable().empty()) s.least_value = least_valuable().front().value;
+  s.paths = measured_paths();
+  return s;
+}
+
+/// At most every ten seconds, and only what others plan by: the row ships to every node.
+void Holder::tell() {
+  if (now_s() < next_tell_s_) return;
+  try {
+    NodeState state = state_now();
+    bridge::WorkerTransaction tx;
+    {
+      bridge::Spi spi;
+      if (!told_) told_ = told_state(spi, bridge::self_node());
+      next_tell_s_ = now_s() + kCountEveryS;
+      if (told_ && !notable(*told_, state)) return;
+      tell_state(spi, bridge::self_node(), state);
+    }
+    tx.commit();
+    told_ = state;
+    next_tell_s_ = now_s() + kTellEveryS;
+  } catch (const bridge::PgError &e) {
+    // The transaction is aborted as a whole by its destructor, so the error may end here: a node in doubt may not stamp.
+    ereport(DEBUG1, (errmsg("vectorshard holder: its state is not told: %s", e.message.c_str())));
+    next_tell_s_ = now_s() + kTellEveryS;
+  }
+}
+
+}  // namespace vectorshard::place
