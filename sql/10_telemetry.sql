@@ -32,7 +32,6 @@ SELECT vectorshard.report('', pg_temp.at(1, 1));
 SELECT vectorshard.report(repeat('x', 256), pg_temp.at(1, 1));
 SELECT vectorshard.report(repeat('x', 255), pg_temp.at(1, 1));
 SELECT vectorshard.report('tel3', ST_MakePoint(1, 1));
-SELECT vectorshard.report('tel3', ST_SetSRID(ST_MakePoint(1, 1), 3857));
 SELECT vectorshard.report('tel3', 'SRID=4326;POINT EMPTY'::geometry);
 SELECT vectorshard.report('tel3', 'SRID=4326;LINESTRING(0 0, 1 1)'::geometry);
 SELECT vectorshard.report('tel3', pg_temp.at(1, 91));

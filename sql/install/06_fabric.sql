@@ -81,6 +81,21 @@ CREATE OR REPLACE FUNCTION vectorshard.bad_coverage(coverage geometry) RETURNS t
 COMMENT ON FUNCTION vectorshard.bad_coverage(geometry) IS 'internal: why an area is not one on Earth, or null';
 REVOKE ALL ON FUNCTION vectorshard.bad_coverage(geometry) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION vectorshard.in_degrees(place geometry) RETURNS geometry
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT CASE
+             WHEN ST_SRID(in_degrees.place) = 4326 THEN in_degrees.place
+             WHEN ST_SRID(in_degrees.place) <> 0 THEN ST_Transform(in_degrees.place, 4326)
+             WHEN plane.lon IS NULL THEN in_degrees.place
+             ELSE ST_SetSRID(ST_Affine(in_degrees.place, 1 / (111320 * pg_catalog.cos(pg_catalog.radians(plane.lat))), 0, 0, 1 / 111320.0, plane.lon, plane.lat), 4326)
+           END
+      FROM (SELECT pg_catalog.split_part(s.origin, ' ', 1)::float8 AS lon, pg_catalog.split_part(s.origin, ' ', 2)::float8 AS lat
+              FROM (SELECT nullif(pg_catalog.current_setting('vectorshard.plane_origin', true), 'none') AS origin) AS s) AS plane;
+  END;
+COMMENT ON FUNCTION vectorshard.in_degrees(geometry) IS
+  'a place of any SRID as longitude and latitude; of SRID 0: metres from vectorshard.plane_origin, if that is set';
+
 CREATE OR REPLACE FUNCTION vectorshard.check_new_member(node_name text, location_problem text, coverage_problem text)
   RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 BEGIN
@@ -187,6 +202,8 @@ DECLARE
   version bigint := vectorshard.first_version(1);
   before text := current_setting('session_replication_role');
 BEGIN
+  location := vectorshard.in_degrees(location);
+  coverage := vectorshard.in_degrees(coverage);
   PERFORM vectorshard.check_new_member(node_name, vectorshard.bad_location(location), vectorshard.bad_coverage(coverage));
   place := vectorshard.parse_address(address);
   -- The triggers of the shipped tables stamp by the clock of this node, which runs only once it has a number.

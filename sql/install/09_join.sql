@@ -26,6 +26,8 @@ BEGIN
     RAISE EXCEPTION 'a node is of kind core or edge' USING
       ERRCODE = 'invalid_parameter_value', DETAIL = format('Given: %L.', kind), HINT = 'Core nodes may be homes of clients; edge nodes are not.';
   END IF;
+  location := vectorshard.in_degrees(location);
+  coverage := vectorshard.in_degrees(coverage);
   PERFORM vectorshard.check_new_member(node_name, vectorshard.bad_location(location), vectorshard.bad_coverage(coverage));
   place := vectorshard.parse_address(address);
   RETURN vectorshard.join_through(server, node_name, kind, place.host, place.port::text, place.dbname, location::text, coverage::text);

@@ -71,6 +71,28 @@ TEST(Kalman, FollowsAnAircraftAcrossTheDateLine) {
   EXPECT_LT(std::abs(m.kalman.x), 60000);
 }
 
+TEST(Kalman, AnAircraftThatTurnsKeepsItsSpeed) {
+  // 230 m/s, a report each 10 s without speed and heading; half a circle at two degrees a second, in which no velocity holds.
+  for (double interval : {5., 10., 30.}) {
+    Motion m;
+    double east = 0, north = 0, heading = 90, at = 0;
+    auto fly = [&](double seconds, double turn_per_s) {
+      for (double t = 0; t < seconds; t += interval) {
+        for (double dt = 0; dt < interval; dt += 0.5, heading += turn_per_s / 2) {
+          east += 115 * std::sin(telemetry::radians(heading));
+          north += 115 * std::cos(telemetry::radians(heading));
+        }
+        feed(m, equator(at += interval, east, north));
+      }
+    };
+    fly(200, 0);
+    fly(90, 2);
+    EXPECT_GT(std::hypot(predict::velocity(m).east, predict::velocity(m).north), 100) << "reports each " << interval << " s";
+    fly(90, 0);
+    EXPECT_NEAR(predict::velocity(m).east, -230, 30) << "reports each " << interval << " s";
+  }
+}
+
 TEST(Kalman, PathRunsAheadAndParkedClientsStay) {
   Motion m;
   for (int i = 0; i < 10; i++) feed(m, equator(10 * i, 100 * i, 0));

@@ -63,7 +63,7 @@ TEST(Intake, RefusesImplausibleReports) {
   Motion none, known = at(37.7, -122.4, kNow - 10);
   EXPECT_EQ(check_plausible({kNow + 6, 37, -122, {}, {}}, none, kNow, limits), Refusal::future);
   EXPECT_EQ(check_plausible({kNow - 301, 37, -122, {}, {}}, none, kNow, limits), Refusal::late);
-  EXPECT_EQ(check_plausible({kNow, 37, -122, 341.0, {}}, none, kNow, limits), Refusal::too_fast);
+  EXPECT_EQ(check_plausible({kNow, 37, -122, limits.max_speed_mps + 1, {}}, none, kNow, limits), Refusal::too_fast);
   EXPECT_EQ(check_plausible({kNow - 10, 37.7, -122.4, {}, {}}, known, kNow, limits), Refusal::duplicate);
   EXPECT_EQ(check_plausible({kNow - 11, 37.7, -122.4, {}, {}}, known, kNow, limits), Refusal::late);
   EXPECT_EQ(check_plausible({kNow, 38.7, -122.4, {}, {}}, known, kNow, limits), Refusal::too_fast);

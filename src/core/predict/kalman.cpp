@@ -1,6 +1,7 @@
 // The filter: predict with white-noise acceleration, update with position, then with velocity when it was reported.
 #include "core/predict/kalman.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/predict/local_frame.hpp"
@@ -16,7 +17,8 @@ constexpr double kVelocityVariance = 1.5 * 1.5;     // (m/s)²: a reported speed
 constexpr double kUnknownVelocity = 100.0 * 100.0;  // (m/s)²: before there is any
 constexpr double kAcceleration = 1.0;               // m²/s³: after 60 s a velocity is known to 8 m/s only
 constexpr double kGate = 25;                        // squared sigmas: beyond, the model does not hold
-constexpr double kJumpMps = 80;                     // a sudden speed above this is a GPS jump
+constexpr double kJumpMps = 80;                     // a sudden speed above this is a GPS jump,
+constexpr double kFaster = 1.5;                     // but for a client that was nearly as fast before, or is so on average
 constexpr double kReanchorM = 50000;                // flat-earth metres are good this far from the anchor
 
 Position anchor_of(const telemetry::KalmanState &k) { return {k.anchor_lat, k.anchor_lon}; }
@@ -98,7 +100,8 @@ void observe(const telemetry::Report &r, telemetry::Motion &m) {
   double miss = (z.x - k.x) * (z.x - k.x) + (z.y - k.y) * (z.y - k.y);
   if (miss > kGate * (k.p_pos + kPositionVariance)) {
     double vx = (z.x - old_x) / dt, vy = (z.y - old_y) / dt;
-    if (std::hypot(vx, vy) > kJumpMps) vx = vy = 0;
+    double usual = std::max(std::hypot(k.vx, k.vy), m.pace_mps);
+    if (std::hypot(vx, vy) > std::max(kJumpMps, kFaster * usual)) vx = vy = 0;
     Metres v = turned(anchor_of(k), here, {vx, vy});
     reset(r, measured ? mvx : v.x, measured ? mvy : v.y, measured ? kVelocityVariance : kAcceleration * dt, k);
     return;

@@ -9,7 +9,7 @@ namespace vectorshard::telemetry {
 struct IntakeLimits {
   double max_age_s = 300;
   double max_ahead_s = 5;
-  double max_speed_mps = 340;
+  double max_speed_mps = 500;
 };
 
 /// Malformed: values that no client can have, whatever came before. An Error says which value.

@@ -66,6 +66,7 @@ const char *refusal_name(Refusal refusal) {
     case Refusal::future: return "future";
     case Refusal::duplicate: return "duplicate";
     case Refusal::too_fast: return "too_fast";
+    case Refusal::malformed: return "malformed";
   }
   return "unknown";
 }

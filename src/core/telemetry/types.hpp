@@ -53,8 +53,8 @@ struct StayState {
 };
 
 /// Why a report was refused. Values index counters in shared memory: append only.
-enum class Refusal : uint8_t { late, future, duplicate, too_fast };
-constexpr int kRefusalCount = 4;
+enum class Refusal : uint8_t { late, future, duplicate, too_fast, malformed };
+constexpr int kRefusalCount = 5;
 const char *refusal_name(Refusal refusal);
 
 /// From where the way of a client is measured, for others to learn from.

@@ -2,6 +2,8 @@
 #include "pg/bridge/gucs.hpp"
 
 #include <climits>
+#include <cmath>
+
 #include "pg/bridge/postgres.hpp"
 extern "C" {
 #include "utils/guc.h"
@@ -21,19 +23,22 @@ double horizon_margin_s = 20;
 int insert_wait_ms = 5000;
 double keep_s = 120;
 int link_timeout_ms = 5000;
+int malformed_reports = kMalformedError;
 int max_bytes_per_node = 0;
 int max_candidates = 4;
 int max_clients = 16384;
 int max_clock_skew_ms = 5000;
 int max_copies_per_node = 1000000;
 int max_fabric_copies = 0;
-double max_speed_mps = 340;
+double max_speed_mps = 500;
 int max_transfers = 64;
 int navigator_pass_ms = 10000;
 int on_unreachable = kUnreachableError;
 int peer_connections = 0;
 int peer_queue_mb = 64;
 int placement_mode = kPlacementOn;
+double plane_origin_lon = NAN;
+double plane_origin_lat = NAN;
 int predictor = kPredictorReachSet;
 char *predictor_function = nullptr;
 int predictor_timeout_ms = 250;
@@ -51,6 +56,7 @@ const config_enum_entry kCompression[] = {{"off", kCompressionOff, false}, {"lz4
                                           {"zstd", kCompressionZstd, false}, {nullptr, 0, false}};
 const config_enum_entry kDurability[] = {{"local", kDurabilityLocal, false}, {"home", kDurabilityHome, false},
                                          {"quorum", kDurabilityQuorum, false}, {nullptr, 0, false}};
+const config_enum_entry kMalformed[] = {{"error", kMalformedError, false}, {"refuse", kMalformedRefuse, false}, {nullptr, 0, false}};
 const config_enum_entry kOnUnreachable[] = {
     {"error", kUnreachableError, false}, {"warn", kUnreachableWarn, false}, {nullptr, 0, false}};
 const config_enum_entry kPlacement[] = {
@@ -71,6 +77,27 @@ void integer(const char *name, const char *what, int *v, int min, int max, int f
 void choice(const char *name, const char *what, int *v, const config_enum_entry *options, GucContext context) {
   DefineCustomEnumVariable(name, what, nullptr, v, *v, options, context, 0, nullptr, nullptr, nullptr);
 }
+
+char *plane_origin = nullptr;
+
+/// "none" or "longitude latitude"; the SQL function in_degrees() splits it at the one space.
+bool read_origin(const char *text, double *lon, double *lat) {
+  *lon = *lat = NAN;
+  if (strcmp(text, "none") == 0) return true;
+  char *end;
+  *lon = strtod(text, &end);
+  if (end == text || *end != ' ') return false;
+  const char *second = end + 1;
+  *lat = strtod(second, &end);
+  return end != second && *end == 0 && *second != ' ' && std::fabs(*lon) <= 180 && std::fabs(*lat) <= 80;
+}
+bool check_origin(char **text, void **, GucSource) {
+  double lon, lat;
+  if (read_origin(*text, &lon, &lat)) return true;
+  GUC_check_errdetail("Give none, or longitude and latitude in degrees with a space between them, the latitude between -80 and 80.");
+  return false;
+}
+void assign_origin(const char *text, void *) { (void)read_origin(text, &plane_origin_lon, &plane_origin_lat); }
 
 void define_a_to_l() {
   choice("vectorshard.batch_compression", "How batches to other nodes are compressed.", &batch_compression, kCompression,
@@ -101,6 +128,7 @@ void define_a_to_l() {
 void define_m_to_p() {
   // In a server that did not preload the library a setting for the start would end the session that loads it.
   GucContext at_start = process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP;
+  choice("vectorshard.malformed_reports", "What becomes of reports that no client can have sent.", &malformed_reports, kMalformed, PGC_USERSET);
   integer("vectorshard.max_bytes_per_node", "Most bytes of copies on this node; 0: no limit.", &max_bytes_per_node, 0, INT_MAX,
           GUC_UNIT_MB, PGC_SIGHUP);
   integer("vectorshard.max_candidates", "Most nodes besides the serving one that a client is wished onto.",
@@ -125,6 +153,8 @@ void define_m_to_p() {
           &peer_queue_mb, 1, 1048576, GUC_UNIT_MB, PGC_SIGHUP);
   choice("vectorshard.placement_mode", "Whether the navigator places clients.", &placement_mode, kPlacement,
          PGC_SIGHUP);
+  DefineCustomStringVariable("vectorshard.plane_origin", "Longitude and latitude of the origin of positions without an SRID.", nullptr,
+                             &plane_origin, "none", PGC_SIGHUP, 0, check_origin, assign_origin, nullptr);
   choice("vectorshard.predictor", "How the next nodes of a client are predicted.", &predictor, kPredictors,
          PGC_SIGHUP);
   DefineCustomStringVariable("vectorshard.predictor_function", "The function that predicts where vectorshard.predictor is custom.", nullptr,

@@ -5,6 +5,7 @@
 
 namespace vectorshard::bridge::guc {
 
+enum MalformedReports { kMalformedError, kMalformedRefuse };
 enum BatchCompression { kCompressionOff, kCompressionLz4, kCompressionZstd };  // as core's ship::Compression
 enum Durability { kDurabilityLocal, kDurabilityHome, kDurabilityQuorum };  // as core's ship::DurabilityLevel
 enum PlacementMode { kPlacementOff, kPlacementDryRun, kPlacementOn };
@@ -24,6 +25,7 @@ extern double horizon_margin_s;        // how far beyond the lead time the predi
 extern int insert_wait_ms;             // how long an INSERT waits for its client's copy
 extern double keep_s;                  // a copy lives at least this long after it was last wished
 extern int link_timeout_ms;            // connect and answer time-out of a link to a peer
+extern int malformed_reports;          // MalformedReports: what becomes of a report that no client can have sent
 extern int max_bytes_per_node;         // most MB of copies on this node; 0: no limit
 extern int max_candidates;             // most nodes besides the serving one that a client is wished onto
 extern int max_clients;                // clients whose motion state fits in shared memory
@@ -37,6 +39,8 @@ extern int on_unreachable;             // OnUnreachable
 extern int peer_connections;           // connections to each peer
 extern int peer_queue_mb;              // WAL and memory a peer that is away may hold before it becomes debt
 extern int placement_mode;             // PlacementMode
+extern double plane_origin_lon;        // of positions without an SRID; NaN: they are refused
+extern double plane_origin_lat;
 extern int predictor;                  // Predictor
 extern char *predictor_function;       // schema.function, for kPredictorCustom
 extern int predictor_timeout_ms;       // how long it may take

@@ -69,6 +69,8 @@ ReportColumns report_columns(Relation relation) {
 bool take_row(const ReportColumns &columns, TupleTableSlot *slot) {
   const text *client = client_of(columns, slot);
   auto lon = number(slot, columns.lon), lat = number(slot, columns.lat);
+  bool complete = client && lon && lat && !slot->tts_isnull[columns.observed_at - 1];
+  if (!complete && telemetry::refuse_malformed()) return false;
   if (!client) raise_null("a client");
   if (!lon || !lat) raise_null("lon and lat");
   if (slot->tts_isnull[columns.observed_at - 1]) raise_null("observed_at");
@@ -79,7 +81,7 @@ bool take_row(const ReportColumns &columns, TupleTableSlot *slot) {
   report.speed_mps = number(slot, columns.speed_mps);
   report.heading_deg = number(slot, columns.heading_deg);
   report.observed_at = DatumGetInt64(slot->tts_values[columns.observed_at - 1]);
-  return bridge::value_or_raise(telemetry::take_report(report));
+  return telemetry::accepted_or_raise(telemetry::take_report(report));
 }
 
 }  // namespace vectorshard::read

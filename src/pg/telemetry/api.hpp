@@ -25,6 +25,11 @@ struct RawReport {
 /// The Error of a malformed report, whatever is known of the client. take_report() checks it too.
 Result<void> check_report(const RawReport &report);
 
+/// A report is malformed: true where the setting says that it is refused, and it is counted then; else the caller raises.
+bool refuse_malformed() noexcept;
+/// What take_report() gave: accepted or not; raises its error unless refuse_malformed().
+bool accepted_or_raise(Result<bool> taken);
+
 /// Takes one report of a client that this node serves: checks it, updates the client's motion in shared memory, counts
 /// an arrival if the client was served elsewhere, and marks it for the navigator (once: call flush_reports() at the
 /// end of a statement to wake it). True: accepted. False: refused as late, future, duplicate or implausible, and

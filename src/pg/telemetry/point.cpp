@@ -2,9 +2,13 @@
 // it.
 #include "pg/telemetry/point.hpp"
 
+#include <cmath>
 #include <optional>
 
+#include "core/telemetry/types.hpp"
+#include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/spi.hpp"
 extern "C" {
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
@@ -26,7 +30,7 @@ constexpr int kSrid = 4326;
 struct Functions {
   Oid type = InvalidOid;
   enum { kUntried, kAsThought, kOtherwise } bytes = kUntried;
-  FmgrInfo kind, srid, x, y;
+  FmgrInfo kind, srid, x, y, transform;
 };
 
 // PostGIS 2 and 3 write a point of two dimensions without a box so: three bytes of SRID, one of flags (geodetic, or of
@@ -56,14 +60,16 @@ void look_up(Functions &f, Oid type) {
   Oid schema = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typnamespace;
   ReleaseSysCache(tuple);
   Oid geometry = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("geometry"), ObjectIdGetDatum(schema));
-  auto bind = [&](const char *name, FmgrInfo *info) {
+  Oid arguments[] = {geometry, INT4OID};
+  auto bind = [&](const char *name, FmgrInfo *info, int count = 1) {
     List *qualified = list_make2(makeString(get_namespace_name(schema)), makeString(pstrdup(name)));
-    fmgr_info_cxt(LookupFuncName(qualified, 1, &geometry, false), info, TopMemoryContext);
+    fmgr_info_cxt(LookupFuncName(qualified, count, arguments, false), info, TopMemoryContext);
   };
   bind("geometrytype", &f.kind);
   bind("st_srid", &f.srid);
   bind("st_x", &f.x);
   bind("st_y", &f.y);
+  bind("st_transform", &f.transform, 2);
   f.bytes = Functions::kUntried;
   f.type = type;
 }
@@ -81,6 +87,41 @@ bool call(FmgrInfo *function, Datum argument, Datum *result) {
 Error not_a_point(const std::string &detail) {
   return Error{Errc::invalid_argument, "position of the report is not a point in longitude and latitude", detail,
                "Give ST_SetSRID(ST_MakePoint(longitude, latitude), 4326)."};
+}
+
+/// A position without an SRID: metres east and north of the origin of the plane.
+Result<LonLat> from_plane(const LonLat &metres) {
+  double lon = bridge::guc::plane_origin_lon, lat = bridge::guc::plane_origin_lat;
+  if (std::isnan(lon))
+    return Error{Errc::invalid_argument, "position of the report is not a point in longitude and latitude", "It has no SRID.",
+                 "Give ST_SetSRID(ST_MakePoint(longitude, latitude), 4326), or set vectorshard.plane_origin if it is in metres of a local plane."};
+  return LonLat{lon + metres.lon / (kMetresPerDegree * std::cos(radians(lat))), lat + metres.lat / kMetresPerDegree};
+}
+
+/// A position of any other SRID. PostGIS raises where that is not known, or the point outside of where it is defined.
+Result<LonLat> transformed(Functions &f, Datum value, int srid) {
+  try {
+    bridge::Subtransaction tx;
+    LonLat at = bridge::pg_call([&] {
+      LonLat out;
+      Datum there, d;
+      LOCAL_FCINFO(fcinfo, 2);
+      InitFunctionCallInfoData(*fcinfo, &f.transform, 2, DEFAULT_COLLATION_OID, nullptr, nullptr);
+      fcinfo->args[0] = {value, false};
+      fcinfo->args[1] = {Int32GetDatum(kSrid), false};
+      there = FunctionCallInvoke(fcinfo);
+      if (call(&f.x, there, &d)) out.lon = DatumGetFloat8(d);
+      if (call(&f.y, there, &d)) out.lat = DatumGetFloat8(d);
+      return out;
+    });
+    tx.release();
+    return at;
+  } catch (const bridge::PgError &e) {
+    if (e.sqlstate == ERRCODE_QUERY_CANCELED) throw;
+    return Error{Errc::invalid_argument, "position of the report cannot be transformed to longitude and latitude",
+                 "Its SRID is " + std::to_string(srid) + ": " + e.message + ".",
+                 "Give a point within the area of its SRID, which is in spatial_ref_sys, or one with SRID 4326."};
+  }
 }
 
 }  // namespace
@@ -116,7 +157,8 @@ Result<LonLat> read_point(Datum value, Oid type) {
   });
   if (strcmp(r.kind, "POINT") != 0) return not_a_point("It is a " + std::string(r.kind) + ".");
   if (r.empty) return not_a_point("It is an empty point.");
-  if (r.srid != kSrid) return not_a_point("Its SRID is " + std::to_string(r.srid) + ", not 4326.");
+  if (r.srid == 0) return from_plane(r.at);
+  if (r.srid != kSrid) return transformed(f, value, r.srid);
   if (plain) f.bytes = same_bits(*plain, r.at) ? Functions::kAsThought : Functions::kOtherwise;
   return r.at;
 }

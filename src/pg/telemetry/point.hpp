@@ -11,8 +11,8 @@ struct LonLat {
   double lat = 0;
 };
 
-/// Longitude and latitude of a value of type geometry or geography (`type`); an Error if it is not a point with
-/// SRID 4326.
+/// Longitude and latitude of a value of type geometry or geography (`type`), of SRID 4326 or any other that PostGIS knows, or of
+/// none if vectorshard.plane_origin is set; an Error if it is no such point.
 Result<LonLat> read_point(Datum value, Oid type);
 
 }  // namespace vectorshard::telemetry

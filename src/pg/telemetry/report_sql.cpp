@@ -99,7 +99,7 @@ NodeId node_by_name(const text *name) {
 }
 
 bool finish(vectorshard::Result<bool> taken) {
-  bool accepted = bridge::value_or_raise(std::move(taken));
+  bool accepted = telemetry::accepted_or_raise(std::move(taken));
   telemetry::flush_reports();
   return accepted;
 }
@@ -109,11 +109,15 @@ bool finish(vectorshard::Result<bool> taken) {
 /// report(client, position, speed_mps, heading_deg, observed_at), for geometry and geography.
 VECTORSHARD_FUNCTION(vectorshard_report) {
   return bridge::entry([&]() -> Datum {
+    bool complete = !PG_ARGISNULL(0) && !PG_ARGISNULL(1) && !PG_ARGISNULL(4);
+    if (!complete && telemetry::refuse_malformed()) return BoolGetDatum(false);
     if (PG_ARGISNULL(0)) raise_null("client", "Give the value of the client column of the client's rows.");
     if (PG_ARGISNULL(1)) raise_null("position", "Use vectorshard.report_handover() for a client without a position.");
     if (PG_ARGISNULL(4)) raise_null("time", "Leave observed_at out for now.");
     Oid type = bridge::pg_call([&] { return get_fn_expr_argtype(fcinfo->flinfo, 1); });
-    telemetry::LonLat at = bridge::value_or_raise(telemetry::read_point(PG_GETARG_DATUM(1), type));
+    auto point = telemetry::read_point(PG_GETARG_DATUM(1), type);
+    if (!point.ok()) return BoolGetDatum(finish(point.error()));
+    telemetry::LonLat at = point.value();
     telemetry::RawReport r{bridge::view(text_arg(fcinfo, 0)), at.lon, at.lat, float_arg(fcinfo, 2), float_arg(fcinfo, 3),
                            PG_GETARG_TIMESTAMPTZ(4)};
     return BoolGetDatum(finish(telemetry::take_report(r)));
@@ -137,15 +141,19 @@ VECTORSHARD_FUNCTION(vectorshard_report_many) {
     std::vector<telemetry::RawReport> reports;
     reports.reserve(static_cast<size_t>(clients.count));
     for (int i = 0; i < clients.count; i++) {
-      if (clients.null(i) || lons.null(i) || lats.null(i))
+      bool complete = !clients.null(i) && !lons.null(i) && !lats.null(i);
+      if (!complete && telemetry::refuse_malformed()) continue;
+      if (!complete)
         raise_element(i, Error{Errc::invalid_argument, "client and position of a report must not be null", "",
                                "Leave such reports out."});
       telemetry::RawReport r{bridge::view(name_at(clients, i)), DatumGetFloat8(lons.values[i]), DatumGetFloat8(lats.values[i]), {}, {},
                              times.null(i) ? now : DatumGetTimestampTz(times.values[i])};
       if (!speeds.null(i)) r.speed_mps = DatumGetFloat8(speeds.values[i]);
       if (!headings.null(i)) r.heading_deg = DatumGetFloat8(headings.values[i]);
-      if (auto ok = telemetry::check_report(r); !ok) raise_element(i, ok.error());
-      reports.push_back(r);
+      if (auto ok = telemetry::check_report(r); ok)
+        reports.push_back(r);
+      else if (!telemetry::refuse_malformed())
+        raise_element(i, ok.error());
     }
     return Int64GetDatum(take_in_order(reports));
   });
@@ -154,11 +162,17 @@ VECTORSHARD_FUNCTION(vectorshard_report_many) {
 /// report_handover(client, from_node, observed_at)
 VECTORSHARD_FUNCTION(vectorshard_report_handover) {
   return bridge::entry([&]() -> Datum {
+    if ((PG_ARGISNULL(0) || PG_ARGISNULL(2)) && telemetry::refuse_malformed()) return BoolGetDatum(false);
     if (PG_ARGISNULL(0)) raise_null("client", "Give the value of the client column of the client's rows.");
     if (PG_ARGISNULL(2)) raise_null("time", "Leave observed_at out for now.");
     NodeId from = PG_ARGISNULL(1) ? kNoNode : node_by_name(text_arg(fcinfo, 1));
     return BoolGetDatum(finish(telemetry::take_handover(bridge::view(text_arg(fcinfo, 0)), from, PG_GETARG_TIMESTAMPTZ(2))));
   });
+}
+
+/// refuse_malformed()
+VECTORSHARD_FUNCTION(vectorshard_refuse_malformed) {
+  return bridge::entry([&]() -> Datum { return BoolGetDatum(telemetry::refuse_malformed()); });
 }
 
 /// telemetry_counters(): name and count, since the server started.

@@ -219,6 +219,17 @@ Result<void> check_report(const RawReport &raw) {
   return check_wellformed(in_clients_seconds(raw));
 }
 
+bool refuse_malformed() noexcept {
+  if (bridge::guc::malformed_reports != bridge::guc::kMalformedRefuse || bridge::self_node() == kNoNode) return false;
+  count(static_cast<Counter>(kRefusedFirst + static_cast<int>(Refusal::malformed)));
+  return true;
+}
+
+bool accepted_or_raise(Result<bool> taken) {
+  if (!taken.ok() && refuse_malformed()) return false;
+  return bridge::value_or_raise(std::move(taken));
+}
+
 Result<bool> take_report(const RawReport &raw) {
   require_member();
   Spot spot(raw.client);
