@@ -3,7 +3,7 @@
 -- Shipped to every node by the same stream as user rows, each row with exactly one writer:
 --   node, shard_table, client, wish, holder, policy, store, segment, node_state, price
 -- Local to a node, never shipped (tombstone: its inserts and updates are what ships):
---   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client
+--   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client, decision_log, quality, quality_table
 -- No foreign keys and no unique constraint beyond the primary key: rows arrive in any order.
 
 CREATE TABLE vectorshard.node (
@@ -230,6 +230,42 @@ CREATE TABLE vectorshard.motion (
   _version    bigint NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE vectorshard.motion IS 'motion state of each client: a vector-shard table, so it follows the client';
+
+CREATE TABLE vectorshard.decision_log (
+  decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at          timestamptz NOT NULL DEFAULT now(),
+  client      text COLLATE "C" NOT NULL,
+  node        int NOT NULL,
+  decision    text NOT NULL CHECK (decision IN ('wish', 'end', 'refused')),
+  until       timestamptz,
+  dry_run     boolean NOT NULL,
+  reason      text NOT NULL
+);
+COMMENT ON TABLE vectorshard.decision_log IS 'what this node''s navigator decided anew, for decision_log_hours';
+
+CREATE TABLE vectorshard.quality (
+  hour         timestamptz PRIMARY KEY,
+  arrivals     bigint NOT NULL,
+  hits         bigint NOT NULL,
+  copies       bigint NOT NULL,
+  wasted       bigint NOT NULL,
+  wishes       bigint NOT NULL,
+  dry_arrivals bigint NOT NULL,
+  dry_hits     bigint NOT NULL,
+  leads        bigint[] NOT NULL,
+  held_s       float8 NOT NULL,
+  surplus_s    float8 NOT NULL
+);
+COMMENT ON TABLE vectorshard.quality IS 'how placement fared on this node, by the hour; added up by the navigator';
+
+CREATE TABLE vectorshard.quality_table (
+  hour       timestamptz NOT NULL,
+  table_name text COLLATE "C" NOT NULL,
+  rows       bigint NOT NULL,
+  bytes      bigint NOT NULL,
+  PRIMARY KEY (hour, table_name)
+);
+COMMENT ON TABLE vectorshard.quality_table IS 'what copies brought to this node, by the hour and by table';
 
 -- What of this must survive dump and restore.
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.node', '');

@@ -55,15 +55,3 @@ CREATE FUNCTION vectorshard.placement_counters()
 COMMENT ON FUNCTION vectorshard.placement_counters() IS 'internal: what placement_quality shows, since the server started';
 REVOKE ALL ON FUNCTION vectorshard.placement_counters() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION vectorshard.placement_counters() TO pg_monitor;
-
-CREATE VIEW vectorshard.placement_quality AS
-  SELECT n.name AS node, q.arrivals, q.hits, q.arrivals - q.hits AS misses,
-         q.hits::float8 / nullif(q.arrivals, 0) AS hit_ratio, q.copies, q.wasted AS wasted_copies, q.wishes,
-         q.active AS active_clients, held.copies AS copies_held,
-         greatest(held.copies - q.active, 0)::float8 / nullif(q.active, 0) AS surplus_per_active_client,
-         q.dropped AS motion_dropped
-    FROM vectorshard.placement_counters() q
-    LEFT JOIN vectorshard.node n ON n.node = vectorshard.self_node()
-    CROSS JOIN (SELECT count(*) AS copies FROM vectorshard.resident r JOIN vectorshard.client c ON c.client = r.client
-                 WHERE c.home <> vectorshard.self_node()) held;
-COMMENT ON VIEW vectorshard.placement_quality IS 'how placement fares on this node since the server started';

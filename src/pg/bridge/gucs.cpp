@@ -16,6 +16,8 @@ bool birth_without_core = false;
 int check_rate = 60;
 double client_idle_s = 604800;
 double copy_time_s = 1;
+int decision_log_hours = 24;
+int decision_log_rows = 1000000;
 char *duckdb_library = nullptr;
 int durability = kDurabilityLocal;
 int durability_timeout_ms = 10000;
@@ -109,6 +111,9 @@ void define_a_to_l() {
           0, 1000000, 0, PGC_SIGHUP);
   real("vectorshard.client_idle_s", "Idle time after which a client may go to a store.", &client_idle_s, 1, 1e9);
   real("vectorshard.copy_time_s", "Least time a copy is assumed to take.", &copy_time_s, 0, 1e6);
+  integer("vectorshard.decision_log_hours", "How long decisions are kept for looking back; 0: they are not.", &decision_log_hours,
+          0, 8784, 0, PGC_SIGHUP);
+  integer("vectorshard.decision_log_rows", "How many decisions are kept at most.", &decision_log_rows, 0, INT_MAX, 0, PGC_SIGHUP);
   DefineCustomStringVariable("vectorshard.duckdb_library", "Path of libduckdb.so, which writes and reads segments.",
                              nullptr, &duckdb_library, "/usr/local/lib/vectorshard/libduckdb.so", PGC_SUSET, 0,
                              nullptr, nullptr, nullptr);

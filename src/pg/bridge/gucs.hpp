@@ -18,6 +18,8 @@ extern bool birth_without_core;        // a client may be born while no core nod
 extern int check_rate;                 // clients a minute that are compared with their holders; 0: none
 extern double client_idle_s;           // idle this long: a client may go to the store
 extern double copy_time_s;             // floor for the time a copy takes, before it is measured
+extern int decision_log_hours;         // how long decisions are kept; 0: not at all
+extern int decision_log_rows;          // and how many
 extern char *duckdb_library;           // path of libduckdb.so; empty: segments cannot be written or read
 extern int durability;                 // Durability: what a commit waits for
 extern int durability_timeout_ms;      // how long it waits; 0: for ever

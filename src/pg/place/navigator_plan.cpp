@@ -224,6 +224,7 @@ void decide(Plan &plan, Draft &draft, const NodeMap &map, const Economy &economy
   PlanSettings how = settings();
   how.fabric_full = economy.fabric_full();
   if (plan.serving && how.predict) view.candidates = candidates(plan, map, view.now_s, targets);
+  plan.wishes = view.wishes;
   plan.decisions = place::plan(view, targets, how);
   plan.candidates = std::move(view.candidates);
 }
@@ -243,19 +244,30 @@ void fence(bridge::Spi &spi, const Economy &economy, Drafts &drafts) {
   for (FenceCrossing &c : apply_fences(spi, clients)) drafts.at(c.client).first->crossings.push_back(c);
 }
 
+/// What would be in force had dry_run written it.
+void add_would_be(Drafts &drafts, const WouldBe &would_be) {
+  for (auto &[client, each] : drafts) {
+    auto &wishes = each.second.view.wishes;
+    for (const Wish &w : would_be.of(client, telemetry::clients_now()))
+      if (std::none_of(wishes.begin(), wishes.end(), [&](const Wish &real) { return real.node == w.node; })) wishes.push_back(w);
+  }
+}
+
 }  // namespace
 
-std::vector<Plan> make_plans(std::vector<Subject> subjects) {
+std::vector<Plan> make_plans(std::vector<Subject> subjects, const WouldBe *would_be) {
   std::vector<Plan> plans(subjects.size());
   Drafts drafts;
   for (size_t i = 0; i < subjects.size(); i++) {
     plans[i].subject = std::move(subjects[i]);
+    plans[i].arrived = plans[i].subject.known.arrived;
     drafts[plans[i].subject.known.client].first = &plans[i];
   }
   NodeMap map = predict::node_map();
   bridge::Spi spi;
   load(spi, map, drafts);
   const Economy &reckoning = economy(spi);
+  if (would_be) add_would_be(drafts, *would_be);
   for (auto &[client, each] : drafts) decide_who_serves(*each.first, each.second);
   fence(spi, reckoning, drafts);
   for (auto &[client, each] : drafts) decide(*each.first, each.second, map, reckoning);

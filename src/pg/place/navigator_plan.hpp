@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/place/planner.hpp"
+#include "pg/place/decision_log.hpp"
 #include "pg/place/policies.hpp"
 #include "pg/telemetry/api.hpp"
 
@@ -36,12 +37,14 @@ struct Plan {
   double look_again_s = 0;     // if it does not report before; 0: not before
   std::vector<OtherWish> others;
   std::vector<predict::Candidate> candidates;
+  std::vector<Wish> wishes;    // in force by this node, before the decisions
+  bool arrived = false;        // a report told that it came here
   std::vector<Decision> decisions;
   std::vector<FenceCrossing> crossings;  // that no row tells yet
 };
 
 /// Plans each subject, in their order. Needs an open transaction with rights on the fabric's tables. Raises what
-/// PostgreSQL raises.
-std::vector<Plan> make_plans(std::vector<Subject> subjects);
+/// PostgreSQL raises. `would_be`: wishes that are taken for written.
+std::vector<Plan> make_plans(std::vector<Subject> subjects, const WouldBe *would_be = nullptr);
 
 }  // namespace vectorshard::place

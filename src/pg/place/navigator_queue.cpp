@@ -7,6 +7,7 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/place/api.hpp"
+#include "pg/place/quality.hpp"
 #include "pg/telemetry/api.hpp"
 extern "C" {
 #include "access/xact.h"
@@ -100,6 +101,7 @@ TriggerData *trigger_data(FunctionCallInfo fcinfo) {
 }  // namespace
 
 void init_navigator() {
+  init_quality();
   bridge::register_region({"vectorshard navigator queue", [] { return sizeof(Region); }, init_region,
                            reinterpret_cast<void **>(&region)});
 }

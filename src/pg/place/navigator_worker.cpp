@@ -2,6 +2,7 @@
 // planned, and what changed of their wishes is written in one transaction; then motion is checkpointed for clients
 // whose rows are here. It writes wishes, motion, and into which geofences clients came, and nothing else; what they lead to
 // is the holders' affair.
+#include <map>
 #include <set>
 
 #include "pg/bridge/export.hpp"
@@ -11,6 +12,7 @@
 #include "pg/bridge/worker.hpp"
 #include "pg/place/navigator_plan.hpp"
 #include "pg/place/navigator_queue.hpp"
+#include "pg/place/quality.hpp"
 #include "pg/predict/api.hpp"
 extern "C" {
 #include "pgstat.h"
@@ -69,6 +71,10 @@ constexpr char kDueQuery[] = R"(
                       WHERE w.client = p.client AND w.node = p.node AND w.planner = $1
                         AND w.until >= p.valid_to - interval '1 second'))";
 
+constexpr char kSinceQuery[] =
+    "SELECT client, extract(epoch FROM since)::float8 FROM vectorshard.resident WHERE client = ANY ($1) AND NOT leaving";
+constexpr double kLogTidyS = 60;
+
 double wall_s() { return static_cast<double>(GetCurrentTimestamp()) / 1e6; }
 
 std::string number(double v) {
@@ -102,10 +108,16 @@ class Navigator {
   void hand_over(const Plan &plan);
   std::vector<Plan> plan(std::vector<Subject> subjects);
   void note_crossings(const std::vector<Plan> &plans);
-  void write(const std::vector<Plan> &plans);
+  void write(const std::vector<Plan> &plans, bool dry_run);
+  void note_leads(const std::vector<Plan> &plans);
+  void keep_books();
   void checkpoint(const std::vector<Plan> &plans);
   bool write_motion(const std::vector<const telemetry::Known *> &clients);
 
+  WouldBe would_be_;
+  DecisionLog log_;
+  QualityWriter quality_;
+  double next_log_tidy_s_ = 0;
   bool started_ = false;
   double last_round_s_ = 0;
   double next_policy_look_s_ = 0;
@@ -209,15 +221,23 @@ void Navigator::note_crossings(const std::vector<Plan> &plans) {
   write_crossings(spi, all);
 }
 
-void Navigator::write(const std::vector<Plan> &plans) {
-  if (bridge::guc::placement_mode != bridge::guc::kPlacementOn) return;
+/// In dry_run nothing is wished; but who serves a client is told, by a wish that is over when it is written: else its former
+/// planner would go on planning, and would not hear that it arrived.
+bool to_be_written(const Plan &p, const Decision &d, bool dry_run) {
+  if (d.verdict != Verdict::wish && d.verdict != Verdict::end) return false;
+  if (!dry_run) return true;
+  bool told = std::any_of(p.wishes.begin(), p.wishes.end(), [&](const Wish &w) { return w.node == d.node; });
+  return d.verdict == Verdict::wish && d.reason == kServesReason && (p.arrived || !told);
+}
+
+void Navigator::write(const std::vector<Plan> &plans, bool dry_run) {
   std::vector<std::string> clients, nodes, untils, reasons, values, etas;
   for (const Plan &p : plans)
     for (const Decision &d : p.decisions) {
-      if (d.verdict != Verdict::wish && d.verdict != Verdict::end) continue;
+      if (!to_be_written(p, d, dry_run)) continue;
       clients.push_back(p.subject.known.client);
       nodes.push_back(std::to_string(d.node));
-      untils.push_back(number(d.until_s / bridge::guc::time_scale));
+      untils.push_back(number((dry_run ? telemetry::clients_now() : d.until_s) / bridge::guc::time_scale));
       reasons.push_back(d.reason);
       values.push_back(number(d.value));
       etas.push_back(number(d.eta_s / bridge::guc::time_scale));
@@ -228,11 +248,34 @@ void Navigator::write(const std::vector<Plan> &plans) {
                                             p_text_array(untils), p_text_array(reasons), p_text_array(values), p_text_array(etas)}));
 }
 
+/// How long the copies had been here that clients found at their arrival.
+void Navigator::note_leads(const std::vector<Plan> &plans) {
+  std::map<std::string, int64_t> arrived;
+  std::vector<std::string> clients;
+  for (const Plan &p : plans)
+    if (p.arrived && p.serving && p.home != bridge::self_node()) {
+      clients.push_back(p.subject.known.client);
+      arrived[p.subject.known.client] = p.subject.known.received_at;
+    }
+  if (clients.empty()) return;
+  bridge::Spi spi;
+  auto rows = spi.query_kept(kSinceQuery, {p_text_array(clients)});
+  double pg_epoch_s = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * 86400.0;
+  for (size_t i = 0; i < rows.size(); i++) {
+    double lead_s = static_cast<double>(arrived.at(rows.at(i, 0))) / 1e6 + pg_epoch_s - rows.float8(i, 1);
+    if (lead_s > 0) note_lead(lead_s * bridge::guc::time_scale);
+  }
+}
+
 /// The client has come to another node: whence, is learned once.
 void Navigator::hand_over(const Plan &p) {
   const telemetry::Motion &motion = p.subject.known.motion;
   bool moved = motion.serving == bridge::self_node() && p.served_since_s - motion.at_s <= telemetry::kSessionGapS;
   if (moved) predict::learn_arrival(motion.trail, p.served_by, p.served_since_s, p.lead_s);
+  const std::string &client = p.subject.known.client;
+  if (moved && bridge::guc::placement_mode == bridge::guc::kPlacementDryRun)
+    note_dry_arrival(p.home == p.served_by || would_be_.there(client, p.served_by, p.served_since_s, bridge::guc::keep_s));
+  would_be_.forget(client);
   telemetry::served_by_other(p.subject.known.client, p.served_by, motion.at_s);
 }
 
@@ -250,18 +293,27 @@ void Navigator::learn(std::vector<Subject> &subjects) {
 std::vector<Plan> Navigator::plan(std::vector<Subject> subjects) {
   learn(subjects);
   std::vector<Plan> plans;
+  bool dry_run = bridge::guc::placement_mode == bridge::guc::kPlacementDryRun;
+  if (!dry_run) would_be_.clear();
   std::vector<std::pair<std::string, bool>> again;
   for (const Subject &s : subjects) again.push_back({s.known.client, s.known.arrived});
   try {
     bridge::WorkerTransaction tx;
-    plans = make_plans(std::move(subjects));
+    plans = make_plans(std::move(subjects), dry_run ? &would_be_ : nullptr);
     note_crossings(plans);
-    write(plans);
+    if (bridge::guc::placement_mode != bridge::guc::kPlacementOff) {
+      write(plans, dry_run);
+      note_leads(plans);
+      bridge::Spi spi;
+      log_.write(spi, plans, dry_run);
+    }
     tx.commit();
   } catch (const bridge::PgError &) {
     for (auto &[client, arrived] : again) telemetry::mark_for_navigator(client, arrived);
     throw;
   }
+  for (const Plan &p : plans)
+    if (dry_run && p.served_by == kNoNode) would_be_.take(p, telemetry::clients_now());
   for (const Plan &p : plans)
     if (p.subject.moving && !p.serving && p.served_by != kNoNode)
       hand_over(p);
@@ -326,6 +378,12 @@ void Navigator::save() {
     SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
     SetConfigOption("lock_timeout", "500", PGC_USERSET, PGC_S_SESSION);
   });
+  try {
+    quality_.write();
+  } catch (const bridge::PgError &e) {
+    // The transaction is aborted as a whole by its destructor, so the error may end here.
+    ereport(LOG, (errmsg("vectorshard navigator: could not write how placement fared: %s", e.message.c_str())));
+  }
   telemetry::PassCursor cursor;
   double end = wall_s() + kSaveMostS;
   for (bool all = false; !all && wall_s() < end;) {
@@ -334,6 +392,18 @@ void Navigator::save() {
     std::vector<const telemetry::Known *> clients;
     for (const auto &k : unwritten) clients.push_back(&k);
     if (!clients.empty()) write_motion(clients);
+  }
+}
+
+/// Counters into tables, old decisions out of theirs. A failure costs a look: all is counted, and there, until the next.
+void Navigator::keep_books() {
+  try {
+    quality_.write_if_due();
+    if (wall_s() >= next_log_tidy_s_) next_log_tidy_s_ = wall_s() + (log_.tidy() ? 1 : kLogTidyS);
+  } catch (const bridge::PgError &e) {
+    // The transaction is aborted as a whole by its destructor, so the error may end here.
+    ereport(LOG, (errmsg("vectorshard navigator: could not keep its books: %s", e.message.c_str())));
+    next_log_tidy_s_ = wall_s() + kLogTidyS;
   }
 }
 
@@ -348,8 +418,9 @@ long Navigator::round() {
     checkpoint(plans);
   }
   last_round_s_ = wall_s();
+  keep_books();
   if (more) return 0;
-  double next = next_policy_look_s_;
+  double next = std::min({next_policy_look_s_, next_log_tidy_s_, quality_.next_s()});
   if (bridge::guc::navigator_pass_ms != 0) next = std::min(next, passing_ ? 0 : next_pass_s_);
   return std::clamp(static_cast<long>((next - wall_s()) * 1000) + 1, 1L, kIdleMs);
 }

@@ -7,6 +7,7 @@
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/place/quality.hpp"
 
 namespace vectorshard::place {
 
@@ -66,6 +67,7 @@ Received merge_in_transaction(const CopyItem &item, const ship::Batch &batch) {
               Error{Errc::conflict, "the copy of client \"" + item.client + "\" was given up", "", "Retry."}};
   }
   tx.commit();
+  note_copied(batch);
   return {};
 }
 
