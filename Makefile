@@ -12,13 +12,13 @@
 #   make bench-telemetry     taking reports against writing them into a PostGIS table (about 5 minutes)
 #
 # The core library alone builds with CMake (CMakeLists.txt), without PostgreSQL.
-EXTENSION  = vectorshard
+EXTENSION  = vectorshard vectorshard_mobilitydb
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" vectorshard.control)
 MODULE_big = vectorshard
 CORE_SRCS  = $(sort $(wildcard src/core/*/*.cpp))
 PG_SRCS    = $(sort $(wildcard src/pg/*.cpp) $(wildcard src/pg/*/*.cpp))
 OBJS       = $(CORE_SRCS:.cpp=.o) $(PG_SRCS:.cpp=.o)
-DATA       = $(wildcard sql/update/*.sql)
+DATA       = $(wildcard sql/update/*.sql) $(wildcard sql/mobilitydb/*.sql)
 DATA_built = build/vectorshard--$(EXTVERSION).sql
 EXTRA_CLEAN = build $(OBJS:.o=.d)
 
