@@ -82,14 +82,21 @@ $many = $f->sql('c1', "SELECT make($reports / 10, ($seed + 2) / 1e6)");
 taken('INSERT', $many, sub { $f->sql('c1', "INSERT INTO vectorshard.telemetry ($columns) SELECT $columns FROM made ORDER BY n"); return; });
 
 # One value of each is wrong: every such report is an error, and it says which.
-is($f->sql('c1', qq{
-	SELECT setseed(($seed + 3) / 1e6);
-	SELECT string_agg(DISTINCT one(client, CASE wrong WHEN 0 THEN (ARRAY['NaN', 'Infinity', '-Infinity', 180.001, -1e300])[pick]::float8 ELSE lon END,
+my $wrongly = q{client, CASE wrong WHEN 0 THEN (ARRAY['NaN', 'Infinity', '-Infinity', 180.001, -1e300])[pick]::float8 ELSE lon END,
 		CASE wrong WHEN 1 THEN (ARRAY['NaN', 'Infinity', '-Infinity', 90.001, -1e300])[pick]::float8 ELSE lat END,
 		CASE wrong WHEN 2 THEN (ARRAY['NaN', 'Infinity', '-Infinity', -1e-9, -5])[pick]::float8 ELSE 1 END,
 		CASE wrong WHEN 3 THEN (ARRAY['NaN', 'Infinity', '-Infinity', 360.001, -1e-9])[pick]::float8 ELSE 1 END,
-		CASE wrong WHEN 4 THEN (ARRAY['infinity', '-infinity', 'infinity', '-infinity', 'infinity'])[pick]::timestamptz ELSE observed_at END), ',')
-	  FROM (SELECT *, n % 5 AS wrong, 1 + (random() * 4)::int AS pick FROM made) m}) =~ s/^\s*//r, '22023', 'malformed reports are errors');
+		CASE wrong WHEN 4 THEN (ARRAY['infinity', '-infinity', 'infinity', '-infinity', 'infinity'])[pick]::timestamptz ELSE observed_at END};
+is($f->sql('c1', qq{
+	SELECT setseed(($seed + 3) / 1e6);
+	SELECT string_agg(DISTINCT one($wrongly), ',') FROM (SELECT *, n % 5 AS wrong, 1 + (random() * 4)::int AS pick FROM made) m}) =~ s/^\s*//r, '22023', 'malformed reports are errors');
+# Or, every other one being wrong, they are refused and the rest is taken, by COPY too, with a line of nulls.
+$many = $f->sql('c1', "SELECT make($reports / 10, ($seed + 5) / 1e6)");
+$f->sql('c1', qq{COPY (SELECT $wrongly FROM (SELECT *, n % 10 AS wrong, 1 + (random() * 4)::int AS pick FROM made) m
+	UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL) TO '$file'});
+my $malformed = $f->sql('c1', "$counted = 'malformed'");
+taken('malformed ones refused', $many + 1, sub { $f->sql('c1', "SET vectorshard.malformed_reports = refuse; COPY vectorshard.telemetry ($columns) FROM '$file'"); return; });
+is($f->sql('c1', "$counted = 'malformed'") - $malformed, $f->sql('c1', 'SELECT 1 + count(*) FROM made WHERE n % 10 < 5'), 'and they are counted');
 my ($out, $err);
 for my $row ("\\N\t1\t1", "\t1\t1", "x\t\\N\t1", "x\tNaN\t1", "x\t1\t91", ('y' x 256) . "\t1\t1") {
 	$f->node('c1')->psql('postgres', "COPY vectorshard.telemetry (client, lon, lat) FROM STDIN;\nx\t1\t1\n$row\n\\.\n", stderr => \$err);

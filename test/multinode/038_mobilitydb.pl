@@ -30,7 +30,8 @@ $n->start;
 sub sql { return $n->safe_psql('postgres', $_[0]); }
 sub error { my ($rc, $out, $err) = $n->psql('postgres', $_[0]); return $err; }
 sql('CREATE EXTENSION vectorshard CASCADE');
-sql(q{SELECT vectorshard.create_fabric('alone', ST_SetSRID(ST_MakePoint(8.5, 47.4), 4326), 'host=127.0.0.1 port=1')});
+sql(q{SELECT vectorshard.create_fabric('alone', ST_SetSRID(ST_MakePoint(2683000, 1248000), 2056), 'host=127.0.0.1 port=1')});
+is(sql(q{SELECT ST_AsText(location, 2) FROM vectorshard.nodes}), 'POINT(8.54 47.38)', 'a node whose place is told in the Swiss grid');
 
 my $functions = q{SELECT count(*) FROM pg_proc WHERE pronamespace = 'vectorshard'::regnamespace};
 my $before = sql($functions);
