@@ -65,6 +65,7 @@ SELECT vectorshard.report('fmt13', ST_MakePoint(1000, -2000)), pg_temp.last('fmt
 SELECT vectorshard.report('fmt13', ST_MakePoint(1e9, 0));
 ALTER SYSTEM RESET vectorshard.plane_origin;
 SELECT pg_reload_conf();
+DO $$ BEGIN FOR i IN 1 .. 100 LOOP EXIT WHEN current_setting('vectorshard.plane_origin') = 'none'; PERFORM pg_sleep(0.05); END LOOP; END $$;
 
 SELECT * FROM pg_temp.more();
 -- Malformed reports refused: each costs itself alone.
