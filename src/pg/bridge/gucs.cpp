@@ -159,7 +159,7 @@ void define_m_to_p() {
   choice("vectorshard.placement_mode", "Whether the navigator places clients.", &placement_mode, kPlacement,
          PGC_SIGHUP);
   DefineCustomStringVariable("vectorshard.plane_origin", "Longitude and latitude of the origin of positions without an SRID.", nullptr,
-                             &plane_origin, "none", PGC_SIGHUP, 0, check_origin, assign_origin, nullptr);
+                             &plane_origin, "none", PGC_SUSET, 0, check_origin, assign_origin, nullptr);
   choice("vectorshard.predictor", "How the next nodes of a client are predicted.", &predictor, kPredictors,
          PGC_SIGHUP);
   DefineCustomStringVariable("vectorshard.predictor_function", "The function that predicts where vectorshard.predictor is custom.", nullptr,
