@@ -29,7 +29,7 @@ CALL pg_temp.wait_for($$EXISTS (SELECT FROM vectorshard.wish WHERE client = 'pla
 SELECT _version = :before AS unchanged FROM vectorshard.wish WHERE client = 'pla1';
 SELECT client, node, state, reason, planner, home, is_home, held_since > now() - interval '1 hour' AS held_since
   FROM vectorshard.placements WHERE client LIKE 'pla%' ORDER BY client;
-SELECT node, probability, eta_s, lead_s, regexp_replace(decision, 'wish(ed)? for \d+ s', 'wished') AS decision, reason FROM vectorshard.explain_placement('pla1');
+SELECT node, probability, earliest_s, eta_s, arrivals_per_h, lead_s, value, rank, tier, policy, regexp_replace(decision, 'wish(ed)? for \d+ s', 'wished') AS decision, reason FROM vectorshard.explain_placement('pla1');
 -- Reported, but without rows anywhere; without reports; nobody.
 SELECT vectorshard.report('pla_none', pg_temp.at(0, 0));
 SELECT * FROM vectorshard.explain_placement('pla_none');

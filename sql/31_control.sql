@@ -41,7 +41,7 @@ SELECT policy, client, kind, node, ST_AsText(place) AS place, ST_AsText(area) AS
   FROM vectorshard.policies WHERE client LIKE 'ctl%' OR client IS NULL ORDER BY policy;
 SELECT node, decision, reason FROM vectorshard.explain_placement('ctl2');
 SELECT vectorshard.report('ctl2', pg_temp.at(-122.4, 37.8));
-SELECT node, decision, reason FROM vectorshard.explain_placement('ctl2');
+SELECT node, tier, policy, decision, reason FROM vectorshard.explain_placement('ctl2');
 SELECT vectorshard.place('ctl2', 'alone');
 SELECT vectorshard.end_policy('never ctl2 on 1 by 1');
 SELECT vectorshard.place('ctl2', 'alone');
@@ -58,6 +58,8 @@ SELECT vectorshard.keep_copies('ctl1', 2, '2100-01-01');
 SELECT vectorshard.keep_copies(NULL, 1);
 SELECT vectorshard.keep_tier('ctl1');
 SELECT vectorshard.keep_tier(NULL, 'hot', '2100-01-01', '2100-01-02');
+SELECT vectorshard.keep_copies('ctl2', 2);
+SELECT node, tier, policy, regexp_replace(decision, 'wish(ed)? for \d+ s', 'wished') AS decision, reason FROM vectorshard.explain_placement('ctl2');
 SELECT policy, client, kind, copies, tier, in_force FROM vectorshard.policies WHERE kind LIKE 'keep%' ORDER BY policy;
 SELECT vectorshard.end_policy(policy) FROM vectorshard.policies WHERE kind LIKE 'keep%';
 

@@ -26,7 +26,8 @@ CREATE TRIGGER count_copy AFTER UPDATE ON vectorshard.holder
 ALTER TABLE vectorshard.holder ENABLE ALWAYS TRIGGER count_copy;
 
 CREATE FUNCTION vectorshard.explain_placement(client text)
-  RETURNS TABLE (node text, probability float8, eta_s float8, lead_s float8, decision text, reason text)
+  RETURNS TABLE (node text, probability float8, earliest_s float8, eta_s float8, arrivals_per_h float8, lead_s float8, value float8,
+                 rank int, tier text, policy text, decision text, reason text)
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 4 AS 'MODULE_PATHNAME', 'vectorshard_explain_placement';
 COMMENT ON FUNCTION vectorshard.explain_placement(text) IS
   'what this node''s navigator decides about a client now, and why; and what other planners wish';

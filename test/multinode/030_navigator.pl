@@ -41,6 +41,9 @@ $f->poll('e2', residents('a'), '1', 'resident where it will be served');
 like($f->sql('e1', q{SELECT reason FROM vectorshard.placements WHERE client = 'a' AND node = 'e2'}),
 	qr/^may arrive in \d+ s .*confidence 0\.\d+.*a copy takes/, 'the reason of the wish');
 is($f->sql('e1', q{SELECT node FROM vectorshard.predict('a') LIMIT 1}), 'e2', 'predict names the next node');
+is($f->sql('e1', q{SELECT probability BETWEEN 0.1 AND 1, earliest_s <= eta_s, arrivals_per_h > 0, lead_s > 0, value > 0, rank, tier
+	FROM vectorshard.explain_placement('a') WHERE node = 'e2'}), 't|t|t|t|t|1|hot', 'explain_placement has the numbers');
+is($f->sql('e1', q{SELECT tier, value IS NULL, rank IS NULL FROM vectorshard.explain_placement('a') WHERE node = 'e1'}), 'hot|t|t', 'where it is served nothing is weighed');
 is(arrive('e1', 'a', -122.3512, 16), 't', 'one more report on e1');
 $f->poll('e2', q{SELECT count(*) FROM vectorshard.motion WHERE client = 'a'}, '1', 'its motion is there too');
 

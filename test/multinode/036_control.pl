@@ -61,6 +61,9 @@ like($f->sql('e1', q{SELECT vectorshard.report('d', ST_SetSRID(ST_MakePoint(-122
 	SELECT string_agg(node || ': ' || reason, ' ' ORDER BY node) FROM vectorshard.explain_placement('d') WHERE node IN ('e2', 'e1')}),
 	qr/e1: serves the client e2: policy region d \w+ by 1 bans it from the node/, 'the planner says so too');
 
+like($f->sql('e1', q{SELECT string_agg(coalesce(node, '-') || ' ' || policy, ' ' ORDER BY node) FROM vectorshard.explain_placement('d') WHERE policy IS NOT NULL}),
+	qr/^e2 (region d \w+ by 1) - \1$/, 'and names the policy, for the node and for the client');
+
 # A hint by place.
 $f->sql('c1', q{SELECT vectorshard.hint('h', ST_SetSRID(ST_MakePoint(-122.19, 37.70), 4326))});
 $f->poll('e3', residents('h'), '1', 'a client comes to the node that serves the place of its hint');

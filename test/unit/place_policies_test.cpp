@@ -41,7 +41,10 @@ TEST_F(PoliciesTest, ARegionKeepsToItsNodes) {
   EXPECT_EQ(find(d, 1)->verdict, Verdict::wish);
   EXPECT_EQ(find(d, 2)->verdict, Verdict::refused);
   EXPECT_EQ(find(d, 2)->reason, "policy r bans it from the node");
+  EXPECT_EQ(find(d, 2)->policy, "r");
+  EXPECT_GT(find(d, 2)->value, 0) << "what it would be worth";
   EXPECT_EQ(find(d, 3)->verdict, Verdict::wish);
+  EXPECT_EQ(find(d, 3)->policy, "");
   view.policies.push_back(region({1, 2}));
   d = run();
   EXPECT_EQ(find(d, 2)->verdict, Verdict::refused) << "several hold together";
@@ -85,6 +88,7 @@ TEST_F(PoliciesTest, LeastCopiesOnTheNearestNodes) {
   EXPECT_EQ(find(d, 2)->verdict, Verdict::wish);
   EXPECT_EQ(find(d, 2)->until_s, view.now_s + kCopiesLifeS);
   EXPECT_EQ(find(d, 2)->reason, "policy k keeps 2 copies");
+  EXPECT_EQ(find(d, 2)->policy, "k");
   EXPECT_EQ(find(d, 3), nullptr);
   view.holders = {1, 3};
   d = run();

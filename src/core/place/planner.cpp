@@ -57,19 +57,25 @@ class Run {
     }
     return nullptr;
   }
-  void refuse(NodeId node, const std::string &why) { out_.push_back({node, Verdict::refused, 0, why, 0, 0, target(node).lead_s}); }
+  void refuse(NodeId node, const std::string &why, double value = 0, double eta_s = 0) {
+    out_.push_back({node, Verdict::refused, 0, why, value, eta_s, target(node).lead_s});
+  }
 
   /// Wishes `node` for `life_s`, unless banned, full, or a wish in force lasts at least `enough_s` more.
   void want(NodeId node, double life_s, double enough_s, const std::string &reason, double value = kPriceless, double eta_s = 0) {
     if (decided(node)) return;
     Target t = target(node);
-    if (const Policy *p = ban(node)) return refuse(node, "policy " + p->name + " bans it from the node");
+    if (const Policy *p = ban(node)) {
+      refuse(node, "policy " + p->name + " bans it from the node", value, eta_s);
+      out_.back().policy = p->name;
+      return;
+    }
     bool new_there = !holds(node) && in_force_until(node) <= c_.now_s;
     // Who serves a client is said by a full node too: the others must hear of it, and it is obeyed as soon as there is room.
     if (t.full && new_there && node != c_.self && !worth_replacing(value, t.least_value))
-      return refuse(node, (t.least_value < kPriceless ? "the node is full of what is worth more (" : "the node is full (") + reason + ")");
+      return refuse(node, (t.least_value < kPriceless ? "the node is full of what is worth more (" : "the node is full (") + reason + ")", value, eta_s);
     if (s_.fabric_full && new_there && value < kPriceless)
-      return refuse(node, "the fabric holds as many copies as it may (" + reason + ")");
+      return refuse(node, "the fabric holds as many copies as it may (" + reason + ")", value, eta_s);
     double until = c_.now_s + life_s, in_force = in_force_until(node);
     bool lasts = in_force - c_.now_s >= enough_s;
     out_.push_back({node, lasts ? Verdict::covered : Verdict::wish, lasts ? in_force : until, reason, value, eta_s, t.lead_s});
@@ -84,6 +90,13 @@ class Run {
     if (c_.missed) want(c_.self, kMissLifeS, kMissLifeS / 2, "a query missed it here");
   }
 
+  /// Wishes what a policy asks for.
+  void follow(const Policy &p, NodeId node, double life_s, double enough_s, const std::string &reason) {
+    size_t before = out_.size();
+    want(node, life_s, enough_s, reason);
+    if (out_.size() > before && out_.back().policy.empty()) out_.back().policy = p.name;
+  }
+
   void follow_policies() {
     for (const Policy &p : c_.policies) {
       if ((p.kind != PolicyKind::hint && p.kind != PolicyKind::pin) || p.node == kNoNode || p.to_s <= c_.now_s) continue;
@@ -91,7 +104,7 @@ class Run {
       if (c_.now_s < start) continue;
       const char *what = p.kind == PolicyKind::pin ? "pinned by policy " : "expected there by ";
       // The full remaining time at once: one row, however long.
-      want(p.node, p.to_s - c_.now_s, p.to_s - c_.now_s - 1, what + p.name);
+      follow(p, p.node, p.to_s - c_.now_s, p.to_s - c_.now_s - 1, what + p.name);
     }
   }
 
@@ -117,7 +130,7 @@ class Run {
       for (NodeId node : c_.near) {
         if (kept >= policy->copies) return;
         if (node == c_.home || decided(node) || holds(node) != holder) continue;
-        want(node, kCopiesLifeS, kCopiesLifeS / 2, why);
+        follow(*policy, node, kCopiesLifeS, kCopiesLifeS / 2, why);
         kept += out_.back().verdict != Verdict::refused;
       }
   }
@@ -150,11 +163,11 @@ class Run {
                       k.earliest_s, k.median_s, k.confidence, k.rate_per_s * 3600, t.lead_s, k.rate_per_s * 3600 * t.miss_s,
                       s_.min_rate * 3600 * t.price);
       if (k.earliest_s - t.lead_s > ahead) {
-        refuse(k.node, std::string("not yet: ") + may);
+        refuse(k.node, std::string("not yet: ") + may, worth, c_.now_s + k.median_s);
       } else if (k.rate_per_s * t.miss_s < least) {
-        refuse(k.node, std::string("too unlikely for what a copy costs: ") + may);
+        refuse(k.node, std::string("too unlikely for what a copy costs: ") + may, worth, c_.now_s + k.median_s);
       } else if (chosen >= s_.max_candidates) {
-        refuse(k.node, std::string("others are likelier: ") + may);
+        refuse(k.node, std::string("others are likelier: ") + may, worth, c_.now_s + k.median_s);
       } else {
         double enough = ahead + t.lead_s;  // until the next report and what it takes to act on it
         want(k.node, kCandidateLife * enough, enough, may, worth, c_.now_s + k.median_s);
@@ -169,9 +182,12 @@ class Run {
       auto same = std::find_if(out_.begin(), out_.end(), [&](const Decision &d) { return d.node == w.node; });
       if (same != out_.end() && same->verdict != Verdict::refused) continue;
       if (w.until_s - c_.now_s <= kWorthEndingS || (c_.serving && copying(w.node))) continue;
-      std::string why = same != out_.end() ? same->reason : c_.serving ? "no longer on its way there" : "served elsewhere";
-      if (same == out_.end()) same = out_.insert(out_.end(), Decision{w.node});
-      *same = {w.node, Verdict::end, c_.now_s, std::move(why)};
+      if (same == out_.end()) {
+        same = out_.insert(out_.end(), Decision{w.node});
+        same->reason = c_.serving ? "no longer on its way there" : "served elsewhere";
+      }
+      same->verdict = Verdict::end;
+      same->until_s = c_.now_s;
     }
   }
 

@@ -79,6 +79,7 @@ struct Decision {
   double value = kPriceless;  // seconds of waiting saved in an hour of the copy, less its cost
   double eta_s = 0;           // when the client is expected there; 0: it is not by prediction that it is wished
   double lead_s = 0;          // of the target
+  std::string policy{};       // that brought it about, if any
 };
 
 /// Reason of the wish for the node that the client reports to; tells other nodes who serves it now.

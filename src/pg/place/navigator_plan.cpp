@@ -84,10 +84,11 @@ void load(bridge::Spi &spi, const NodeMap &map, Drafts &drafts) {
   for (auto &[client, policies] : policies_of(spi, clients, map)) drafts.at(client).second.view.policies = std::move(policies);
   auto holders = spi.query_kept(kHoldersQuery, {clients});
   for (size_t i = 0; i < holders.size(); i++) {
-    Draft &draft = drafts.at(holders.at(i, 0)).second;
+    auto &[plan, draft] = drafts.at(holders.at(i, 0));
     auto node = static_cast<NodeId>(holders.int8(i, 1));
     const std::string &state = holders.at(i, 2);
     draft.bytes = std::max(draft.bytes, holders.float8(i, 3));
+    plan->held[node] = state;
     if (state == "cold") {
       draft.cold = true;
       continue;
@@ -225,6 +226,7 @@ void decide(Plan &plan, Draft &draft, const NodeMap &map, const Economy &economy
   how.fabric_full = economy.fabric_full();
   if (plan.serving && how.predict) view.candidates = candidates(plan, map, view.now_s, targets);
   plan.wishes = view.wishes;
+  plan.policies = view.policies;
   plan.decisions = place::plan(view, targets, how);
   plan.candidates = std::move(view.candidates);
 }

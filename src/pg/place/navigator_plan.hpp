@@ -1,6 +1,7 @@
 // From tables and motion to decisions: what the navigator worker does for many clients at a time, and
 // explain_placement() for one. Reads only.
 #pragma once
+#include <map>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ struct Plan {
   std::vector<predict::Candidate> candidates;
   std::vector<Wish> wishes;    // in force by this node, before the decisions
   bool arrived = false;        // a report told that it came here
+  std::vector<Policy> policies;
+  std::map<NodeId, std::string> held;  // by node: copying, live, or cold
   std::vector<Decision> decisions;
   std::vector<FenceCrossing> crossings;  // that no row tells yet
 };

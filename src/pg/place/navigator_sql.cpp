@@ -20,33 +20,46 @@ namespace vectorshard::place {
 
 namespace {
 
-constexpr int kExplainColumns = 6;
+/// A column that may be null.
+struct Field {
+  std::optional<double> number{};
+  std::optional<std::string> text{};
+  std::optional<int> count{};
+};
 
+/// A row of explain_placement().
 struct Row {
-  std::optional<std::string> node;
-  std::optional<double> probability, eta_s, lead_s;
+  std::optional<std::string> node{};
+  std::optional<double> probability{}, earliest_s{}, eta_s{}, arrivals_per_h{}, lead_s{}, value{};
+  std::optional<int> rank{};
+  std::optional<std::string> tier{}, policy{};
   std::string decision, reason;
 };
 
-void put(FunctionCallInfo fcinfo, const Row &row) {
-  const char *node = row.node ? row.node->c_str() : nullptr, *decision = row.decision.c_str(), *reason = row.reason.c_str();
+void put(FunctionCallInfo fcinfo, const Row &r) {
+  const Field fields[] = {{{}, r.node}, {r.probability}, {r.earliest_s}, {r.eta_s}, {r.arrivals_per_h}, {r.lead_s}, {r.value},
+                          {{}, {}, r.rank}, {{}, r.tier}, {{}, r.policy}, {{}, r.decision}, {{}, r.reason}};
   bridge::pg_call([&] {
-    Datum values[kExplainColumns] = {};
-    bool nulls[kExplainColumns] = {};
-    auto number = [&](int i, const std::optional<double> &v) {
-      nulls[i] = !v;
-      if (v) values[i] = Float8GetDatum(*v);
-    };
-    nulls[0] = !node;
-    if (node) values[0] = CStringGetTextDatum(node);
-    number(1, row.probability);
-    number(2, row.eta_s);
-    number(3, row.lead_s);
-    values[4] = CStringGetTextDatum(decision);
-    values[5] = CStringGetTextDatum(reason);
+    Datum values[std::size(fields)] = {};
+    bool nulls[std::size(fields)] = {};
+    for (size_t i = 0; i < std::size(fields); i++) {
+      nulls[i] = !fields[i].number && !fields[i].text && !fields[i].count;
+      if (fields[i].number) values[i] = Float8GetDatum(*fields[i].number);
+      if (fields[i].count) values[i] = Int32GetDatum(*fields[i].count);
+      if (fields[i].text) values[i] = CStringGetTextDatum(fields[i].text->c_str());
+    }
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
   });
+}
+
+/// What holds for the client as a whole.
+void put_remark(FunctionCallInfo fcinfo, const std::string &decision, const std::string &reason, const std::string &policy = "") {
+  Row row;
+  row.decision = decision;
+  row.reason = reason;
+  if (!policy.empty()) row.policy = policy;
+  put(fcinfo, row);
 }
 
 std::string seconds(double s) {
@@ -84,20 +97,67 @@ Plan plan_of(const std::string &client) {
   return std::move(make_plans(std::move(one)).front());
 }
 
+std::string names(const std::vector<NodeId> &nodes, const NodeMap &map) {
+  std::string out;
+  for (NodeId node : nodes) out += (out.empty() ? "" : ", ") + predict::node_name(map, node);
+  return out;
+}
+
+/// Policies that are about no single node.
+void put_policies(FunctionCallInfo fcinfo, const Plan &plan, const NodeMap &map) {
+  double now_s = telemetry::clients_now();
+  for (const Policy &p : plan.policies) {
+    if (now_s < p.from_s || now_s >= p.to_s) continue;
+    if (p.kind == PolicyKind::region)
+      put_remark(fcinfo, p.soon ? "nothing new elsewhere: it comes into the geofence" : "bound to a region", "on nodes " + names(p.nodes, map) + " alone", p.name);
+    if (p.kind == PolicyKind::copies)
+      put_remark(fcinfo, "at least " + std::to_string(p.copies) + " copies", "on nodes that answer, the home among them", p.name);
+  }
+}
+
+/// The place of a decision among those that were weighed by value, 1 the best; null if nothing was weighed.
+std::optional<int> rank_of(const Decision &d, const std::vector<Decision> &all) {
+  if (d.eta_s == 0 || d.value >= kPriceless) return {};
+  auto better = [&](const Decision &o) { return o.eta_s != 0 && o.value < kPriceless && o.value > d.value; };
+  return 1 + static_cast<int>(std::count_if(all.begin(), all.end(), better));
+}
+
+Row row_of(const Decision &d, const Plan &plan, const NodeMap &map, double now_s) {
+  Row row;
+  row.node = predict::node_name(map, d.node);
+  row.lead_s = d.lead_s;
+  row.decision = words(d, now_s);
+  row.reason = d.reason;
+  row.rank = rank_of(d, plan.decisions);
+  if (row.rank) row.value = d.value;
+  if (!d.policy.empty()) row.policy = d.policy;
+  if (auto held = plan.held.find(d.node); held != plan.held.end()) row.tier = held->second == "live" ? "hot" : held->second;
+  double age_s = now_s - plan.subject.known.motion.at_s;
+  for (const auto &c : plan.candidates) {
+    if (c.node != d.node) continue;
+    row.probability = c.confidence;
+    row.earliest_s = std::max(0.0, c.earliest_s - age_s);
+    row.eta_s = std::max(0.0, c.median_s - age_s);
+    row.arrivals_per_h = c.rate_per_s * 3600;
+  }
+  return row;
+}
+
 /// What holds for the client as a whole, before the nodes one by one.
 void put_situation(FunctionCallInfo fcinfo, const Plan &plan, const NodeMap &map) {
   if (plan.home == kNoNode) {
-    put(fcinfo, {{}, {}, {}, {}, "nothing to place", "no row of the client was inserted on any node"});
+    put_remark(fcinfo, "nothing to place", "no row of the client was inserted on any node");
     return;
   }
   if (bridge::guc::placement_mode == bridge::guc::kPlacementOff)
-    put(fcinfo, {{}, {}, {}, {}, "nothing is written", "vectorshard.placement_mode is off"});
+    put_remark(fcinfo, "nothing is written", "vectorshard.placement_mode is off");
   if (bridge::guc::placement_mode == bridge::guc::kPlacementDryRun)
-    put(fcinfo, {{}, {}, {}, {}, "nothing is written", "vectorshard.placement_mode is dry_run"});
+    put_remark(fcinfo, "nothing is written", "vectorshard.placement_mode is dry_run");
+  put_policies(fcinfo, plan, map);
   if (plan.serving) return;
   std::string who = plan.served_by == kNoNode ? "no report of the client came to this node"
                                               : "node " + predict::node_name(map, plan.served_by) + " serves the client, and plans for it";
-  put(fcinfo, {{}, {}, {}, {}, "not planned here", who});
+  put_remark(fcinfo, "not planned here", who);
 }
 
 void explain(FunctionCallInfo fcinfo, const std::string &client) {
@@ -109,19 +169,15 @@ void explain(FunctionCallInfo fcinfo, const std::string &client) {
   const NodeMap &map = predict::node_map();
   double now_s = telemetry::clients_now();
   put_situation(fcinfo, plan, map);
-  double age_s = now_s - plan.subject.known.motion.at_s;
-  for (const Decision &d : plan.decisions) {
-    Row row{predict::node_name(map, d.node), {}, {}, d.lead_s, words(d, now_s), d.reason};
-    for (const auto &c : plan.candidates)
-      if (c.node == d.node) {
-        row.probability = c.confidence;
-        row.eta_s = std::max(0.0, c.median_s - age_s);
-      }
+  for (const Decision &d : plan.decisions) put(fcinfo, row_of(d, plan, map, now_s));
+  for (const OtherWish &w : plan.others) {
+    Row row;
+    row.node = predict::node_name(map, w.node);
+    row.decision = "wished " + seconds(w.until_s - now_s);
+    row.reason = "by node " + predict::node_name(map, w.planner) + ": " + w.reason;
+    if (auto held = plan.held.find(w.node); held != plan.held.end()) row.tier = held->second == "live" ? "hot" : held->second;
     put(fcinfo, row);
   }
-  for (const OtherWish &w : plan.others)
-    put(fcinfo, {predict::node_name(map, w.node), {}, {}, {}, "wished " + seconds(w.until_s - now_s),
-                 "by node " + predict::node_name(map, w.planner) + ": " + w.reason});
 }
 
 }  // namespace

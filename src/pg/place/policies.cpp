@@ -16,7 +16,7 @@ using bridge::p_text_array;
 constexpr char kPoliciesQuery[] = R"(
   SELECT client, policy, kind, node, lat, lon, nodes, extract(epoch FROM valid_from)::float8,
          extract(epoch FROM valid_to)::float8, given_at, fenced, copies
-    FROM vectorshard.policies_of($1))";
+    FROM vectorshard.policies_of($1) ORDER BY policy)";
 
 constexpr char kAnyFenceQuery[] = R"(
   SELECT EXISTS (SELECT FROM vectorshard.policy WHERE kind = 'region' AND while_in IS NOT NULL AND valid_from <= now() AND valid_to > now()))";
