@@ -9,6 +9,7 @@
 #include <string>
 
 #include "city.hpp"
+#include "commuters.hpp"
 #include "nodes.hpp"
 #include "policies.hpp"
 #include "replay.hpp"
@@ -19,11 +20,11 @@ namespace vectorshard::sim {
 namespace {
 
 constexpr const char *kUsage =
-    "usage: vectorshard-sim --trajectories FILE[.xz]|FOLDER|city:CLIENTS --sites FILE | --grid RxC:lat0,lat1,lon0,lon1 --transfer-s T\n"
+    "usage: vectorshard-sim --trajectories FILE[.xz]|FOLDER|city:CLIENTS|commuters:PEOPLE --sites FILE | --grid RxC:lat0,lat1,lon0,lon1 --transfer-s T\n"
     "  [--session-gap-s 180] [--policy auto|reach|vomm2|fomm5|nearest-K|reactive|dead-reckoning|everywhere|oracle]\n"
     "  [--keep-s N] [--thin-s N] [--clients R/N] [--utc-offset-h H] [--set NAME=VALUE]... [--json FILE]\n";
 
-constexpr std::string_view kCity = "city:";
+constexpr std::string_view kCity = "city:", kCommuters = "commuters:";
 
 struct Options {
   std::string trajectories, sites, grid, policy = "auto", json;
@@ -87,7 +88,7 @@ Options parse(int argc, char **argv) {
     take(option, argv[i + 1], o);
   }
   if (o.trajectories.empty()) throw std::runtime_error("--trajectories is missing");
-  const bool made_up = o.trajectories.starts_with(kCity);
+  const bool made_up = o.trajectories.starts_with(kCity) || o.trajectories.starts_with(kCommuters);
   if (made_up ? !o.sites.empty() && !o.grid.empty() : o.sites.empty() == o.grid.empty()) throw std::runtime_error("give --sites or --grid");
   o.of_policy.transfer_s = o.replay.transfer_s;
   o.of_policy.session_gap_s = o.replay.session_gap_s;
@@ -126,13 +127,22 @@ void print(const Options &o, const Metrics &m) {
               m.ahr(), m.availability(), m.surplus(), m.transfers_per_move(), m.waste(), m.lead_s(0.5), m.us_per_report(), m.bytes_per_client);
 }
 
+/// From a file, a folder, or a generator.
+Trace trajectories(const std::string &from) {
+  auto how_many = [&](std::string_view generator) {
+    return static_cast<size_t>(number("--trajectories " + std::string(generator), from.substr(generator.size()), 1));
+  };
+  if (from.starts_with(kCity)) return city(how_many(kCity));
+  if (from.starts_with(kCommuters)) return commuters(how_many(kCommuters));
+  return read_trace(from);
+}
+
 int run(int argc, char **argv) {
   Options o = parse(argc, argv);
-  const bool made_up = o.trajectories.starts_with(kCity);
-  Trace trace = made_up ? city(static_cast<size_t>(number("--trajectories city:", o.trajectories.substr(kCity.size()), 1))) : read_trace(o.trajectories);
+  Trace trace = trajectories(o.trajectories);
   if (o.parts > 1) keep_part(trace, o.part, o.parts);
   if (o.thin_s > 0) thin(trace, o.thin_s);
-  Nodes nodes = !o.sites.empty() ? read_sites(o.sites) : !o.grid.empty() ? grid(o.grid) : city_sites();
+  Nodes nodes = !o.sites.empty() ? read_sites(o.sites) : !o.grid.empty() ? grid(o.grid) : o.trajectories.starts_with(kCity) ? city_sites() : commuters_grid();
   // Habits follow the clock on the wall where the clients are.
   if (!o.utc_offset_given && !trace.fixes.empty()) o.of_policy.utc_offset_h = std::round(trace.fixes[0].lon() / 15);
   o.replay.progress = show_progress;

@@ -15,7 +15,7 @@ namespace {
 class Auto : public Policy {
  public:
   Auto(const Trace &trace, const Nodes &nodes, const PolicyOptions &o)
-      : nodes_(nodes), clients_(trace.clients.size()), settings_(settings(o)),
+      : nodes_(nodes), clients_(trace.clients.size()), linger_s_(o.get("linger", 0)), settings_(settings(o)),
         learned_(nodes.count() + 1) {
     auto places = std::bit_ceil(static_cast<size_t>(o.get("places", 1024)));
     for (Learned &l : learned_) l.places.resize(places);
@@ -32,24 +32,25 @@ class Auto : public Policy {
     telemetry::Report r{x.at_s, x.lat(), x.lon(), {}, {}};
     if (x.speed_mps >= 0) r.speed_mps = x.speed_mps;
     if (x.heading_deg >= 0) r.heading_deg = x.heading_deg;
-    if (step.starts) {
-      c.wishes.clear();
-      c.since_s.clear();
-    }
-    if (step.before != kNoNode && step.before != step.serving) forecast(step.before).arrived(c.motion.trail, step.serving, x.at_s, step.transfer_s);
+    if (step.starts) c.copies.clear();
+    if (step.before != kNoNode && step.before != step.serving) arrived(c.motion.trail, step);
     telemetry::take(r, step.serving, c.motion);
     predict::observe(r, c.motion);
     forecast(step.serving).learn(c.motion, step.transfer_s);
     plan(c, x.at_s, step);
-    for (const place::Wish &w : c.wishes) wants.push_back({w.node, w.until_s});
+    for (const Copy &k : c.copies) wants.push_back({k.node, std::max(k.wished_until_s, k.kept_until_s)});
   }
   size_t bytes_per_client() const override { return sizeof(telemetry::Motion); }
 
  private:
+  /// A copy as the replay has it: while a wish is in force, and then for as long as holders keep it.
+  struct Copy {
+    NodeId node = kNoNode;
+    double since_s = 0, wished_until_s = 0, kept_until_s = 0;
+  };
   struct Client {
     telemetry::Motion motion;
-    std::vector<place::Wish> wishes;
-    std::vector<double> since_s;  // of each wish
+    std::vector<Copy> copies;
   };
 
   struct Learned {
@@ -61,52 +62,59 @@ class Auto : public Policy {
     return {&l.ways, {l.places.data(), l.places.size()}, settings_};
   }
 
+  void arrived(const telemetry::Trail &trail, const Step &step) {
+    forecast(step.before).left(trail, step.fix->at_s);
+    std::vector<NodeId> &heard = heard_;  // each node that it came by learns for its own places
+    heard.clear();
+    for (int i = 0; i < trail.count; i++) {
+      NodeId n = trail.stands[i].serving;
+      if (std::find(heard.begin(), heard.end(), n) != heard.end()) continue;
+      heard.push_back(n);
+      forecast(n).arrived(trail, n, step.serving, step.fix->at_s, step.transfer_s);
+    }
+  }
+
   static predict::ForecastSettings settings(const PolicyOptions &o) {
     predict::ForecastSettings s;
     s.window_s = o.get("window", s.window_s);
     s.cell_m = o.get("cell", s.cell_m);
+    s.habit_moves = o.get("habit_moves", s.habit_moves);
+    s.habit_lead_s = o.get("habit_lead", s.habit_lead_s);
     s.trust_s = o.get("trust", s.trust_s);
     return s;
-  }
-
-  static void forget(Client &c, size_t i) {
-    c.wishes.erase(c.wishes.begin() + static_cast<std::ptrdiff_t>(i));
-    c.since_s.erase(c.since_s.begin() + static_cast<std::ptrdiff_t>(i));
   }
 
   /// As the navigator does it, but for rows: wishes in force are those of the node that served the client before.
   void plan(Client &c, double now, const Step &step) {
     view_.copying.clear();
-    for (size_t i = c.wishes.size(); i-- > 0;) {
-      if (c.wishes[i].until_s <= now || c.wishes[i].node == step.serving)
-        forget(c, i);
-      else if (now < c.since_s[i] + step.transfer_s)
-        view_.copying.push_back(c.wishes[i].node);
+    view_.holders.clear();
+    view_.wishes.clear();
+    std::erase_if(c.copies, [&](const Copy &k) { return k.node == step.serving || std::max(k.wished_until_s, k.kept_until_s) <= now; });
+    for (const Copy &k : c.copies) {
+      view_.holders.push_back(k.node);
+      if (now < k.since_s + step.transfer_s) view_.copying.push_back(k.node);
+      if (k.wished_until_s > now) view_.wishes.push_back({k.node, k.wished_until_s});
     }
     view_.now_s = now;
     view_.self = step.serving;
     view_.motion = &c.motion;
     view_.serving = true;
     view_.arrived = step.before != step.serving;
-    view_.wishes = c.wishes;
     view_.candidates = predict::Forecast::candidates(c.motion, step.serving, *nodes_.map, step.transfer_s, forecast(step.serving).learned(c.motion), settings_);
     for (const place::Decision &d : place::plan(view_, targets_, plan_)) {
       if (d.node == step.serving || d.verdict == place::Verdict::refused) continue;
-      auto w = std::find_if(c.wishes.begin(), c.wishes.end(), [&](const place::Wish &x) { return x.node == d.node; });
-      if (d.verdict == place::Verdict::end) {
-        forget(c, static_cast<size_t>(w - c.wishes.begin()));
-      } else if (w != c.wishes.end()) {
-        w->until_s = d.until_s;
-      } else {
-        c.wishes.push_back({d.node, d.until_s});
-        c.since_s.push_back(now);
-      }
+      auto k = std::find_if(c.copies.begin(), c.copies.end(), [&](const Copy &x) { return x.node == d.node; });
+      if (k == c.copies.end()) k = c.copies.insert(k, Copy{d.node, now, 0, 0});
+      k->wished_until_s = d.until_s;
+      k->kept_until_s = std::max(k->since_s, d.until_s) + linger_s_;
     }
   }
 
   const Nodes &nodes_;
   std::vector<Client> clients_;
   std::vector<place::Target> targets_;
+  std::vector<NodeId> heard_;
+  double linger_s_;  // how long holders keep a copy after its last wish, at least
   place::PlanSettings plan_;
   place::ClientView view_;
   predict::ForecastSettings settings_;

@@ -37,12 +37,19 @@ struct Client {
   void report(Memory &memory, const place::NodeMap &map, double at_s, double lat, double lon) {
     Forecast &f = memory.forecast;
     NodeId serving = map.node_at(lat, lon);
-    if (motion.reports > 0 && motion.serving != serving && at_s - motion.at_s <= telemetry::kSessionGapS) f.arrived(motion.trail, serving, at_s, kLead);
+    if (motion.reports > 0 && motion.serving != serving && at_s - motion.at_s <= telemetry::kSessionGapS) {
+      f.left(motion.trail, at_s);
+      f.arrived(motion.trail, motion.serving, serving, at_s, lead_s);
+      if (before != kNoNode && before != motion.serving) f.arrived(motion.trail, before, serving, at_s, lead_s);
+    }
+    if (motion.serving != serving) before = motion.serving;
     telemetry::Report r{at_s, lat, lon, {}, {}};
     telemetry::take(r, serving, motion);
     observe(r, motion);
-    f.learn(motion, kLead);
+    f.learn(motion, lead_s);
   }
+  double lead_s = kLead;
+  NodeId before = kNoNode;  // the node before the last
 };
 
 double rate_of(const std::vector<Candidate> &all, NodeId node) {
@@ -85,12 +92,13 @@ TEST(Crowd, RemembersForgetsAndHalves) {
   EXPECT_EQ(a, place_key(10.0001, 20.0001, 1, 0, 5, 150));
   EXPECT_EQ(crowd.find(a), nullptr);
   crowd.stayed(a, 100);
-  crowd.moved(a, 7);
-  crowd.moved(a, 7);
-  crowd.moved(a, 8);
+  crowd.moved(a, 7, 1, 0);
+  crowd.moved(a, 7, 1, 0);
+  crowd.moved(a, 8, 0, 0.5);
   ASSERT_NE(crowd.find(a), nullptr);
   EXPECT_EQ(crowd.find(a)->seconds, 100);
   EXPECT_EQ(crowd.find(a)->moved[0].times, 2);
+  EXPECT_EQ(crowd.find(a)->moved[1].soon, 0.5);
   crowd.stayed(a, 30000);
   EXPECT_EQ(crowd.find(a)->seconds, 15050);
   EXPECT_EQ(crowd.find(a)->moved[0].times, 1);
@@ -140,8 +148,32 @@ TEST(Forecast, LearnsAtAnArrivalForThePlaceWhereTheCopyShouldHaveBegun) {
     drive(c, n * 1000);
   }
   Client c;
-  for (int i = 0; i <= 3; i++) c.report(f, map, 1e6 + i * 2, 0, 1.4892 + i * 0.0018);  // 6 s before the border
-  EXPECT_GT(rate_of(f.candidates(c.motion, 2, map, kLead), 3), 0.02);
+  for (int i = 0; i <= 4; i++) c.report(f, map, 1e6 + i * 2, 0, 1.4892 + i * 0.0018);  // 6 s before the report that is beyond
+  Memory nothing_learned;
+  EXPECT_GT(rate_of(f.candidates(c.motion, 2, map, kLead), 3), 1.5 * rate_of(nothing_learned.candidates(c.motion, 2, map, kLead), 3));
+}
+
+TEST(Forecast, APlaceLearnsOfArrivalsSeveralNodesOn) {
+  place::NodeMap map = line();
+  Memory f;
+  auto drive = [&](Client &c, double from_s, int reports) {  // 500 m/s: an area in 222 s, reports every 20 s
+    c.lead_s = 280;
+    for (int i = 0; i <= reports; i++) c.report(f, map, from_s + i * 20, 0, -0.1 + i * 0.09);
+  };
+  for (int n = 0; n < 50; n++) {
+    Client c;
+    drive(c, n * 10000, 22);
+  }
+  Client c;
+  drive(c, 1e6, 4);  // at 0.26 on node 1: on node 2 (from 0.5 on) in 60 s, on node 3 (from 1.5 on) in 280
+  auto all = f.candidates(c.motion, 1, map, c.lead_s);
+  EXPECT_GT(rate_of(all, 3), 5 * rate_of(all, 2)) << "node 2 is passed before a copy could be there";
+  auto soon = [&](NodeId node) {
+    for (const Candidate &k : all)
+      if (k.node == node) return k.soon_per_s;
+    return 0.0;
+  };
+  EXPECT_GT(soon(2), 0.001) << "one that is there is kept";
 }
 
 TEST(Trail, KeepsWhatALeadNeeds) {
@@ -175,8 +207,8 @@ TEST(Trail, TravelsWithTheMotion) {
   // One written before there were trails is read all the same, and begins a trail.
   std::string old = telemetry::encode(Motion{});
   old[0] = 1;
-  constexpr size_t kTrailBytes = 5 * 8 + 2 * 4;
-  auto without = telemetry::decode_motion(old.substr(0, old.size() - kTrailBytes));
+  constexpr size_t kTrailBytes = 5 * 8 + 2 * 4, kHabitBytes = 3 * 8 + 3 * 2;
+  auto without = telemetry::decode_motion(old.substr(0, old.size() - kTrailBytes - kHabitBytes));
   ASSERT_TRUE(without.ok());
   EXPECT_EQ(without.value().trail.count, 0);
 }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr double kCandidateLife = 3;  // in look-aheads: reports may come late
 constexpr double kWorthEndingS = 10;  // a wish that ends sooner by itself is left alone
+constexpr double kLeadHalvesHoldS = 60;
 constexpr double kMissLifeS = 60;
 
 /// One run of the policy over one client; collects the decisions.
@@ -147,6 +148,14 @@ class Run {
     return all;
   }
 
+  /// Whether arrivals there save what a copy costs. One that is there, or under way, is kept for less, and for what it is good for
+  /// until a new one could be there: given up, it would take the lead to have it again.
+  bool worth_it(const predict::Candidate &k, const Target &t) const {
+    bool there = in_force_until(k.node) > c_.now_s || holds(k.node);
+    double rate = there ? std::max(k.soon_per_s, k.rate_per_s) : k.rate_per_s;
+    return rate * t.miss_s >= s_.min_rate * t.price * (there ? s_.hold / (1 + t.lead_s / kLeadHalvesHoldS) : 1);
+  }
+
   void foresee() {
     const telemetry::Motion &m = *c_.motion;
     double ahead = predict::look_ahead_s(m, s_.margin_s);
@@ -155,7 +164,6 @@ class Run {
       if (decided(k.node)) continue;
       Target t = target(k.node);
       double worth = worth_per_h(k.rate_per_s, t.miss_s, s_.min_rate, t.price);
-      double least = s_.min_rate * t.price * (in_force_until(k.node) > c_.now_s || holds(k.node) ? s_.hold : 1);
       char may[240] = "";
       if (s_.words)
         std::snprintf(may, sizeof may, "may arrive in %.0f s (median %.0f s, confidence %.2f, %.2f arrivals in an hour of copies), a copy takes %.0f s; "
@@ -164,7 +172,7 @@ class Run {
                       s_.min_rate * 3600 * t.price);
       if (k.earliest_s - t.lead_s > ahead) {
         refuse(k.node, std::string("not yet: ") + may, worth, c_.now_s + k.median_s);
-      } else if (k.rate_per_s * t.miss_s < least) {
+      } else if (!worth_it(k, t)) {
         refuse(k.node, std::string("too unlikely for what a copy costs: ") + may, worth, c_.now_s + k.median_s);
       } else if (chosen >= s_.max_candidates) {
         refuse(k.node, std::string("others are likelier: ") + may, worth, c_.now_s + k.median_s);

@@ -15,7 +15,7 @@ struct PlanSettings {
   double margin_s = 20;    // look-ahead beyond the lead time, at least
   int max_candidates = 8;  // besides the serving node
   double min_rate = 0.0006;  // arrivals per second of a copy, the price of one: a copy is worth its while above
-  double hold = 0.5;         // share of min_rate at which a copy that is there, or under way, is still kept
+  double hold = 0.5;         // share of min_rate at which a copy that is there, or under way, is still kept; less where the lead is long
   bool fabric_full = false;  // the fabric holds as many copies as it may: none more by prediction
   bool words = true;         // tell reasons with their numbers
   bool predict = true;     // false: reactive, the serving node alone

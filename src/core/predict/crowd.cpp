@@ -55,17 +55,22 @@ void Crowd::stayed(PlaceKey key, double seconds) {
   p.seconds += static_cast<float>(seconds);
   if (p.seconds < kForgetSeconds) return;
   p.seconds /= 2;
-  for (Moved &m : p.moved) m.times /= 2;
+  for (Moved &m : p.moved) {
+    m.times /= 2;
+    m.soon /= 2;
+  }
 }
 
-void Crowd::moved(PlaceKey key, NodeId to) {
+void Crowd::moved(PlaceKey key, NodeId to, float times, float soon) {
   Place &p = entry(key);
   auto it = std::find_if(p.moved.begin(), p.moved.end(), [&](const Moved &m) { return m.node == to; });
   if (it == p.moved.end()) {
-    it = std::min_element(p.moved.begin(), p.moved.end(), [](const Moved &a, const Moved &b) { return a.times < b.times; });
-    *it = {to, 0};
+    auto weight = [](const Moved &m) { return m.times + m.soon; };
+    it = std::min_element(p.moved.begin(), p.moved.end(), [&](const Moved &a, const Moved &b) { return weight(a) < weight(b); });
+    *it = {to, 0, 0};
   }
-  it->times += 1;
+  it->times += times;
+  it->soon += soon;
 }
 
 }  // namespace vectorshard::predict

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/predict/habit.hpp"
 #include "core/predict/kalman.hpp"
 
 namespace vectorshard::predict {
@@ -17,6 +18,7 @@ namespace {
 
 constexpr double kLongestIntervalS = 300;
 constexpr double kEnoughOfHorizon = 0.7;  // a way over so much of the horizon is as good as over all of it
+constexpr double kOutweighed = 40;       // a habit that would count a fortieth is not asked
 constexpr double kLeastRate = 1e-5;       // per second; less is nobody's candidate
 
 struct Heading {
@@ -31,13 +33,14 @@ Heading heading_of(const Motion &m) {
 
 Candidate &entry_of(std::vector<Candidate> &out, NodeId node) {
   auto it = std::find_if(out.begin(), out.end(), [&](const Candidate &c) { return c.node == node; });
-  return it != out.end() ? *it : out.emplace_back(Candidate{node, 1e300, 0, 0, 0});
+  return it != out.end() ? *it : out.emplace_back(Candidate{node, 1e300, 0, 0, 0, 0});
 }
 
 /// What is looked at: positions after these times.
 struct Reach {
   double horizon_s = 0;
-  double window_s = 0;  // the part of it in which arrivals are what a copy begun now is for
+  double window_s = 0;  // the part at its end in which arrivals are what a copy begun now is for
+  double ready_s = 0;   // where that part begins; before it only a copy that is there is of use
   int probes = 1;
 };
 
@@ -45,8 +48,8 @@ struct Reach {
 /// that can be decided then. Where reports are rare the next one decides alone, and only where the client is then counts.
 Reach reach(const Motion &m, double lead_s, const ForecastSettings &s) {
   double interval = std::clamp(m.interval_s, 1.0, kLongestIntervalS), window = std::max(interval, s.window_s);
-  if (interval >= s.window_s && interval > lead_s) return {interval, window, 1};
-  return {lead_s + window, window, 3};
+  if (interval >= s.window_s && interval > lead_s) return {interval, window, 0, 1};
+  return {lead_s + window, window, lead_s, 3};
 }
 
 /// Arrivals by the ways of others, as shares of one client.
@@ -54,24 +57,27 @@ std::vector<Candidate> by_ways(const Motion &m, NodeId serving, const NodeAt &ma
   std::vector<Candidate> out;
   Heading h = heading_of(m);
   double lat_per_m = 1 / kMetresPerDegree, lon_per_m = lat_per_m / std::max(0.01, std::cos(telemetry::radians(m.lat)));
-  const double each = 1.0 / pool.count;
+  const double each = 1.0 / pool.count, step = r.horizon_s / r.probes;
+  const int too_early = static_cast<int>(r.ready_s / step);  // so many probes
   for (const Way &w : pool) {
     double east = h.east * w.ahead_mps - h.north * w.aside_mps, north = h.north * w.ahead_mps + h.east * w.aside_mps;
     NodeId met[2] = {};
     for (int p = 1; p <= r.probes; p++) {
-      double after = r.horizon_s * p / r.probes;
+      double after = step * p;
       NodeId node = map.node_at(std::clamp(m.lat + north * after * lat_per_m, -90.0, 90.0), std::remainder(m.lon + east * after * lon_per_m, 360.0));
       if (node == serving || node == kNoNode || node == met[0] || node == met[1]) continue;
       met[met[0] == kNoNode ? 0 : 1] = node;
       Candidate &c = entry_of(out, node);
       c.earliest_s = std::min(c.earliest_s, after);
-      c.median_s += after * each;  // a sum until all are counted
-      c.confidence += each;
+      c.median_s += after * each;  // sums until all are counted
+      c.soon_per_s += each;
+      if (p > too_early) c.rate_per_s += each;
     }
   }
   for (Candidate &c : out) {
-    c.median_s /= c.confidence;
-    c.rate_per_s = c.confidence / r.window_s;
+    c.median_s /= c.soon_per_s;
+    c.soon_per_s /= r.horizon_s;
+    c.rate_per_s /= r.horizon_s - too_early * step;
   }
   return out;
 }
@@ -79,12 +85,35 @@ std::vector<Candidate> by_ways(const Motion &m, NodeId serving, const NodeAt &ma
 /// The more time was seen at the place, the less the ways count.
 void correct_by_crowd(NodeId serving, const Reach &r, const Crowd::Place &place, double trust_s, std::vector<Candidate> &out) {
   double time = trust_s + static_cast<double>(place.seconds);
-  for (Candidate &c : out) c.rate_per_s *= trust_s / time;
+  for (Candidate &c : out) {
+    c.rate_per_s *= trust_s / time;
+    c.soon_per_s *= trust_s / time;
+  }
   for (const Crowd::Moved &moved : place.moved) {
     if (moved.node == kNoNode || moved.node == serving) continue;
     Candidate &c = entry_of(out, moved.node);
-    if (c.confidence == 0) c.earliest_s = c.median_s = r.horizon_s;
+    if (c.soon_per_s == 0) c.earliest_s = c.median_s = r.horizon_s;
     c.rate_per_s += static_cast<double>(moved.times) / time;
+    c.soon_per_s += static_cast<double>(moved.soon) / time;
+  }
+}
+
+/// The longer the lead, the less speed and heading tell, and the more the client's own habit counts.
+void fuse_habit(const Motion &m, double lead_s, const Reach &r, const ForecastSettings &s, std::vector<Candidate> &out) {
+  double short_lead = s.habit_lead_s / std::max(1.0, lead_s), others = s.habit_moves * (1 + short_lead * short_lead);
+  if (others > kOutweighed * s.habit_moves) return;
+  Habitual own = by_habit(m, r.ready_s, r.horizon_s);
+  double weight = own.evidence / (own.evidence + others);
+  for (Candidate &c : out) {
+    c.rate_per_s *= 1 - weight;
+    c.soon_per_s *= 1 - weight;
+  }
+  for (const Candidate &h : own.candidates) {
+    Candidate &c = entry_of(out, h.node);
+    if (c.soon_per_s == 0) c.median_s = h.median_s;
+    c.earliest_s = std::min(c.earliest_s, h.earliest_s);
+    c.rate_per_s += weight * h.rate_per_s;
+    c.soon_per_s += weight * h.soon_per_s;
   }
 }
 
@@ -95,6 +124,7 @@ PlaceKey place_of(const Motion &m, const Heading &h, const ForecastSettings &s) 
 }  // namespace
 
 void Forecast::learn(Motion &m, double lead_s) {
+  learn_habit(m);
   Trail &t = m.trail;
   Heading h = heading_of(m);
   const Stand *last = t.last();
@@ -102,7 +132,7 @@ void Forecast::learn(Motion &m, double lead_s) {
   if (!last || m.session_s == m.at_s || last->at_s > m.at_s) {
     t = {};
   } else {
-    // Where it came from elsewhere, that node counts the time: see arrived().
+    // Where it came from elsewhere, that node counts the time: see left().
     if (last->serving == m.serving) crowd_.stayed(last->place, std::min(m.at_s - last->at_s, telemetry::kSessionGapS));
     learn_way(t.anchor, m, reach(m, lead_s, s_).horizon_s);
   }
@@ -122,11 +152,23 @@ void Forecast::learn_way(telemetry::Anchor &from, const Motion &m, double horizo
   from = {};
 }
 
-void Forecast::arrived(const Trail &trail, NodeId to, double at_s, double lead_s) {
+void Forecast::left(const Trail &trail, double at_s) {
   const Stand *last = trail.last();
-  if (!last || at_s <= last->at_s) return;
-  crowd_.stayed(last->place, std::min(at_s - last->at_s, telemetry::kSessionGapS));
-  if (const Stand *s = trail.before(at_s - lead_s); s && s->serving != to) crowd_.moved(s->place, to);
+  if (last && at_s > last->at_s) crowd_.stayed(last->place, std::min(at_s - last->at_s, telemetry::kSessionGapS));
+}
+
+void Forecast::arrived(const Trail &trail, NodeId self, NodeId to, double at_s, double lead_s, double left_s) {
+  if (self == to) return;
+  const Stand *begin = at_s - lead_s < left_s ? trail.before(at_s - lead_s) : nullptr;
+  const double span = lead_s + s_.window_s;
+  for (int i = trail.count - 1; i >= 0; i--) {
+    const Stand &s = trail.stands[i];
+    double until = i + 1 < trail.count ? trail.stands[i + 1].at_s : std::min(at_s, left_s);
+    if (until <= at_s - span && (!begin || &s < begin)) break;
+    if (s.serving != self) continue;
+    double within = std::max(0.0, until - std::max(s.at_s, at_s - span));
+    crowd_.moved(s.place, to, &s == begin, static_cast<float>(within / span));
+  }
 }
 
 Forecast::Learned Forecast::learned(const Motion &m) const {
@@ -141,8 +183,9 @@ std::vector<Candidate> Forecast::candidates(const Motion &m, NodeId serving, con
   Reach r = reach(m, lead_s, s);
   std::vector<Candidate> out = by_ways(m, serving, map, r, learned.ways);
   if (learned.place.key != 0) correct_by_crowd(serving, r, learned.place, s.trust_s, out);
-  for (Candidate &c : out) c.confidence = std::min(1.0, c.rate_per_s * r.window_s);
-  std::erase_if(out, [](const Candidate &c) { return c.rate_per_s < kLeastRate; });
+  fuse_habit(m, lead_s, r, s, out);
+  for (Candidate &c : out) c.confidence = std::min(1.0, c.soon_per_s * r.horizon_s);
+  std::erase_if(out, [](const Candidate &c) { return std::max(c.rate_per_s, c.soon_per_s) < kLeastRate; });
   std::sort(out.begin(), out.end(), [](const Candidate &a, const Candidate &b) {
     return a.rate_per_s != b.rate_per_s ? a.rate_per_s > b.rate_per_s : a.node < b.node;
   });

@@ -15,6 +15,8 @@ struct ForecastSettings {
   double window_s = 30;  // of arrivals, at least: what a copy begun now is meant for; a rate needs some time to be told
   double cell_m = 150;   // of the crowd's places
   double trust_s = 600;  // so much time seen at a place counts as much as the ways
+  double habit_moves = 2;      // so many moves of the client itself count as much as everybody's,
+  double habit_lead_s = 60;    // when the lead is much longer than this; for shorter ones, more
 };
 
 class Forecast {
@@ -25,8 +27,12 @@ class Forecast {
   /// After a report was taken and observed: learns the way that the client has come, and notes where it is now in its trail.
   /// The same report again changes nothing. `lead_s`: how long a copy takes.
   void learn(telemetry::Motion &motion, double lead_s);
-  /// A client moved to another node within its session: learned for the place where a copy should have been begun.
-  void arrived(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s);
+  /// The client was next heard of on another node: the time since its last stand, which is on this one, counts.
+  void left(const telemetry::Trail &trail, double at_s);
+  /// A client moved to `to` within its session. Learned for the place where a copy should have been begun, which may be several
+  /// nodes back, and for those since, as far as they are in `trail` as places of `self`, whose memory this is. `left_s`: when the
+  /// client left the last of them, if the trail does not tell.
+  void arrived(const telemetry::Trail &trail, NodeId self, NodeId to, double at_s, double lead_s, double left_s = 1e300);
 
   /// What was learned that concerns this client: small, so that it can be taken out under a lock.
   struct Learned {

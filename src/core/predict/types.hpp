@@ -22,6 +22,7 @@ struct Candidate {
   double median_s = 0;    // as likely before as after, if it goes there
   double confidence = 0;  // 0..1: that it gets there within the horizon
   double rate_per_s = 0;  // arrivals there for each second that a copy begun now is held, about the time when it is ready
+  double soon_per_s = 0;  // the same for a copy that is there: on average until a new one could be
 };
 
 struct Position {

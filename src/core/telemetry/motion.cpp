@@ -9,7 +9,7 @@ namespace vectorshard::telemetry {
 
 namespace {
 
-constexpr uint8_t kMotionFormat = 2, kWithoutTrail = 1;
+constexpr uint8_t kMotionFormat = 3, kWithoutHabit = 2, kWithoutTrail = 1;
 
 /// Visits every field in the order of the format; one list for both directions.
 template <class M, class D, class U32, class U64, class I32>
@@ -40,6 +40,19 @@ void visit_trail(T &t, D number, U64 u64, I32 i32) {
     number(t.stands[i].at_s);
     u64(t.stands[i].place);
     i32(t.stands[i].serving);
+  }
+}
+
+/// As many moves as there are; the rest are free.
+template <class H, class D, class U16>
+void visit_habit(H &h, D number, U16 u16) {
+  for (auto *v : {&h.session_s, &h.since_s, &h.last_s}) number(*v);
+  u16(h.before);
+  u16(h.here);
+  for (auto &m : h.moves) {
+    u16(m.times);
+    if (m.times == 0) break;
+    for (auto *v : {&m.before, &m.here, &m.next, &m.dwell, &m.spread, &m.hours}) u16(*v);
   }
 }
 
@@ -79,13 +92,14 @@ std::string encode(const Motion &motion) {
   auto i32 = [&](int32_t v) { w.i32(v); };
   visit_fields(motion, number, [&](uint32_t v) { w.u32(v); }, u64, i32);
   visit_trail(motion.trail, number, u64, i32);
+  visit_habit(motion.habit, number, [&](uint16_t v) { w.u16(v); });
   return std::move(w).take();
 }
 
 Result<Motion> decode_motion(std::string_view bytes) {
   ByteReader r(bytes);
   const uint8_t format = r.u8();
-  if ((format != kMotionFormat && format != kWithoutTrail) || !r.ok())
+  if (format < kWithoutTrail || format > kMotionFormat || !r.ok())
     return Error{Errc::corrupt, "motion state is of an unknown format", "", "Upgrade vectorshard on this node."};
   Motion m;
   bool finite = true;
@@ -96,7 +110,8 @@ Result<Motion> decode_motion(std::string_view bytes) {
   auto u64 = [&](uint64_t &v) { v = r.u64(); };
   auto i32 = [&](int32_t &v) { v = r.i32(); };
   visit_fields(m, number, [&](uint32_t &v) { v = r.u32(); }, u64, i32);
-  if (format == kMotionFormat) visit_trail(m.trail, number, u64, i32);
+  if (format >= kWithoutHabit) visit_trail(m.trail, number, u64, i32);
+  if (format == kMotionFormat) visit_habit(m.habit, number, [&](uint16_t &v) { v = r.u16(); });
   finite = finite && m.trail.count >= 0 && m.trail.count <= Trail::kStands;
   if (!r.ok() || !r.at_end() || !finite || std::fabs(m.lat) > 90 || std::fabs(m.lon) > 180 ||
       std::fabs(m.kalman.anchor_lat) > 90 || std::fabs(m.kalman.anchor_lon) > 180)

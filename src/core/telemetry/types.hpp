@@ -11,6 +11,7 @@
 
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
+#include "core/telemetry/habit.hpp"
 
 namespace vectorshard::telemetry {
 
@@ -101,6 +102,7 @@ struct Motion {
   double serving_since_s = 0;  // first report on that node
   uint64_t reports = 0;  // accepted ones since the position was last unknown; 0: no position is known
   Trail trail;
+  Habit habit;
 };
 static_assert(std::is_trivially_copyable_v<Motion> && sizeof(Motion) <= 1024);
 

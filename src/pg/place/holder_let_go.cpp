@@ -144,7 +144,7 @@ void Holder::let_go() {
         NodeId home = static_cast<NodeId>(rows.int8(i, 1));
         HeldCopy held{home, rows.boolean(i, 4), rows.float8(i, 5), rows.float8(i, 6), in_flight_.contains(rows.at(i, 0))};
         bool at_once = leaving_ || banned.contains(rows.at(i, 0));  // whatever wishes it
-        double hold = at_once ? 0 : hold_s(reckoning.edge, rows.float8(i, 8), reckoning.average_bytes, keep_s);
+        double hold = at_once ? 0 : hold_s(reckoning.edge, rows.float8(i, 8), reckoning.average_bytes, bridge::guc::keep_s) / bridge::guc::time_scale;
         if (at_once) held.since_s = held.wished_until_s = 0;
         if (may_let_go(held, bridge::self_node(), rows.float8(i, 7), hold) &&
             evict_retries_[rows.at(i, 0)].not_before_s <= now_s())

@@ -109,7 +109,7 @@ void decide_who_serves(Plan &plan, Draft &draft) {
   }
   plan.served_since_s = telemetry::clients_seconds(version_wall_time(draft.other_serves));
   if (known.motion.serving != self) {
-    plan.served_by = known.motion.serving;
+    plan.served_by = draft.other != kNoNode ? draft.other : known.motion.serving;
     return;
   }
   if (draft.other_serves > draft.own_serves && !known.arrived) {

@@ -120,6 +120,7 @@ class Navigator {
   double next_log_tidy_s_ = 0;
   bool started_ = false;
   double last_round_s_ = 0;
+  double lead_s_ = 0;  // the longest of the last round: trails must reach back so far
   double next_policy_look_s_ = 0;
   telemetry::PassCursor pass_;
   double next_pass_s_ = 0;
@@ -267,16 +268,19 @@ void Navigator::note_leads(const std::vector<Plan> &plans) {
   }
 }
 
-/// The client has come to another node: whence, is learned once.
+/// The client has come to another node, or from that on to a third: each is learned once.
 void Navigator::hand_over(const Plan &p) {
   const telemetry::Motion &motion = p.subject.known.motion;
-  bool moved = motion.serving == bridge::self_node() && p.served_since_s - motion.at_s <= telemetry::kSessionGapS;
-  if (moved) predict::learn_arrival(motion.trail, p.served_by, p.served_since_s, p.lead_s);
+  if (motion.serving == p.served_by) return;
+  const bool first = motion.serving == bridge::self_node();
+  const double left_s = first ? p.served_since_s : motion.serving_since_s;
   const std::string &client = p.subject.known.client;
-  if (moved && bridge::guc::placement_mode == bridge::guc::kPlacementDryRun)
+  const bool moved = left_s - motion.at_s <= telemetry::kSessionGapS && p.served_since_s >= left_s;
+  if (moved) predict::learn_arrival(motion.trail, p.served_by, p.served_since_s, p.lead_s, left_s);
+  if (moved && first && bridge::guc::placement_mode == bridge::guc::kPlacementDryRun)
     note_dry_arrival(p.home == p.served_by || would_be_.there(client, p.served_by, p.served_since_s, bridge::guc::keep_s));
   would_be_.forget(client);
-  telemetry::served_by_other(p.subject.known.client, p.served_by, motion.at_s);
+  telemetry::served_by_other(client, p.served_by, motion.at_s, left_s);
 }
 
 /// From reports that came since the last time, whether or not they change anything for their clients.
@@ -285,8 +289,8 @@ void Navigator::learn(std::vector<Subject> &subjects) {
   for (Subject &s : subjects) {
     telemetry::Motion &motion = s.known.motion;
     if (!s.moving || motion.reports == 0 || motion.serving != bridge::self_node()) continue;
-    predict::learn(motion, bridge::guc::copy_time_s);
-    telemetry::note_trail(s.known.client, motion);
+    predict::learn(motion, lead_s_);
+    telemetry::note_learned(s.known.client, motion);
   }
 }
 
@@ -312,6 +316,8 @@ std::vector<Plan> Navigator::plan(std::vector<Subject> subjects) {
     for (auto &[client, arrived] : again) telemetry::mark_for_navigator(client, arrived);
     throw;
   }
+  lead_s_ = bridge::guc::copy_time_s;
+  for (const Plan &p : plans) lead_s_ = std::max(lead_s_, p.lead_s);
   for (const Plan &p : plans)
     if (dry_run && p.served_by == kNoNode) would_be_.take(p, telemetry::clients_now());
   for (const Plan &p : plans)

