@@ -3,7 +3,7 @@
 -- Shipped to every node by the same stream as user rows, each row with exactly one writer:
 --   node, shard_table, client, wish, holder, policy, store, segment, node_state, price
 -- Local to a node, never shipped (tombstone: its inserts and updates are what ships):
---   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client, decision_log, quality, quality_table
+--   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client, rest, decision_log, quality, quality_table
 -- No foreign keys and no unique constraint beyond the primary key: rows arrive in any order.
 
 CREATE TABLE vectorshard.node (
@@ -222,6 +222,16 @@ CREATE TABLE vectorshard.cold_client (
 );
 CREATE INDEX cold_client_segment ON vectorshard.cold_client (segment);
 COMMENT ON TABLE vectorshard.cold_client IS 'clients of this home whose rows lie in segments: how many rows, and their digest';
+
+CREATE TABLE vectorshard.rest (
+  client   text COLLATE "C" PRIMARY KEY,
+  state    bytea NOT NULL,
+  ended_at timestamptz,
+  look_at  timestamptz
+);
+CREATE INDEX rest_look_at ON vectorshard.rest (look_at) WHERE look_at IS NOT NULL;
+COMMENT ON TABLE vectorshard.rest IS
+  'clients whose sessions ended on this node: since when they are silent, and at what hours and after what pauses they come back here';
 
 CREATE TABLE vectorshard.motion (
   client      text COLLATE "C" PRIMARY KEY,

@@ -42,7 +42,8 @@ constexpr char kSharesQuery[] = R"(
    WHERE s.kind = 'vector_shard' AND s.state = 'enrolled' AND to_regclass(s.table_name) IS NOT NULL)";
 constexpr char kThawQuery[] = R"(
   SELECT g.home, max(s.thaw_s) FROM vectorshard.store s JOIN vectorshard.segment g ON g.store = s.store
-   WHERE s.thaw_s > 0 AND g.kind = 'client' AND g.state = 'live' GROUP BY g.home)";
+   WHERE s.thaw_s > 0 AND g.kind = 'client' AND g.state = 'live' GROUP BY g.home
+   UNION ALL SELECT 0, max(thaw_s) FROM vectorshard.store HAVING max(thaw_s) > 0)";
 
 double wall_s() { return static_cast<double>(GetCurrentTimestamp()) / 1e6; }
 
@@ -145,10 +146,16 @@ double Economy::lead_to(NodeId target, NodeId home, double bytes, bool cold) con
   if (const Path *p = path(target, home)) in.path = {p->rtt_s * scale, p->setup_s * scale, p->bytes_per_s / scale};
   in.bytes = bytes > 0 ? bytes : average_bytes;
   if (auto state = states.find(target); state != states.end()) in.queue_s = state->second.queue_s * scale;
-  if (auto thaw = thaw_s.find(home); cold && thaw != thaw_s.end()) in.thaw_s = thaw->second * scale;
+  if (cold) in.thaw_s = thaw_of(home);
   in.fallback_s = copy_time_ms(home) / 1000 * scale;
   in.least_s = bridge::guc::copy_time_s;
   return lead_s(in);
+}
+
+double Economy::thaw_of(NodeId home) const {
+  auto at = thaw_s.find(home);
+  if (at == thaw_s.end()) at = thaw_s.find(kNoNode);
+  return at == thaw_s.end() ? 0 : at->second * bridge::guc::time_scale;
 }
 
 double Economy::miss_at(NodeId target, NodeId home, double bytes) const {

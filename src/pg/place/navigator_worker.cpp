@@ -13,6 +13,7 @@
 #include "pg/place/navigator_plan.hpp"
 #include "pg/place/navigator_queue.hpp"
 #include "pg/place/quality.hpp"
+#include "pg/place/sessions.hpp"
 #include "pg/predict/api.hpp"
 extern "C" {
 #include "pgstat.h"
@@ -105,6 +106,7 @@ class Navigator {
   void add_due(std::vector<Subject> &out);
   void pass(std::vector<Subject> &out);
   void learn(std::vector<Subject> &subjects);
+  void rest();
   void hand_over(const Plan &plan);
   std::vector<Plan> plan(std::vector<Subject> subjects);
   void note_crossings(const std::vector<Plan> &plans);
@@ -125,6 +127,7 @@ class Navigator {
   telemetry::PassCursor pass_;
   double next_pass_s_ = 0;
   bool passing_ = false;
+  Sessions sessions_;
 };
 
 /// A fence that waits for a copy would hold up everybody: motion of a client that leaves is dropped instead.
@@ -302,6 +305,7 @@ std::vector<Plan> Navigator::plan(std::vector<Subject> subjects) {
   std::vector<std::pair<std::string, bool>> again;
   for (const Subject &s : subjects) again.push_back({s.known.client, s.known.arrived});
   try {
+    sessions_.begin(subjects);
     bridge::WorkerTransaction tx;
     plans = make_plans(std::move(subjects), dry_run ? &would_be_ : nullptr);
     note_crossings(plans);
@@ -325,7 +329,26 @@ std::vector<Plan> Navigator::plan(std::vector<Subject> subjects) {
       hand_over(p);
     else if (p.subject.moving)
       telemetry::note_planned(p.subject.known.client, p.subject.known.motion.at_s, p.look_again_s);
+  sessions_.note(plans);
   return plans;
+}
+
+/// Clients that rest here and are expected back.
+void Navigator::rest() {
+  if (wall_s() < sessions_.next_s()) return;
+  bridge::WorkerTransaction tx;
+  std::vector<Plan> expected;
+  {
+    bridge::Spi spi;
+    expected = sessions_.rest(spi);
+  }
+  if (!expected.empty() && bridge::guc::placement_mode != bridge::guc::kPlacementOff) {
+    bool dry_run = bridge::guc::placement_mode == bridge::guc::kPlacementDryRun;
+    write(expected, dry_run);
+    bridge::Spi spi;
+    log_.write(spi, expected, dry_run);
+  }
+  tx.commit();
 }
 
 /// True if the client may soon be gone: its motion must be there when it arrives.
@@ -423,10 +446,11 @@ long Navigator::round() {
     auto plans = plan(std::move(todo));
     checkpoint(plans);
   }
+  rest();
   last_round_s_ = wall_s();
   keep_books();
   if (more) return 0;
-  double next = std::min({next_policy_look_s_, next_log_tidy_s_, quality_.next_s()});
+  double next = std::min({next_policy_look_s_, next_log_tidy_s_, quality_.next_s(), sessions_.next_s()});
   if (bridge::guc::navigator_pass_ms != 0) next = std::min(next, passing_ ? 0 : next_pass_s_);
   return std::clamp(static_cast<long>((next - wall_s()) * 1000) + 1, 1L, kIdleMs);
 }
