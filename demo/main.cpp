@@ -16,6 +16,7 @@
 #include "progress.hpp"
 #include "replay.hpp"
 #include "schema.hpp"
+#include "simulated.hpp"
 #include "sites.hpp"
 #include "stop.hpp"
 #include "verify.hpp"
@@ -120,6 +121,7 @@ int run(const Options &options) {
   say("replay with prediction");
   Fleet predicted(plan, ""), reactive(plan, ".off");
   summary.predicted = run_replay(fabric, plan, predicted, options, speed, "prediction on ");
+  summary.simulated = simulate(fabric, plan, speed);
   const Verdict first = verify(fabric, {&predicted});
   say("the same with prediction off, with fresh clients on the same nodes");
   fabric.set_everywhere("vectorshard.predictor", "none");

@@ -64,6 +64,8 @@ std::vector<std::string> Summary::lines() const {
   std::vector<std::string> out;
   out.push_back(text("%zu clients of ", clients) + source + ", " + window + text(", %.0f times faster", speed));
   describe(out, "with prediction", predicted);
+  out.push_back(text("  vectorshard-sim on the same reports, a copy taking %.1f s: %zu moves, hit ratio %.3f, surplus %.2f", simulated.copy_s,
+                     simulated.moves, simulated.hit_ratio, simulated.surplus));
   describe(out, "with prediction off (copies only after the client has come)", reactive);
   out.push_back(text("once writes had stopped: %zu rows of %zu clients compared with what was acknowledged, %zu of the "
                      "clients read from the store",

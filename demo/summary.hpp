@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "outcome.hpp"
+#include "simulated.hpp"
 #include "verify.hpp"
 
 namespace vectorshard::demo {
@@ -14,6 +15,7 @@ struct Summary {
   double speed = 1;
   size_t clients = 0;
   Outcome predicted, reactive;
+  Simulated simulated;  // of `predicted`
   Verdict verdict;
 
   std::vector<std::string> lines() const;
