@@ -55,6 +55,16 @@ SELECT arrivals, misses, hit_ratio, round(lead_p50_s::numeric, 1) AS lead_p50_s,
   FROM vectorshard.placement_quality_hourly WHERE hour < now() - interval '2 hours';
 DELETE FROM vectorshard.quality WHERE hour < now() - interval '2 hours';
 
+-- What placement makes of a table.
+SELECT vectorshard.set_table_placement('quality_item', 3, false);
+SELECT * FROM vectorshard.table_placement WHERE table_name = 'public.quality_item';
+SELECT vectorshard.set_table_placement('quality_item');
+SELECT * FROM vectorshard.table_placement WHERE table_name = 'public.quality_item';
+SELECT vectorshard.set_table_placement('quality_item', -1);
+SELECT vectorshard.set_table_placement('quality_item', 'NaN');
+SELECT vectorshard.set_table_placement(NULL);
+SELECT vectorshard.set_table_placement('pg_class');
+
 -- The buckets: half a bucket beyond the edge below.
 SELECT round(vectorshard.lead_median('{1}')::numeric, 3) AS first, round(vectorshard.lead_median('{0,0,1}')::numeric, 3) AS third,
        vectorshard.lead_median('{}') AS none, vectorshard.lead_median('{0,0}') AS empty, round(vectorshard.lead_median('{5,4,100}')::numeric, 3) AS most;
@@ -65,6 +75,8 @@ SET ROLE regress_quality;
 SELECT * FROM vectorshard.decisions();
 SELECT * FROM vectorshard.placement_quality_hourly;
 SELECT * FROM vectorshard.placement_quality_tables;
+SELECT vectorshard.set_table_placement('quality_item');
+SELECT * FROM vectorshard.table_placement;
 RESET ROLE;
 GRANT pg_monitor TO regress_quality;
 SET ROLE regress_quality;

@@ -29,9 +29,12 @@ CREATE TABLE vectorshard.shard_table (
   client_column text,
   definition    text NOT NULL,
   state         text NOT NULL CHECK (state IN ('enrolled', 'undistributed')),
+  weight        float8 NOT NULL DEFAULT 1 CHECK (weight BETWEEN 0 AND 1000),
+  in_size       boolean NOT NULL DEFAULT true,
   _version      bigint NOT NULL
 );
-COMMENT ON TABLE vectorshard.shard_table IS 'enrolled tables and how to make them on a node that lacks them; written by the node that enrolled the table';
+COMMENT ON TABLE vectorshard.shard_table IS
+  'enrolled tables and how to make them on a node that lacks them, and what placement makes of them; written by the node that enrolled the table, or gave that last';
 
 CREATE TABLE vectorshard.client (
   client   text COLLATE "C" PRIMARY KEY,

@@ -2,6 +2,7 @@
 -- 31_control.sql, holding is in 35_hold.sql.
 
 CREATE INDEX policy_client ON vectorshard.policy (client, kind);
+CREATE INDEX policy_binding ON vectorshard.policy (kind, valid_to) WHERE kind IN ('never', 'region', 'copies', 'tier');
 
 CREATE FUNCTION vectorshard.tell_navigator() RETURNS trigger LANGUAGE c
   AS 'MODULE_PATHNAME', 'vectorshard_tell_navigator';

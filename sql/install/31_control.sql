@@ -48,7 +48,7 @@ CREATE FUNCTION vectorshard.policies_of(clients text[])
        WHERE (p.client = ANY (policies_of.clients) OR p.client = '') AND p.valid_to > pg_catalog.now() AND p.kind NOT IN ('inside', 'tier'))
     SELECT c.client, p.policy, p.kind, p.node, ST_Y(p.place), ST_X(p.place), p.nodes, p.while_in IS NOT NULL, p.copies, p.valid_from, p.valid_to,
            (p._version & 1023)::int
-      FROM p JOIN unnest(policies_of.clients) AS c (client) ON p.client = '' OR p.client = c.client
+      FROM p CROSS JOIN LATERAL unnest(CASE p.client WHEN '' THEN policies_of.clients ELSE ARRAY[p.client] END) AS c (client)
      WHERE p.while_in IS NULL
         OR EXISTS (SELECT FROM vectorshard.policy i
                     WHERE i.client = c.client AND i.kind = 'inside' AND i.fence = p.policy AND i.valid_to > pg_catalog.now());
@@ -70,8 +70,9 @@ CREATE FUNCTION vectorshard.fences_of(clients text[], lons float8[], lats float8
            ST_Covers(p.while_in, ST_SetSRID(ST_MakePoint(c.ahead_lon, c.ahead_lat), 4326)),
            EXISTS (SELECT FROM vectorshard.policy i
                     WHERE i.client = c.client AND i.kind = 'inside' AND i.fence = p.policy AND i.valid_to > pg_catalog.now())
-      FROM p JOIN unnest(fences_of.clients, fences_of.lons, fences_of.lats, fences_of.ahead_lons, fences_of.ahead_lats)
-             AS c (client, lon, lat, ahead_lon, ahead_lat) ON p.client = '' OR p.client = c.client;
+      FROM p CROSS JOIN LATERAL unnest(CASE p.client WHEN '' THEN fences_of.clients ELSE ARRAY[p.client] END) AS e (client)
+      JOIN unnest(fences_of.clients, fences_of.lons, fences_of.lats, fences_of.ahead_lons, fences_of.ahead_lats)
+        AS c (client, lon, lat, ahead_lon, ahead_lat) ON c.client = e.client;
   END;
 COMMENT ON FUNCTION vectorshard.fences_of(text[], float8[], float8[], float8[], float8[]) IS
   'internal: for each client and each region that holds within a geofence: is the client in there, will it be, and what is known of that';
@@ -85,7 +86,7 @@ CREATE FUNCTION vectorshard.bans_of(clients text[], at_node int) RETURNS TABLE (
          AND (p.kind = 'never' AND p.node = bans_of.at_node
               OR p.kind = 'region' AND NOT bans_of.at_node = ANY (vectorshard.nodes_in(p.area))))
     SELECT c.client, min(p.policy)
-      FROM p JOIN unnest(bans_of.clients) AS c (client) ON p.client = '' OR p.client = c.client
+      FROM p CROSS JOIN LATERAL unnest(CASE p.client WHEN '' THEN bans_of.clients ELSE ARRAY[p.client] END) AS c (client)
      WHERE p.while_in IS NULL
         OR EXISTS (SELECT FROM vectorshard.policy i
                     WHERE i.client = c.client AND i.kind = 'inside' AND i.fence = p.policy AND i.valid_to > pg_catalog.now())

@@ -36,3 +36,30 @@ END $$;
 COMMENT ON FUNCTION vectorshard.set_price(text, float8, float8, float8, float8, regclass) IS
   'what placement reckons with on every node: seconds of waiting that an hour of a copy, an hour of a MB, a MB moved, and a miss cost; null: the default';
 REVOKE ALL ON FUNCTION vectorshard.set_price(text, float8, float8, float8, float8, regclass) FROM PUBLIC;
+
+-- Of each table, for what placement makes of a client: clients move as a whole.
+CREATE FUNCTION vectorshard.set_table_placement(table_name regclass, weight float8 DEFAULT 1, in_size boolean DEFAULT true)
+  RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+  PERFORM vectorshard.require_member();
+  IF table_name IS NULL OR in_size IS NULL OR weight IS NULL OR weight NOT BETWEEN 0 AND 1000 THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'a weight is a number from 0 to 1000',
+      DETAIL = format('Given: table %s, weight %s, in_size %s.', coalesce(table_name::text, 'null'), coalesce(weight::text, 'null'),
+                      coalesce(in_size::text, 'null')),
+      HINT = '1 is the default; 0: nobody waits for rows of this table.';
+  END IF;
+  UPDATE vectorshard.shard_table s SET weight = set_table_placement.weight, in_size = set_table_placement.in_size
+   WHERE s.table_name = vectorshard.name_of(set_table_placement.table_name) AND s.kind = 'vector_shard' AND s.state = 'enrolled';
+  IF NOT FOUND THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('%s is not a vector-shard table', table_name),
+      DETAIL = 'Only rows of clients are placed.', HINT = 'Look at vectorshard.table_placement, or call vectorshard.create_vector_shard_table().';
+  END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.set_table_placement(regclass, float8, boolean) IS
+  'how much an access to this table counts when copies of clients are weighed (1: as any other), and whether its bytes do';
+REVOKE ALL ON FUNCTION vectorshard.set_table_placement(regclass, float8, boolean) FROM PUBLIC;
+
+CREATE VIEW vectorshard.table_placement AS
+  SELECT s.table_name, s.weight, s.in_size FROM vectorshard.shard_table s WHERE s.kind = 'vector_shard' AND s.state = 'enrolled';
+COMMENT ON VIEW vectorshard.table_placement IS 'what placement makes of each vector-shard table: set_table_placement()';

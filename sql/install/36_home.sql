@@ -50,6 +50,7 @@ BEGIN
       HINT = 'Give a client from the view vectorshard.placements.';
   END IF;
   IF present.home = target.node THEN RETURN; END IF;
+  IF NOT move_home.force THEN PERFORM vectorshard.require_allowed(move_home.client, target.node); END IF;
   SELECT n.* INTO home FROM vectorshard.node n WHERE n.node = present.home;
   IF home.state = 'removed' AND NOT move_home.force THEN
     RAISE object_not_in_prerequisite_state USING MESSAGE = format('home of client "%s" was removed', move_home.client),

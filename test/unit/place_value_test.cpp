@@ -38,6 +38,19 @@ TEST(Value, PricesOfTablesCountByTheirShare) {
   EXPECT_EQ(price_of(PlaceTier::home, rows, shares, 1e6).mb_hour, default_price(PlaceTier::home, 1e6).mb_hour);
 }
 
+TEST(Value, TablesWeighByAccessAndSize) {
+  std::vector<TableShare> shares{{"profile", 0.2, 4, true}, {"log", 0.8, 0, false}};
+  Price p = price_of(PlaceTier::edge, {}, shares, 1e6), plain = default_price(PlaceTier::edge, 1e6);
+  EXPECT_DOUBLE_EQ(miss_s(p, 5, 0.1), 2 * kMissS) << "the mean of the weights";
+  EXPECT_DOUBLE_EQ(p.mb_hour, 0.2 * plain.mb_hour) << "four fifths of the bytes count for nothing";
+  EXPECT_DOUBLE_EQ(p.mb_moved, 0.2 * plain.mb_moved);
+  EXPECT_DOUBLE_EQ(p.copy_hour, plain.copy_hour);
+  EXPECT_LT(price_factor(p, 1e6, 1e6), 1);
+  for (TableShare &s : shares) s.weight = 0;
+  EXPECT_EQ(miss_s(price_of(PlaceTier::edge, {}, shares, 1e6), 60, 1), 0) << "nobody waits: no copy pays";
+  EXPECT_EQ(price_of(PlaceTier::edge, {}, {{"a", 1, 1, true}}, 1e6).weight, 1);
+}
+
 TEST(Value, AMissCostsMoreWhereReadsAreFarAndCopiesSlow) {
   Price p = default_price(PlaceTier::edge, 1e6);
   EXPECT_DOUBLE_EQ(miss_s(p, 60, 0.1), 6);

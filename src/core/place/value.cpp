@@ -49,19 +49,23 @@ Price price_of(PlaceTier tier, const std::vector<PriceRow> &rows, const std::vec
     else
       any = true;
   }
+  any |= std::any_of(shares.begin(), shares.end(), [](const TableShare &s) { return s.weight != 1 || !s.in_size; });
   if (!any || shares.empty()) return all;
   Price sum;
+  sum.weight = 0;
   double total = 0;
   for (const TableShare &s : shares) total += s.share;
   for (const TableShare &s : shares) {
     Price one = all;
     for (const PriceRow &r : rows)
       if (r.tier == tier && r.table == s.table) overlay(one, r);
+    if (!s.in_size) one.mb_hour = one.mb_moved = 0;
     double part = total > 0 ? s.share / total : 1.0 / static_cast<double>(shares.size());
     sum.copy_hour += part * one.copy_hour;
     sum.mb_hour += part * one.mb_hour;
     sum.mb_moved += part * one.mb_moved;
     sum.miss_s = std::max(sum.miss_s, one.miss_s);
+    sum.weight += s.weight / static_cast<double>(shares.size());
   }
   return sum;
 }
@@ -78,8 +82,7 @@ double price_factor(const Price &price, double bytes, double average_bytes) {
 }
 
 double miss_s(const Price &price, double copy_s, double rtt_s) {
-  if (price.miss_s > 0) return price.miss_s;
-  return std::max(kMissS, kAccessesPerS * copy_s * rtt_s);
+  return price.weight * (price.miss_s > 0 ? price.miss_s : std::max(kMissS, kAccessesPerS * copy_s * rtt_s));
 }
 
 double worth_per_h(double rate_per_s, double miss_s, double least_rate, double price_factor) {

@@ -24,6 +24,7 @@ struct Price {
   double mb_hour = 0;    // an hour of each MB
   double mb_moved = 0;   // each MB moved to where it is held
   double miss_s = 0;     // waited at an arrival that finds no copy; 0: what is measured
+  double weight = 1;     // of that waiting: the mean of its tables
 };
 
 /// While no price is set: half of kCopyHourCost for each copy, half by bytes, in proportion to those of an average client
@@ -41,10 +42,12 @@ struct PriceRow {
 struct TableShare {
   std::string table;
   double share = 0;
+  double weight = 1;    // of accesses to it
+  bool in_size = true;  // its bytes cost
 };
 
 /// The price of a client's copy on a tier: of each table its own where it is set, else that for all tables, else the default;
-/// by bytes as the tables share them. A miss waits for the table that is most missed.
+/// by bytes as the tables share them. A miss waits for the table that is most missed, and counts by the mean of their weights.
 Price price_of(PlaceTier tier, const std::vector<PriceRow> &rows, const std::vector<TableShare> &shares, double average_bytes);
 
 /// What a copy of `bytes` costs an hour, its transfer spread over `hold_s`.

@@ -169,6 +169,7 @@ VECTORSHARD_FUNCTION(vectorshard_birth_client) {
                              "This is node " + std::to_string(bridge::self_node()) + ".",
                              "Insert rows of the client; the fabric finds a core node by itself.");
     bridge::AsSuperuser rights;
+    place::require_allowed_here(client);
     bool born = !place::find_client(client) && place::make_client_here(client);
     auto row = place::find_client(client);
     if (!row)

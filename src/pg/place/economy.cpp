@@ -37,9 +37,11 @@ constexpr char kTellStatement[] = R"(
 constexpr char kPricesQuery[] = "SELECT table_name, tier, copy_hour, mb_hour, mb_moved, miss_s FROM vectorshard.price";
 // What tables share of a client is taken from what they are of this node.
 constexpr char kSharesQuery[] = R"(
-  SELECT s.table_name, pg_table_size(to_regclass(s.table_name))::float8
+  SELECT s.table_name, pg_table_size(to_regclass(s.table_name))::float8, s.weight, s.in_size
     FROM vectorshard.shard_table s
    WHERE s.kind = 'vector_shard' AND s.state = 'enrolled' AND to_regclass(s.table_name) IS NOT NULL)";
+constexpr char kWeighedQuery[] = R"(
+  SELECT EXISTS (SELECT FROM vectorshard.shard_table WHERE kind = 'vector_shard' AND state = 'enrolled' AND (weight <> 1 OR NOT in_size)))";
 constexpr char kThawQuery[] = R"(
   SELECT g.home, max(s.thaw_s) FROM vectorshard.store s JOIN vectorshard.segment g ON g.store = s.store
    WHERE s.thaw_s > 0 AND g.kind = 'client' AND g.state = 'live' GROUP BY g.home
@@ -81,7 +83,7 @@ std::vector<PriceRow> read_prices(bridge::Spi &spi) {
 std::vector<TableShare> read_shares(bridge::Spi &spi) {
   std::vector<TableShare> out;
   auto rows = spi.query_kept(kSharesQuery);
-  for (size_t i = 0; i < rows.size(); i++) out.push_back({rows.at(i, 0), rows.float8(i, 1)});
+  for (size_t i = 0; i < rows.size(); i++) out.push_back({rows.at(i, 0), rows.float8(i, 1), rows.float8(i, 2), rows.boolean(i, 3)});
   return out;
 }
 
@@ -110,12 +112,13 @@ const Economy &economy(bridge::Spi &spi) {
   now.states = read_states(spi, 0);
   now.prices = read_prices(spi);
   if (start >= next_seldom_s) {
-    shares = now.prices.empty() ? std::vector<TableShare>{} : read_shares(spi);
+    bool weighed = !now.prices.empty() || spi.query_kept(kWeighedQuery).boolean(0, 0);
+    shares = weighed ? read_shares(spi) : std::vector<TableShare>{};
     now.thaw_s.clear();
     auto rows = spi.query_kept(kThawQuery);
     for (size_t i = 0; i < rows.size(); i++) now.thaw_s[static_cast<NodeId>(rows.int8(i, 0))] = rows.float8(i, 1);
     // Nothing that is measured in prices or stores is older than this; while there is none, it costs nothing to look.
-    next_seldom_s = next_read(start, now.prices.empty() && now.thaw_s.empty() ? kReadEveryS : kReadSeldomS);
+    next_seldom_s = next_read(start, !weighed && now.thaw_s.empty() ? kReadEveryS : kReadSeldomS);
   }
   double bytes = 0;
   now.fabric_copies = 0;

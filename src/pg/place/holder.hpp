@@ -57,6 +57,7 @@ struct HomeMove {
   bool asked = false;           // may be the home already
   bool target_removed = false;
   bool wished = false;
+  std::string banned_by{};      // the policy that keeps it off the target
 };
 
 /// When a client that failed may be tried again.

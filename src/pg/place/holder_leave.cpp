@@ -22,11 +22,12 @@ constexpr double kLookS = 0.5, kOrphansS = 2;
 constexpr double kShipS = 3;  // for how long writers of reference tables may be held up
 constexpr int kOrphans = 200, kMovesAtOnce = 256, kDebtsAtOnce = 200;
 
-// The nearest active core node; the homes of a node all go there and can be moved on.
+// To the nearest active core node where the client may be; they can be moved on. If it may be nowhere, that policy holds it up.
 constexpr char kPlan[] = R"(
   INSERT INTO vectorshard.home_move (client, to_node)
   SELECT c.client, t.node FROM vectorshard.client c
-   CROSS JOIN (SELECT node FROM vectorshard.core_nodes_by_distance($1) LIMIT 1) t
+   CROSS JOIN LATERAL (SELECT d.node FROM vectorshard.core_nodes_by_distance($1) WITH ORDINALITY AS d (node, i)
+                        ORDER BY EXISTS (SELECT FROM vectorshard.bans_of(ARRAY[c.client], d.node)), d.i LIMIT 1) t
    WHERE c.home = $1 AND NOT EXISTS (SELECT FROM vectorshard.home_move m WHERE m.client = c.client)
    LIMIT greatest(0, $2 - (SELECT count(*) FROM vectorshard.home_move))
   ON CONFLICT DO NOTHING)";

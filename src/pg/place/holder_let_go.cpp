@@ -86,6 +86,7 @@ Asked read_asked(const std::string &client) {
       spi.execute("UPDATE vectorshard.wish SET until = now(), reason = 'evicted by an operator' "
                   "WHERE client = $1 AND node = $2 AND planner = $2 AND until > now()",
                   {p_text(client), p_int4(self)});
+      UntoldPolicies quiet;
       spi.execute("UPDATE vectorshard.policy SET valid_to = now() WHERE client = $1 AND node = $2 AND kind = 'pin' "
                   "AND valid_to > now() AND policy = vectorshard.pin_name($1, $2, $2)",
                   {p_text(client), p_int4(self)});

@@ -17,6 +17,15 @@ bool take_policies_changed();
 /// The same for the holder.
 bool take_policies_changed_for_holder();
 
+/// While one lives, policies that this process changes tell the navigator nothing: who lets a client go does not want it planned
+/// back at once.
+struct UntoldPolicies {
+  UntoldPolicies();
+  ~UntoldPolicies();
+  UntoldPolicies(const UntoldPolicies &) = delete;
+  UntoldPolicies &operator=(const UntoldPolicies &) = delete;
+};
+
 /// Navigator: replaces the nodes that do not answer, for everybody who plans.
 void note_dead_nodes(const std::vector<std::string> &nodes);
 bool noted_dead(NodeId node);
