@@ -24,6 +24,13 @@ COMMENT ON FUNCTION vectorshard.copy_export(text) IS
   'internal: all rows of a client, read after everything decoded is visible; null if it is not resident here';
 REVOKE ALL ON FUNCTION vectorshard.copy_export(text) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION vectorshard.copy_export(client text, digest text)
+  RETURNS bytea LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+  AS 'MODULE_PATHNAME', 'vectorshard_copy_export';
+COMMENT ON FUNCTION vectorshard.copy_export(text, text) IS
+  'internal: as copy_export(client), but empty if the rows have this digest: the asker has them all';
+REVOKE ALL ON FUNCTION vectorshard.copy_export(text, text) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION vectorshard.evict_handshake(client text, node int, epoch bigint, digest text, sent boolean,
                                                        debts int[])
   RETURNS text LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE

@@ -63,6 +63,18 @@ TEST(Lead, WithoutMeasureWhatCopiesTookElsewhere) {
   EXPECT_DOUBLE_EQ(lead_s(in), 1) << "the least counts, not what is measured elsewhere";
 }
 
+TEST(NearestSource, TheHomeUnlessAHolderIsMuchNearer) {
+  Source far{1, {0.2, 0.6, 1e6}};
+  EXPECT_EQ(nearest_source(far, {}, 1e5, 0.05), 1);
+  EXPECT_EQ(nearest_source(far, {{2, {}}}, 1e5, 0.05), 1) << "of which nothing is known";
+  EXPECT_EQ(nearest_source(far, {{2, {0.001, 0, 0}}}, 1e5, 0.05), 2) << "the round trip is enough to try it";
+  EXPECT_EQ(nearest_source(far, {{2, {0.001, 0, 0}}}, 1e5, 0.6), 1) << "unless copies are slow everywhere";
+  EXPECT_EQ(nearest_source(far, {{2, {0.1, 0.2, 1e6}}, {3, {0.01, 0.1, 1e6}}}, 1e5, 0.1), 3);
+  EXPECT_EQ(nearest_source(far, {{2, {0.1, 0.5, 1e6}}}, 1e5, 0.1), 1) << "a little nearer is not worth asking twice";
+  EXPECT_EQ(nearest_source({1, {0.001, 0.05, 1e8}}, {{2, {0.0001, 0.001, 1e8}}}, 1e3, 0.001), 1);
+  EXPECT_EQ(nearest_source({1, {}}, {{2, {0.0001, 0.001, 1e8}}}, 1e3, 0.001), 1) << "a home that was not measured";
+}
+
 TEST(LeadClasses, FewAndNeverTooShort) {
   EXPECT_EQ(lead_classes({5, 5, 5}, 4), std::vector<double>{5});
   auto classes = lead_classes({1, 1.2, 5, 6, 40}, 4);

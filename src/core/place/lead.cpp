@@ -11,6 +11,7 @@ constexpr double kNewest = 0.2;  // weight of the newest round trip
 constexpr double kFade = 0.98;   // of a copy with each that follows: about the last fifty count
 constexpr double kSpread = 0.01;  // least squared coefficient of variation of the sizes that a slope is taken from
 constexpr double kClass = 1.5;
+constexpr double kNearer = 2, kNearerS = 0.1;  // times, and seconds at least, that a holder must be nearer than the home
 
 }  // namespace
 
@@ -52,6 +53,20 @@ double lead_s(const LeadInput &in) {
   double copy = copy_s(in.path, in.bytes);
   if (in.path.setup_s <= 0 && in.path.bytes_per_s <= 0) copy = std::max(copy, in.fallback_s);
   return std::max(in.least_s, copy) + in.queue_s + in.thaw_s;
+}
+
+NodeId nearest_source(const Source &home, const std::vector<Source> &holders, double bytes, double setup_s) {
+  NodeId best = home.node;
+  double home_s = copy_s(home.path, bytes), best_s = std::min(home_s - kNearerS, home_s / kNearer);
+  for (const Source &s : holders) {
+    bool copied = s.path.setup_s > 0 || s.path.bytes_per_s > 0;
+    if (!copied && s.path.rtt_s <= 0) continue;
+    double takes_s = copied ? copy_s(s.path, bytes) : std::max(2 * s.path.rtt_s, setup_s);
+    if (takes_s >= best_s) continue;
+    best = s.node;
+    best_s = takes_s;
+  }
+  return best;
 }
 
 std::vector<double> lead_classes(std::vector<double> leads, size_t most) {

@@ -46,6 +46,16 @@ struct LeadInput {
 };
 double lead_s(const LeadInput &in);
 
+/// Whom a client may be copied from.
+struct Source {
+  NodeId node = kNoNode;
+  Path path;  // to this node; a round trip at most, if nothing was copied from it yet
+};
+
+/// The home, or a holder that is so much nearer that its copy is worth asking the home once more whether it lacks anything. Of a
+/// holder that nothing was copied from yet the round trip must be known; its copies are taken to be as quick as any, `setup_s`.
+NodeId nearest_source(const Source &home, const std::vector<Source> &holders, double bytes, double setup_s);
+
 /// Leads in a few classes: a forecast is made for each. Each lead belongs to the smallest class that is not below it, and
 /// is at least two thirds of it, unless there would be more than `most` classes. Ascending.
 std::vector<double> lead_classes(std::vector<double> leads, size_t most);

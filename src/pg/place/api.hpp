@@ -20,6 +20,9 @@ void require_resident(std::string_view client);
 /// measured yet. The planner's lead time.
 double copy_time_ms(NodeId node);
 
+/// The round trip of a link to another node, as it was measured lately.
+void note_link_rtt(NodeId node, double seconds) noexcept;
+
 /// Register the shared regions of holder and navigator. Called once, from the postmaster's library load.
 void init_holder();
 void init_navigator();

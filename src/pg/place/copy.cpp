@@ -3,10 +3,12 @@
 
 #include "core/place/handshake.hpp"
 #include "core/ship/types.hpp"
+#include "pg/apply/api.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/place/api.hpp"
 #include "pg/place/holder_queue.hpp"
 #include "pg/place/receive.hpp"
 extern "C" {
@@ -20,7 +22,7 @@ namespace {
 constexpr char kAnnounce[] =
     "SELECT u.c, vectorshard.copy_announce(u.c, $2::int, u.g, u.s, u.v) "
     "FROM unnest($1::text[], $3::bigint[], $4::text[], $5::bigint[]) AS u(c, g, s, v)";
-constexpr char kExport[] = "SELECT u.c, vectorshard.copy_export(u.c) FROM unnest($1::text[]) AS u(c)";
+constexpr char kExport[] = "SELECT u.c, vectorshard.copy_export(u.c, u.d) FROM unnest($1::text[], $2::text[]) AS u(c, d)";
 
 TimestampTz in_ms(int ms) { return TimestampTzPlusMilliseconds(bridge::steady_us(), ms); }
 
@@ -211,6 +213,10 @@ void CopyPort::take_exported(PGresult *r, std::vector<CopyEnded> &ended) {
     return end_item(client, CopyEnd::again_soon, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, why, ended);
   }
   std::string_view bytes(PQgetvalue(r, 0, 1), static_cast<size_t>(PQgetlength(r, 0, 1)));
+  if (bytes.empty()) {
+    Received got = confirm_copy(*item);
+    return end_item(client, got.end, got.sqlstate, got.why, ended);
+  }
   item->bytes = bytes.size();
   job_bytes_ += bytes.size();
   if (bytes.size() > item->most_bytes) {
@@ -222,12 +228,24 @@ void CopyPort::take_exported(PGresult *r, std::vector<CopyEnded> &ended) {
   end_item(client, got.end, got.sqlstate, got.why, ended);
 }
 
+/// Of the announced clients that are here already, what is here: the home need not send what is the same there.
+std::vector<std::string> CopyPort::digests() const {
+  std::vector<std::string> out;
+  bridge::WorkerTransaction tx;
+  for (const std::string &client : announced_) {
+    auto item = std::find_if(items_.begin(), items_.end(), [&](const CopyItem &i) { return i.client == client; });
+    out.push_back(item != items_.end() && item->resident ? apply::client_digest(client) : "");
+  }
+  tx.commit();
+  return out;
+}
+
 void CopyPort::statement_done(std::vector<CopyEnded> &ended) {
   Stage done = std::exchange(stage_, Stage::idle);
-  note_rtt(source_, link_->rtt_s());
+  note_link_rtt(source_, link_->rtt_s());
   if (done == Stage::announcing && !statement_failed_ && !announced_.empty()) {
     stage_ = Stage::exporting;
-    send(kExport, {array_literal(announced_)}, true, ended);
+    send(kExport, {array_literal(announced_), array_literal(digests())}, true, ended);
     return;
   }
   job_s_ = s_since(started_);

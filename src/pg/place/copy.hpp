@@ -66,6 +66,7 @@ class CopyPort {
   void take_result(PGresult *r, std::vector<CopyEnded> &ended);
   void take_announced(PGresult *r, std::vector<CopyEnded> &ended);
   void take_exported(PGresult *r, std::vector<CopyEnded> &ended);
+  std::vector<std::string> digests() const;
   void statement_done(std::vector<CopyEnded> &ended);
   void source_failed(const Error &why, std::vector<CopyEnded> &ended);
   void end_item(const std::string &client, CopyEnd end, int sqlstate, const Error &why, std::vector<CopyEnded> &ended);

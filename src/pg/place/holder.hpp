@@ -93,6 +93,7 @@ class Holder {
   void birth(const Missing &m);
   bool birth_at(NodeId core, const Missing &m);
   void birth_alone(const Missing &m, const std::vector<NodeId> &cores);
+  std::vector<Source> other_holders(const Missing &m);
   NodeId choose_source(const Missing &m);
   void announce_and_start(std::vector<CopyItem> items);
   void commit_copying(std::vector<CopyItem> &items);
@@ -160,6 +161,7 @@ class Holder {
   double next_refused_log_s_ = 0;
   std::optional<NodeState> told_;
   double next_tell_s_ = 0;
+  std::map<NodeId, Path> paths_;             // as measured when this round began
   size_t queue_ = 0;                         // missing clients that no job has yet
   Pace pace_;
   double next_let_go_s_ = 0;

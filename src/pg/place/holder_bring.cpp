@@ -19,6 +19,8 @@ using bridge::p_text;
 
 // Clients in one job: enough to share the round trips, few enough that the first does not wait for the last.
 constexpr size_t kJobClients = 16;
+// A copy that takes less from its home is made from there.
+constexpr double kFarHomeS = 0.1;
 // An answer of a core node to a birth; it waits at most 300 ms for a concurrent birth (lock_timeout).
 constexpr int kBirthMs = 2000;
 
@@ -72,24 +74,38 @@ int64_t int8_of(const PGresult *r, int column) { return std::stoll(PQgetvalue(r,
 
 }  // namespace
 
-/// The home if it may be tried, else another live holder; kNoNode if there is none.
-NodeId Holder::choose_source(const Missing &m) {
-  if (back_off_.ready(m.home, now_s())) return m.home;
-  if (m.resident) return kNoNode;  // unconfirmed: only the home can confirm
-  NodeId source = kNoNode;
+/// Other nodes that hold the client and may be tried, the newest first.
+std::vector<Source> Holder::other_holders(const Missing &m) {
+  std::vector<Source> out;
   bridge::WorkerTransaction tx;
   {
     bridge::Spi spi;
     auto rows = spi.query_kept("SELECT node FROM vectorshard.holder WHERE client = $1 AND state = 'live' "
                                "AND node <> $2 AND node <> $3 ORDER BY _version DESC",
                                {p_text(m.client), p_int4(bridge::self_node()), p_int4(m.home)});
-    for (size_t i = 0; i < rows.size() && source == kNoNode; i++) {
+    for (size_t i = 0; i < rows.size(); i++) {
       NodeId node = static_cast<NodeId>(rows.int8(i, 0));
-      if (back_off_.ready(node, now_s())) source = node;
+      if (back_off_.ready(node, now_s())) out.push_back({node, paths_.contains(node) ? paths_.at(node) : Path{}});
     }
   }
   tx.commit();
-  return source;
+  return out;
+}
+
+/// The home if it may be tried, or a live holder that is much nearer; else another live holder; kNoNode if there is none. What comes
+/// from a holder is not confirmed: the home is asked next whether it has anything more.
+NodeId Holder::choose_source(const Missing &m) {
+  bool home_ready = back_off_.ready(m.home, now_s());
+  if (m.resident) return home_ready ? m.home : kNoNode;  // unconfirmed: only the home can confirm
+  Source home{m.home, paths_.contains(m.home) ? paths_.at(m.home) : Path{}};
+  double bytes = static_cast<double>(m.bytes);
+  if (home_ready && copy_s(home.path, bytes) < kFarHomeS) return m.home;
+  std::vector<Source> holders = other_holders(m);
+  if (!home_ready) return holders.empty() ? kNoNode : holders.front().node;
+  double setup_s = home.path.setup_s;
+  for (auto &[node, path] : paths_)
+    if (path.setup_s > 0) setup_s = std::min(setup_s, path.setup_s);
+  return nearest_source(home, holders, bytes, setup_s);
 }
 
 /// A client that cannot be brought by a copy is dealt with here; true: it can.
@@ -116,6 +132,7 @@ void Holder::bring(const std::vector<Missing> &missing) {
   replaced_ = 0;
   queue_ = 0;
   if (missing.empty()) return;
+  paths_ = measured_paths();
   size_t planned = 0, bytes_planned = 0;
   int64_t fabric_left = fabric_room();
   std::vector<CopyItem> items;

@@ -185,7 +185,7 @@ void note_copy(NodeId source, double bytes, double seconds) {
   region->meters[source].note_copy(bytes, seconds);
 }
 
-void note_rtt(NodeId source, double seconds) {
+void note_link_rtt(NodeId source, double seconds) noexcept {
   if (source < 1 || source > kNodeMax) return;
   Locked locked(LW_EXCLUSIVE);
   region->meters[source].note_rtt(seconds);

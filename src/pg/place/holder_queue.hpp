@@ -60,9 +60,8 @@ void finish_failed(RequestKind kind, std::string_view client, int sqlstate, cons
 /// Worker: true if a copy is wanted that nobody works on yet.
 bool copies_wanted();
 
-/// Worker: a client came from `source`, `seconds` after its job began, as the last of `bytes`. And the link's round trip.
+/// Worker: a client came from `source`, `seconds` after its job began, as the last of `bytes`.
 void note_copy(NodeId source, double bytes, double seconds);
-void note_rtt(NodeId source, double seconds);
 /// What was measured of copies from each source, since the server started.
 std::map<NodeId, Path> measured_paths();
 

@@ -85,4 +85,23 @@ Received receive_copy(const CopyItem &item, std::string_view bytes) {
   }
 }
 
+Received confirm_copy(const CopyItem &item) {
+  try {
+    bridge::WorkerTransaction tx;
+    uint64_t rows = 0;
+    {
+      bridge::LearnedWrites learned;
+      bridge::Spi spi;
+      rows = spi.execute("UPDATE vectorshard.resident SET confirmed = true WHERE client = $1 AND NOT leaving", {p_text(item.client)});
+    }
+    tx.commit();
+    if (rows > 0) return {};
+  } catch (const bridge::PgError &e) {
+    // The transaction is aborted as a whole by its destructor, so the error may end here.
+    return {may_try_again(e.sqlstate) ? CopyEnd::again_soon : CopyEnd::failed, e.sqlstate, Error{Errc::io, e.message, e.detail, e.hint}};
+  }
+  return {CopyEnd::again_soon, ERRCODE_T_R_SERIALIZATION_FAILURE,
+          Error{Errc::conflict, "client \"" + item.client + "\" is no longer resident here", "", "Retry."}};
+}
+
 }  // namespace vectorshard::place

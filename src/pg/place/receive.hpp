@@ -16,4 +16,7 @@ struct Received {
 /// forwarded write), or the transaction lost a race. Never leaves half a client behind.
 Received receive_copy(const CopyItem &item, std::string_view bytes);
 
+/// The home has nothing that is not here: an unconfirmed copy becomes a confirmed one.
+Received confirm_copy(const CopyItem &item);
+
 }  // namespace vectorshard::place

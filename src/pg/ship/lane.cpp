@@ -10,6 +10,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/steady.hpp"
 #include "pg/fabric/api.hpp"
+#include "pg/place/api.hpp"
 extern "C" {
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
@@ -31,6 +32,7 @@ constexpr size_t kBulkyBytes = 16 << 20;
 // answered that keeping it costs more than a flush, and when its WAL writer does not get there.
 constexpr int64 kAskEveryUs = 100000, kFlushIdleUs = 4000, kFlushLateUs = 1000000;
 constexpr size_t kFlushBytes = 4 << 20;
+constexpr int64 kRttEveryUs = 1000000;
 
 // Batches are parameters: whatever a peer logs of its statements, it should not be all that it is sent; and a plan made
 // for one batch would hold copies of it.
@@ -237,6 +239,10 @@ void Lane::take_flushed(PGresult *r, std::vector<Delivered> &out) {
   if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1) return fail(error_text(r));
   Lsn written = std::strtoull(PQgetvalue(r, 0, 0), nullptr, 10), flushed = std::strtoull(PQgetvalue(r, 0, 1), nullptr, 10);
   progress_us_ = now_us();
+  if (progress_us_ - rtt_us_ > kRttEveryUs) {
+    rtt_us_ = progress_us_;
+    place::note_link_rtt(row_.node, link_->rtt_s());
+  }
   if (!mark_ || flushed >= written) mark_ = Mark{covered, written};
   if (flushed < mark_->written) return;
   for (size_t i = 0; i < mark_->covers; i++) {

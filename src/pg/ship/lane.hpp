@@ -137,6 +137,7 @@ class Lane {
   bool bulky_ = false;       // something large went over this connection
   int64 next_try_us_ = 0;    // wall clock
   int64 retry_ms_ = 0;
+  int64 rtt_us_ = 0;         // when place was told the link's round trip
   int64 progress_us_ = 0;    // when the peer last answered, or was given something to do
   int64 hello_ms_ = 0;       // wall clock when the greeting was sent
   std::optional<int64_t> ahead_ms_;
