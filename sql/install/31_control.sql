@@ -355,29 +355,36 @@ COMMENT ON FUNCTION vectorshard.keep_tier(text, text, timestamptz, timestamptz) 
   'keeps the rows of a client (null: every client) out of stores, and brings back what is there; the name of the policy';
 REVOKE ALL ON FUNCTION vectorshard.keep_tier(text, text, timestamptz, timestamptz) FROM PUBLIC;
 
-CREATE FUNCTION vectorshard.copies_due(alive int[], left_s float8, most int) RETURNS SETOF text
+CREATE FUNCTION vectorshard.copies_due(alive int[], left_s float8, after text, most int) RETURNS TABLE (client text, due boolean)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT c.client
-      FROM vectorshard.policy p JOIN vectorshard.client c ON p.client = '' OR c.client = p.client
-     WHERE p.kind = 'copies' AND p.valid_from <= now() AND p.valid_to > now()
-       AND (c.home = vectorshard.self_node()
+    WITH p AS MATERIALIZED (
+      SELECT p.client, p.copies FROM vectorshard.policy p WHERE p.kind = 'copies' AND p.valid_from <= now() AND p.valid_to > now()),
+    wanted AS MATERIALIZED (
+      SELECT u.client, u.home
+        FROM ((SELECT c.client, c.home FROM vectorshard.client c
+                WHERE EXISTS (SELECT FROM p WHERE p.client = '') AND c.client > copies_due.after ORDER BY c.client LIMIT copies_due.most)
+              UNION
+              SELECT c.client, c.home FROM p JOIN vectorshard.client c ON c.client = p.client WHERE p.client > copies_due.after) u
+       ORDER BY u.client LIMIT copies_due.most)
+    SELECT c.client,
+           (c.home = vectorshard.self_node()
             OR NOT c.home = ANY (copies_due.alive)
                AND vectorshard.self_node() = (SELECT min(h.node) FROM vectorshard.holder h
                                                WHERE h.client = c.client AND h.state = 'live' AND h.node = ANY (copies_due.alive)))
-       AND least(p.copies, cardinality(copies_due.alive)) >
-           (SELECT count(*) FROM vectorshard.holder h
-             WHERE h.client = c.client AND h.state IN ('live', 'copying') AND h.node = ANY (copies_due.alive)
-               AND (h.node = c.home OR EXISTS (SELECT FROM vectorshard.wish w
-                                                WHERE w.client = c.client AND w.node = h.node
-                                                  AND w.until > now() + make_interval(secs => copies_due.left_s))))
-       AND NOT EXISTS (SELECT FROM vectorshard.wish w
-                        WHERE w.client = c.client AND w.node = w.planner AND w.planner = ANY (copies_due.alive)
-                          AND w.reason = 'serves the client' AND w.until > now())
-     LIMIT copies_due.most;
+           AND least((SELECT max(p.copies) FROM p WHERE p.client IN (c.client, '')), cardinality(copies_due.alive)) >
+               (SELECT count(*) FROM vectorshard.holder h
+                 WHERE h.client = c.client AND h.state IN ('live', 'copying') AND h.node = ANY (copies_due.alive)
+                   AND (h.node = c.home OR EXISTS (SELECT FROM vectorshard.wish w
+                                                    WHERE w.client = c.client AND w.node = h.node
+                                                      AND w.until > now() + make_interval(secs => copies_due.left_s))))
+           AND NOT EXISTS (SELECT FROM vectorshard.wish w
+                            WHERE w.client = c.client AND w.node = w.planner AND w.planner = ANY (copies_due.alive)
+                              AND w.reason = 'serves the client' AND w.until > now())
+      FROM wanted c ORDER BY c.client;
   END;
-COMMENT ON FUNCTION vectorshard.copies_due(int[], float8, int) IS
-  'internal: clients that nobody serves and that this node has to see have their least copies, on nodes that are alive';
+COMMENT ON FUNCTION vectorshard.copies_due(int[], float8, text, int) IS
+  'internal: some clients of which a policy wants copies, by name after the given one; due: nobody serves it, and this node has to see to it that it has them, on nodes that are alive';
 
 -- Whatever placement_mode says: a floor is about where rows lie, not about who needs them.
 CREATE FUNCTION vectorshard.thaw_for_policies(most int) RETURNS bigint

@@ -35,7 +35,6 @@ constexpr size_t kClientsARound = 256;
 constexpr double kGapS = 0.02;
 // Policies are looked at when one changes, when one is due, and this often.
 constexpr double kPolicyLookS = 60;
-constexpr double kCopiesLookS = 5;  // while least copies are asked for: nodes may die
 constexpr long kIdleMs = 60000;
 constexpr long kNotMemberMs = 1000;
 // Motion in the table is for restarts and for the node that serves the client next.
@@ -153,7 +152,8 @@ Subject subject_of(const std::string &client) {
 
 /// Hints and pins that must be wished now, and clients that lack copies; and when to look again.
 void Navigator::add_due(std::vector<Subject> &out) {
-  if (!take_policies_changed() && wall_s() < next_policy_look_s_) return;
+  bool changed = take_policies_changed();
+  if (!changed && wall_s() < next_policy_look_s_) return;
   double now = wall_s(), next = now + kPolicyLookS;
   bridge::WorkerTransaction tx;
   {
@@ -170,12 +170,12 @@ void Navigator::add_due(std::vector<Subject> &out) {
       }
       out.push_back(subject_of(rows.at(i, 0)));
     }
-    PoliciesDue due = policies_due(spi, kClientsARound);
+    PoliciesDue due = policies_due(spi, kClientsARound, changed);
     for (const std::string &client : due.clients) {
       out.push_back(subject_of(client));
       if (out.back().moving) out.back().silent_s = std::max(0.0, now_s - out.back().known.motion.at_s);
     }
-    if (due.look_soon) next = std::min(next, now + kCopiesLookS);
+    next = std::min(next, now + due.again_s);
   }
   tx.commit();
   next_policy_look_s_ = next;

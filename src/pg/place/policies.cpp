@@ -30,9 +30,10 @@ constexpr char kDisconnectedQuery[] = R"(
   SELECT n.node FROM vectorshard.node n LEFT JOIN vectorshard.ship_peers() s ON s.node = n.node
    WHERE n.state = 'active' AND n.node <> $1 AND s.connected IS NOT TRUE)";
 constexpr char kAliveQuery[] = "SELECT coalesce(array_agg(node), '{}') FROM vectorshard.node WHERE state = 'active' AND NOT node::text = ANY ($1)";
-constexpr char kCopiesDueQuery[] = "SELECT client FROM vectorshard.copies_due($1::int[], $2, $3) AS client";
+constexpr char kCopiesDueQuery[] = "SELECT client, due FROM vectorshard.copies_due($1::int[], $2, $3, $4)";
 // A peer that is away for a moment, or not greeted yet after a start, is not dead.
 constexpr int64_t kDeadAfterUs = 15 * 1000000;
+constexpr double kLookS = 60, kThawS = 5;
 
 // One row a client and fence, of whoever serves the client: the newest version tells.
 constexpr char kCrossingStatement[] = R"(
@@ -148,18 +149,60 @@ void write_crossings(bridge::Spi &spi, const std::vector<FenceCrossing> &crossin
   spi.execute(kCrossingStatement, {p_text_array(clients), p_text_array(fences), p_text_array(inside)});
 }
 
-PoliciesDue policies_due(bridge::Spi &spi, size_t most) {
+/// Clients that lack copies, some at a time in the order of their names. All of them are gone through when nodes die or come back
+/// and when policies change, else seldom: it takes a while where every client is meant.
+class CopiesLook {
+ public:
+  PoliciesDue look(bridge::Spi &spi, size_t most, bool changed) {
+    std::vector<std::string> dead = dead_nodes(spi);
+    double now_s = static_cast<double>(bridge::steady_us()) / 1e6;
+    if (changed || dead != dead_ || now_s >= next_s_) begin(dead);
+    PoliciesDue out;
+    out.again_s = kDeathsS;
+    if (!going_) return out;
+    std::string alive = spi.query_kept(kAliveQuery, {p_text_array(dead)}).at(0, 0);
+    auto rows = spi.query_kept(kCopiesDueQuery, {bridge::p_text(alive), bridge::p_float8(kCopiesLifeS / 2 / bridge::guc::time_scale),
+                                                 bridge::p_text(after_), p_int4(static_cast<int>(most))});
+    for (size_t i = 0; i < rows.size(); i++)
+      if (rows.boolean(i, 1)) out.clients.push_back(rows.at(i, 0));
+    double took_s = static_cast<double>(bridge::steady_us()) / 1e6 - now_s;
+    took_s_ += took_s;
+    going_ = rows.size() == most;
+    if (going_) {
+      after_ = rows.at(rows.size() - 1, 0);
+      out.again_s = 0;
+    } else {
+      next_s_ = now_s + std::max(kSeldomS, kShare * took_s_);
+    }
+    return out;
+  }
+
+ private:
+  static constexpr double kDeathsS = 5, kSeldomS = 15;
+  static constexpr double kShare = 50;  // at most 2 % of the time
+
+  void begin(const std::vector<std::string> &dead) {
+    note_dead_nodes(dead);
+    dead_ = dead;
+    after_.clear();
+    took_s_ = 0;
+    going_ = true;
+  }
+
+  std::vector<std::string> dead_;
+  std::string after_;
+  double next_s_ = 0, took_s_ = 0;
+  bool going_ = false;
+};
+
+PoliciesDue policies_due(bridge::Spi &spi, size_t most, bool changed) {
+  static CopiesLook copies;
   PoliciesDue out;
+  out.again_s = kLookS;
   auto any = spi.query_kept(kAnyDueQuery);
-  out.look_soon = any.boolean(0, 0);
-  if (any.boolean(0, 1)) out.look_soon |= spi.query_kept("SELECT vectorshard.thaw_for_policies($1)", {p_int4(static_cast<int>(most))}).int8(0, 0) > 0;
-  if (!any.boolean(0, 0)) return out;
-  std::vector<std::string> dead = dead_nodes(spi);
-  note_dead_nodes(dead);
-  std::string alive = spi.query_kept(kAliveQuery, {p_text_array(dead)}).at(0, 0);
-  double left_s = kCopiesLifeS / 2 / bridge::guc::time_scale;
-  auto rows = spi.query_kept(kCopiesDueQuery, {bridge::p_text(alive), bridge::p_float8(left_s), p_int4(static_cast<int>(most))});
-  for (size_t i = 0; i < rows.size(); i++) out.clients.push_back(rows.at(i, 0));
+  if (any.boolean(0, 0) && bridge::guc::placement_mode == bridge::guc::kPlacementOn) out = copies.look(spi, most, changed);
+  if (any.boolean(0, 1) && spi.query_kept("SELECT vectorshard.thaw_for_policies($1)", {p_int4(static_cast<int>(most))}).int8(0, 0) > 0)
+    out.again_s = std::min(out.again_s, kThawS);
   return out;
 }
 

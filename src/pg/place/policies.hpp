@@ -30,13 +30,13 @@ struct FenceCrossing {
 std::vector<FenceCrossing> apply_fences(bridge::Spi &spi, const std::vector<Located> &clients);
 void write_crossings(bridge::Spi &spi, const std::vector<FenceCrossing> &crossings);
 
-/// For the navigator alone, now and then: clients that nobody serves and that lack copies which a policy asks for, and whether
-/// there are such policies at all. Wishes home what a policy keeps hot.
+/// For the navigator alone, now and then: clients that nobody serves and that lack copies which a policy asks for, and
+/// when to look again. Wishes home what a policy keeps hot. `changed`: a policy was given or ended since.
 struct PoliciesDue {
   std::vector<std::string> clients;
-  bool look_soon = false;
+  double again_s = 0;  // from now on
 };
-PoliciesDue policies_due(bridge::Spi &spi, size_t most);
+PoliciesDue policies_due(bridge::Spi &spi, size_t most, bool changed);
 /// Active nodes that answer, as the navigator last saw them.
 std::vector<NodeId> live_nodes(const NodeMap &map);
 
