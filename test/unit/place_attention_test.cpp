@@ -35,6 +35,9 @@ TEST(Attention, OneWithoutAPositionIsLookedAtWhenWhatIsForeseenIsDue) {
   telemetry::Motion m = reporting_each(0);
   m.reports = 0;
   EXPECT_EQ(look_again_s(m, {1000, 10, 20, 0, 0, {}}), 0);
-  EXPECT_DOUBLE_EQ(look_again_s(m, {1100, 10, 20, 0, 0, {{2, 930, 1000, 0.5, 0.01}, {3, 20, 20, 0.5, 0.01}}}), 2000);
-  EXPECT_EQ(look_again_s(m, {1100, 10, 20, 0, 0, {{2, 7000, 7000, 0.5, 0.01}}}), 0);
+  EXPECT_DOUBLE_EQ(look_again_s(m, {1100, 10, 20, 0, 0, {{2, 20, 20, 0.1, 0.0001}}}), 1105) << "it may become likelier any moment";
+  EXPECT_DOUBLE_EQ(look_again_s(m, {2000, 10, 20, 0, 0, {{2, 20, 20, 0.1, 0.0001}}}), 2020) << "and the longer it rests, the slower";
+  EXPECT_DOUBLE_EQ(look_again_s(m, {1100, 10, 20, 0, 0, {{2, 930, 1000, 0.5, 0.01}}}), 2000);
+  EXPECT_EQ(look_again_s(m, {1100, 10, 20, 0, 0, {{2, 7000, 7000, 0.5, 0.01}}}), 8070);
+  EXPECT_EQ(look_again_s(m, {1100, 10, 20, 0, 0, {{2, 90000, 90000, 0.5, 0.01}}}), 0);
 }

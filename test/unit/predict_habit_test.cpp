@@ -3,7 +3,10 @@
 
 #include <cmath>
 
+#include "core/place/areas.hpp"
+#include "core/predict/forecast.hpp"
 #include "core/predict/habit.hpp"
+#include "core/telemetry/intake.hpp"
 
 namespace vectorshard::predict {
 namespace {
@@ -142,6 +145,34 @@ TEST_F(Habits, TravelWithTheMotion) {
   session(now);
   at(1, now);
   EXPECT_GT(arrivals(2, 0, 1000), 0.5);
+}
+
+TEST_F(Habits, OneWithoutAPositionIsForecastByThemAlone) {
+  // 1, 2 and 3 in turn, ten minutes on each.
+  for (int round = 0; round < 4; round++)
+    for (NodeId n : {1, 2, 3}) {
+      telemetry::take_handover(kMonday + (3 * round + n) * 600, n, m_);
+      learn_habit(m_);
+    }
+  telemetry::take_handover(kMonday + 13 * 600, 1, m_);
+  learn_habit(m_);
+  place::NodeMap nowhere;
+  auto at_age = [&](double age_s) {
+    telemetry::Motion still = m_;
+    still.at_s += age_s;
+    return Forecast::candidates(still, 1, nowhere, 5, {});
+  };
+  auto fresh = at_age(0), due = at_age(585), over = at_age(1200);
+  ASSERT_FALSE(fresh.empty());
+  EXPECT_EQ(fresh[0].node, 2);
+  EXPECT_EQ(fresh[0].rate_per_s, 0) << "much later";
+  EXPECT_GT(fresh[0].earliest_s, 200);
+  EXPECT_LT(fresh[0].earliest_s, 600);
+  ASSERT_FALSE(due.empty());
+  EXPECT_EQ(due[0].node, 2);
+  EXPECT_GT(due[0].rate_per_s, 0.003);
+  EXPECT_LT(due[0].median_s, 100);
+  for (auto &c : over) EXPECT_LT(c.rate_per_s, due[0].rate_per_s) << "it stays longer than it ever did";
 }
 
 }  // namespace

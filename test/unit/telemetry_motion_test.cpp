@@ -136,5 +136,37 @@ TEST(Intake, AHandoverTellsWhoServesAndForgetsThePosition) {
   take(far, 2, m);
   EXPECT_EQ(m.speed_mps, 0);
   EXPECT_EQ(m.serving_since_s, kNow);
-  EXPECT_EQ(m.session_s, kNow + 10);
+  EXPECT_EQ(m.session_s, kNow - 60) << "it was never gone: its habits go on";
+}
+
+TEST(Intake, HandoversAloneAreOneSessionThoughTheyAreHoursApart) {
+  Motion m;
+  take_handover(kNow, 1, m);
+  EXPECT_EQ(m.session_s, kNow);
+  take_handover(kNow + 9 * 3600, 2, m);
+  EXPECT_EQ(m.session_s, kNow);
+  take_handover(kNow + 36 * 3600, 1, m);
+  EXPECT_EQ(m.session_s, kNow + 36 * 3600);
+}
+
+TEST(Intake, WhatAnotherNodeKnewGoesOnHere) {
+  Motion there;
+  take_handover(kNow, 1, there);
+  there.habit.here = 1;
+  there.habit.session_s = kNow;
+  there.habit.moves[0] = {3, 2, 1, 7, 0, 0, 0};
+  Motion here;
+  take_handover(kNow + 600, 2, here);
+  EXPECT_TRUE(go_on_from(there, here));
+  EXPECT_EQ(here.habit.moves[0].times, 7);
+  EXPECT_EQ(here.session_s, kNow) << "one session";
+  EXPECT_EQ(here.serving, 2);
+  here.habit.moves[1] = {2, 1, 2, 1, 0, 0, 0};  // learned here since
+  EXPECT_FALSE(go_on_from(there, here));
+  Motion later;
+  take_handover(kNow + 36 * 3600, 2, later);
+  EXPECT_TRUE(go_on_from(there, later));
+  EXPECT_EQ(later.session_s, kNow + 36 * 3600) << "another session";
+  EXPECT_FALSE(go_on_from(later, here)) << "of later";
+  EXPECT_FALSE(go_on_from(Motion{}, here));
 }

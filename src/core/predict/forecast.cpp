@@ -19,6 +19,7 @@ namespace {
 constexpr double kLongestIntervalS = 300;
 constexpr double kEnoughOfHorizon = 0.7;  // a way over so much of the horizon is as good as over all of it
 constexpr double kOutweighed = 40;       // a habit that would count a fortieth is not asked
+constexpr double kFarS = 86400, kLaterS = 10;
 constexpr double kLeastRate = 1e-5;       // per second; less is nobody's candidate
 
 struct Heading {
@@ -117,6 +118,21 @@ void fuse_habit(const Motion &m, double lead_s, const Reach &r, const ForecastSe
   }
 }
 
+/// Of a client whose position is not known nothing else tells. What is likely only later is told with no rate, so that somebody
+/// looks again then.
+std::vector<Candidate> by_habit_alone(const Motion &m, const Reach &r) {
+  std::vector<Candidate> out = by_habit(m, r.ready_s, r.horizon_s).candidates;
+  std::erase_if(out, [](const Candidate &c) { return std::max(c.rate_per_s, c.soon_per_s) < kLeastRate; });
+  for (Candidate &c : out) c.confidence = std::min(1.0, c.soon_per_s * r.horizon_s);
+  for (const Candidate &later : by_habit(m, r.horizon_s, kFarS).candidates)
+    if (std::none_of(out.begin(), out.end(), [&](const Candidate &c) { return c.node == later.node; }))
+      out.push_back({later.node, std::max(later.earliest_s, r.horizon_s + kLaterS), later.median_s, 0, 0, 0});
+  std::sort(out.begin(), out.end(), [](const Candidate &a, const Candidate &b) {
+    return a.rate_per_s != b.rate_per_s ? a.rate_per_s > b.rate_per_s : a.node < b.node;
+  });
+  return out;
+}
+
 PlaceKey place_of(const Motion &m, const Heading &h, const ForecastSettings &s) {
   return place_key(m.lat, m.lon, h.east, h.north, h.speed_mps, s.cell_m);
 }
@@ -125,6 +141,7 @@ PlaceKey place_of(const Motion &m, const Heading &h, const ForecastSettings &s) 
 
 void Forecast::learn(Motion &m, double lead_s) {
   learn_habit(m);
+  if (m.reports == 0) return;
   Trail &t = m.trail;
   Heading h = heading_of(m);
   const Stand *last = t.last();
@@ -179,8 +196,8 @@ Forecast::Learned Forecast::learned(const Motion &m) const {
 
 std::vector<Candidate> Forecast::candidates(const Motion &m, NodeId serving, const NodeAt &map, double lead_s, const Learned &learned,
                                             const ForecastSettings &s) {
-  if (m.reports == 0) return {};
   Reach r = reach(m, lead_s, s);
+  if (m.reports == 0) return by_habit_alone(m, r);
   std::vector<Candidate> out = by_ways(m, serving, map, r, learned.ways);
   if (learned.place.key != 0) correct_by_crowd(serving, r, learned.place, s.trust_s, out);
   fuse_habit(m, lead_s, r, s, out);

@@ -40,7 +40,8 @@ class Forecast {
     Crowd::Place place;  // key 0: nothing is known of it
   };
   Learned learned(const telemetry::Motion &motion) const;
-  /// Nodes other than `serving`, most likely first; see Candidate::rate_per_s. Empty if the position is not known.
+  /// Nodes other than `serving`, most likely first; see Candidate::rate_per_s. Of a client whose position
+  /// is not known, by its habits alone.
   static std::vector<Candidate> candidates(const telemetry::Motion &motion, NodeId serving, const NodeAt &map, double lead_s,
                                            const Learned &learned, const ForecastSettings &settings = {});
 

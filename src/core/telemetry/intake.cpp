@@ -11,6 +11,7 @@ constexpr double kIntervalRise = 0.3;     // weight of a longer interval than us
 constexpr double kIntervalFall = 0.05;    // and of a shorter one: the peak is what a look-ahead must cover
 constexpr double kPaceTimeS = 300;        // time constant of the pace
 constexpr double kHeadingFromMps = 0.5;   // slower: GPS noise decides the heading, so there is none
+constexpr double kUnseenGapS = 86400;     // one that only hands over is silent while it rests in a cell: a night, say
 constexpr double kGpsSlackM = 100;        // a jump this far is noise at any interval, not speed
 
 Error bad(const std::string &message, const std::string &detail, const std::string &hint) {
@@ -22,6 +23,12 @@ void served_by(NodeId self, double at_s, Motion &m) {
   if (m.serving == self) return;
   m.serving = self;
   m.serving_since_s = at_s;
+}
+
+/// A long silence ends a session, even of a client that came to another node meanwhile.
+bool session_begins(double at_s, const Motion &m) {
+  double gap_s = m.reports == 0 ? kUnseenGapS : std::max(kSessionGapS, 3 * m.interval_s);
+  return m.at_s == 0 || m.session_s == 0 || at_s - m.at_s > gap_s;
 }
 
 void derive_speed(const Report &r, double dt, Motion &m) {
@@ -83,10 +90,10 @@ std::optional<Refusal> check_plausible(const Report &r, const Motion &m, double 
 
 void take(const Report &r, NodeId self, Motion &m) {
   double dt = m.at_s > 0 ? r.at_s - m.at_s : 0;
-  bool fresh = m.reports == 0 || dt > std::max(kSessionGapS, 3 * m.interval_s);
+  bool begins = session_begins(r.at_s, m), fresh = begins || m.reports == 0;
   derive_speed(r, fresh ? 0 : dt, m);
+  if (begins) m.session_s = r.at_s;
   if (fresh) {
-    m.session_s = r.at_s;
     m.pace_mps = m.speed_mps;
   } else {
     double weight = m.interval_s == 0 ? 1 : dt > m.interval_s ? kIntervalRise : kIntervalFall;
@@ -104,12 +111,28 @@ void take(const Report &r, NodeId self, Motion &m) {
   m.reports++;
 }
 
+bool go_on_from(const Motion &before, Motion &m) {
+  auto moves = [](const Habit &h) {
+    uint64_t n = 0;
+    for (const HabitMove &each : h.moves) n += each.times;
+    return n;
+  };
+  if (before.at_s >= m.at_s || before.habit.here == 0 || moves(before.habit) < moves(m.habit)) return false;
+  m.habit = before.habit;
+  bool same_session = m.session_s - before.at_s <= (before.reports == 0 ? kUnseenGapS : std::max(kSessionGapS, 3 * before.interval_s));
+  if (same_session && m.session_s > before.session_s) m.session_s = before.session_s;
+  if (m.interval_s == 0) m.interval_s = before.interval_s;
+  return true;
+}
+
 void take_handover(double at_s, NodeId self, Motion &m) {
+  if (session_begins(at_s, m)) m.session_s = at_s;
   served_by(self, at_s, m);
   m.at_s = at_s;
   m.speed_mps = 0;
   m.heading_deg = -1;
   m.kalman.updates = 0;
+  m.trail.anchor = {};  // no way leads from a known position to one that is not
   m.reports = 0;
 }
 

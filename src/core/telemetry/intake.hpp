@@ -26,8 +26,12 @@ std::optional<Refusal> check_time(double at_s, const Motion &motion, double now_
 /// session, stay. `self` is the node that took it. Leaves motion.kalman alone.
 void take(const Report &report, NodeId self, Motion &motion);
 
-/// Takes an accepted handover to `self`: who serves, and when. The position is unknown from then on, so nothing is
-/// predicted until a report tells it.
+/// What was known of the client elsewhere, `before` it came here: its rows came after it. Its habits go on from there; false: more
+/// is known here.
+bool go_on_from(const Motion &before, Motion &motion);
+
+/// Takes an accepted handover to `self`: who serves, and when. The position is unknown from then on, so only habits
+/// tell where it goes until a report tells it.
 void take_handover(double at_s, NodeId self, Motion &motion);
 
 }  // namespace vectorshard::telemetry

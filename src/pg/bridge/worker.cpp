@@ -66,21 +66,22 @@ bool still_this_node(uint64_t incarnation) {
   return pg_atomic_read_u32(&shared()->node) != 0 && pg_atomic_read_u64(&shared()->incarnation) == incarnation;
 }
 
-/// SIGTERM for a worker that saves something first: its round is cancelled, not the process.
+volatile sig_atomic_t saving = false;
+
+/// SIGTERM for a worker that saves something first: its round is cancelled, not the process, however often the signal comes.
 void on_terminate(SIGNAL_ARGS) {
   int saved = errno;
-  if (ShutdownRequestPending) {
-    die(postgres_signal_arg);
-  } else {
-    ShutdownRequestPending = true;
+  ShutdownRequestPending = true;
+  if (!saving) {
     QueryCancelPending = true;
     InterruptPending = true;
-    SetLatch(MyLatch);
   }
+  SetLatch(MyLatch);
   errno = saved;
 }
 
 void save_and_exit(const WorkerSpec &spec) {
+  saving = true;
   QueryCancelPending = false;
   if (spec.save) guarded(spec, spec.save);
   proc_exit(0);

@@ -179,8 +179,12 @@ std::vector<predict::Candidate> predicted_at(const telemetry::Known &client, con
 
 /// Times from now on. Nobody is asked about a client that cannot get to another node's area.
 std::vector<predict::Candidate> candidates(Plan &plan, const NodeMap &map, double now_s, const std::vector<Target> &targets) {
-  const telemetry::Motion &motion = plan.subject.known.motion;
-  double silent_s = plan.subject.silent_s, longest_s = longest_lead_s(targets);
+  telemetry::Motion &motion = plan.subject.known.motion;
+  double silent_s = plan.subject.silent_s, longest_s = longest_lead_s(targets), reported_s = motion.at_s;
+  if (motion.reports == 0) {  // it is where it was until somebody says that it left
+    motion.at_s = std::max(motion.at_s, now_s);
+    silent_s = 0;
+  }
   predict::Bounds bounds = predict::bounds(motion, bridge::self_node(), longest_s + silent_s);
   Outlook outlook{now_s, longest_s, bounds.ahead_s, bounds.stays ? bounds.clear_m : 0, bounds.speed_mps, {}};
   if (!bounds.stays) {
@@ -188,6 +192,7 @@ std::vector<predict::Candidate> candidates(Plan &plan, const NodeMap &map, doubl
     for (predict::Candidate &c : outlook.candidates)
       for (double *s : {&c.earliest_s, &c.median_s}) *s = std::max(0.0, *s - silent_s);
   }
+  motion.at_s = reported_s;
   plan.look_again_s = look_again_s(motion, outlook);
   return std::move(outlook.candidates);
 }

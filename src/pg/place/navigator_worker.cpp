@@ -10,6 +10,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/worker.hpp"
+#include "pg/place/motion_table.hpp"
 #include "pg/place/navigator_plan.hpp"
 #include "pg/place/navigator_queue.hpp"
 #include "pg/place/quality.hpp"
@@ -52,16 +53,6 @@ constexpr char kWishStatement[] = R"(
   ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason,
     value = excluded.value, eta = excluded.eta)";
 
-// Only where the rows are: motion is one of them.
-constexpr char kCheckpointStatement[] = R"(
-  INSERT INTO vectorshard.motion (client, state, observed_at)
-  SELECT u.client, decode(u.state, 'hex'), to_timestamp(u.at::float8)
-    FROM unnest($1::text[], $2::text[], $3::text[]) AS u (client, state, at)
-    JOIN vectorshard.resident r ON r.client = u.client AND NOT r.leaving
-   ORDER BY u.client COLLATE "C"
-  ON CONFLICT (client) DO UPDATE SET state = excluded.state, observed_at = excluded.observed_at
-  RETURNING client)";
-
 // Given here, in force or soon, and not wished for all of its time.
 constexpr char kDueQuery[] = R"(
   SELECT p.client, extract(epoch FROM p.valid_from)::float8
@@ -83,16 +74,6 @@ std::string number(double v) {
   return text;
 }
 
-std::string hex(const std::string &bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (unsigned char c : bytes) {
-    out += kDigits[c >> 4];
-    out += kDigits[c & 15];
-  }
-  return out;
-}
-
 class Navigator {
  public:
   long round();
@@ -112,8 +93,7 @@ class Navigator {
   void write(const std::vector<Plan> &plans, bool dry_run);
   void note_leads(const std::vector<Plan> &plans);
   void keep_books();
-  void checkpoint(const std::vector<Plan> &plans);
-  bool write_motion(const std::vector<const telemetry::Known *> &clients);
+  void checkpoint(std::vector<Plan> &plans);
 
   WouldBe would_be_;
   DecisionLog log_;
@@ -291,7 +271,7 @@ void Navigator::learn(std::vector<Subject> &subjects) {
   if (bridge::guc::predictor != bridge::guc::kPredictorForecast && bridge::guc::predictor != bridge::guc::kPredictorCustom) return;
   for (Subject &s : subjects) {
     telemetry::Motion &motion = s.known.motion;
-    if (!s.moving || motion.reports == 0 || motion.serving != bridge::self_node()) continue;
+    if (!s.moving || motion.serving != bridge::self_node()) continue;
     predict::learn(motion, lead_s_);
     telemetry::note_learned(s.known.client, motion);
   }
@@ -358,50 +338,27 @@ bool leaving(const Plan &p) {
   });
 }
 
-void Navigator::checkpoint(const std::vector<Plan> &plans) {
+void Navigator::checkpoint(std::vector<Plan> &plans) {
   std::vector<const telemetry::Known *> clients;
+  std::vector<telemetry::Known *> came;
   TimestampTz now = GetCurrentTimestamp();
-  for (const Plan &p : plans) {
+  for (Plan &p : plans) {
     if (!p.serving || p.home == kNoNode) continue;
-    const telemetry::Known &k = p.subject.known;
+    telemetry::Known &k = p.subject.known;
     int64_t age_us = now - k.checkpointed_at;
-    if (k.checkpointed_at != 0 && age_us < (leaving(p) ? kCheckpointLeavingUs : kCheckpointEveryUs)) continue;
+    bool first = k.checkpointed_at == 0 || k.written_at_s < k.motion.serving_since_s;  // since it came
+    if (!first && age_us < (leaving(p) ? kCheckpointLeavingUs : kCheckpointEveryUs)) continue;
+    if (first) came.push_back(&k);
     clients.push_back(&k);
   }
+  if (!came.empty()) take_history(came);
   if (!clients.empty()) write_motion(clients);
-}
-
-/// Into the table, of those whose rows are here. False: it failed, and nothing was written.
-bool Navigator::write_motion(const std::vector<const telemetry::Known *> &of) {
-  std::vector<std::string> clients, states, times;
-  std::set<std::string> written;
-  TimestampTz now = GetCurrentTimestamp();
-  for (const telemetry::Known *k : of) {
-    clients.push_back(k->client);
-    states.push_back(hex(telemetry::encode(k->motion)));
-    times.push_back(number(k->motion.at_s / bridge::guc::time_scale));
-  }
-  try {
-    bridge::WorkerTransaction tx;
-    {
-      bridge::Spi spi;
-      auto rows = spi.query_kept(kCheckpointStatement, {p_text_array(clients), p_text_array(states), p_text_array(times)});
-      for (size_t i = 0; i < rows.size(); i++) written.insert(rows.at(i, 0));
-    }
-    tx.commit();
-  } catch (const bridge::PgError &e) {
-    // The transaction is aborted as a whole by its destructor, so the error may end here; the next round tries again.
-    ereport(DEBUG1, (errmsg("vectorshard navigator: motion is not checkpointed: %s", e.message.c_str())));
-    return false;
-  }
-  for (const telemetry::Known *k : of)
-    if (written.contains(k->client)) telemetry::note_checkpoint(k->client, k->motion.at_s, now);
-  return true;
 }
 
 /// The server is shut down: what came since the last checkpoint is written, as far as time allows. Nothing here waits for others.
 void Navigator::save() {
-  if (!started_ || bridge::self_node() == kNoNode) return;
+  if (bridge::self_node() == kNoNode) return;
+  if (!started_) start_up();
   bridge::pg_call([] {
     SetConfigOption("vectorshard.durability", "local", PGC_USERSET, PGC_S_SESSION);
     SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);

@@ -75,12 +75,13 @@ const place::NodeMap &node_map() { return cache_now().map; }
 
 Bounds bounds(const telemetry::Motion &m, NodeId serving, double lead_s) {
   Bounds b;
+  double horizon = ReachBound::horizon_s(m, lead_s, bridge::guc::horizon_margin_s);
+  b.ahead_s = horizon - lead_s;
   if (m.reports == 0) return b;
   Cache &cache = cache_now();
   if (!cache.has_clearance) cache.clearance = place::Clearance(cache.map);
   cache.has_clearance = true;
-  double horizon = ReachBound::horizon_s(m, lead_s, bridge::guc::horizon_margin_s), reach = reach_bound().metres(m, horizon);
-  b.ahead_s = horizon - lead_s;
+  double reach = reach_bound().metres(m, horizon);
   b.speed_mps = reach_bound().speed_mps(m);
   b.clear_m = cache.clearance.metres(cache.map, m.lat, m.lon, serving, reach);
   // What an operator's predictor goes by, nobody knows.

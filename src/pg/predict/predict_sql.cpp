@@ -70,6 +70,7 @@ VECTORSHARD_FUNCTION(vectorshard_predict) {
     if (PG_ARGISNULL(0)) return 0;
     auto motion = motion_or_raise(client_arg(fcinfo));
     if (!motion) return 0;
+    if (motion->reports == 0) motion->at_s = std::max(motion->at_s, telemetry::clients_now());  // nobody said that it left
     double lead_s = PG_ARGISNULL(1) ? bridge::guc::copy_time_s : PG_GETARG_FLOAT8(1) - predict::horizon_s(*motion, 0);
     const place::NodeMap &map = predict::node_map();
     double age_s = std::max(0.0, telemetry::clients_now() - motion->at_s);

@@ -60,6 +60,7 @@ struct Known {
   bool arrived = false;          // came here since it was last taken by the navigator
   int64_t received_at = 0;       // timestamptz of the last accepted report here; 0: none since the start
   int64_t checkpointed_at = 0;   // timestamptz when `motion` was last written here; 0: not since the start
+  double written_at_s = 0;       // the motion's time then
 };
 std::optional<Known> known_in_memory(std::string_view client);
 
@@ -73,6 +74,8 @@ void mark_for_navigator(std::string_view client, bool arrived = false) noexcept;
 void served_by_other(std::string_view client, NodeId node, double motion_at_s, double left_s);
 /// Keeps trail and habit of `motion`, which was taken from here, unless newer ones are there.
 void note_learned(std::string_view client, const Motion &motion);
+/// Keeps what go_on_from() took over, unless a newer report came.
+void note_history(std::string_view client, const Motion &motion);
 /// The client was planned by its motion of `motion_at_s`, and has to be looked at again at this time (clients' seconds; 0: when
 /// it reports).
 void note_planned(std::string_view client, double motion_at_s, double look_again_s);

@@ -188,7 +188,7 @@ int32_t index_of(Partition *p, const Slot *s) {
 }
 
 Known known(const Slot &s) {
-  return {ClientName(s.name()), s.motion, s.arrived, s.received_at, s.checkpointed_at};
+  return {ClientName(s.name()), s.motion, s.arrived, s.received_at, s.checkpointed_at, s.written_at_s};
 }
 
 }  // namespace
@@ -296,6 +296,14 @@ void note_learned(std::string_view client, const Motion &motion) {
   if (slot->motion.session_s != motion.session_s) return;
   const Stand *there = slot->motion.trail.last(), *here = motion.trail.last();
   if (!there || (here && here->at_s > there->at_s)) slot->motion.trail = motion.trail;
+}
+
+void note_history(std::string_view client, const Motion &motion) {
+  HeldSlot slot(client, HeldSlot::kChange);
+  if (!slot || slot->motion.at_s != motion.at_s) return;
+  slot->motion.habit = motion.habit;
+  slot->motion.session_s = motion.session_s;
+  slot->motion.interval_s = motion.interval_s;
 }
 
 void note_planned(std::string_view client, double motion_at_s, double look_again_s) {
