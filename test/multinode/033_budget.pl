@@ -59,6 +59,12 @@ $f->sql('c1', q{SELECT vectorshard.place('a1', 'e1')});
 $f->poll('e1', $held, join(' ', 'a1', map { "a$_" } 32 .. 40), 'a pin makes room for itself');
 like($f->error_of('e1', q{INSERT INTO item VALUES ('a2', 4, 'written')}), qr/55P03.*not resident yet.*another client goes for it/s, 'a writer is told to come again');
 ok($f->wait_for(sub { $f->error_of('e1', q{INSERT INTO item VALUES ('a2', 4, 'written')}) =~ /^no error/ }, 20), 'and finds room');
+# What comes in any case, and a limit that is lowered.
+is($f->sql('e1', q{INSERT INTO item VALUES ('new', 1, 'born here'); SELECT count(*) FROM item WHERE client = 'new'}), '1', 'a client is born on a full node');
+$f->poll('e1', $held, join(' ', 'a1', map { "a$_" } 32 .. 40), 'and the least valuable goes');
+set_on('e1', 'max_copies_per_node', 8);
+$f->poll('e1', $held, join(' ', 'a1', map { "a$_" } 34 .. 40), 'a lower limit is kept soon');
+set_on('e1', 'max_copies_per_node', 10);
 wish('e1', q{SELECT 'a' || i, 'Infinity'::float8 FROM generate_series(32, 40) i});
 $f->poll('e1', $held, join(' ', 'a1', map { "a$_" } 32 .. 40), 'who is served is not taken for another', 90);
 like($f->error_of('e1', q{SET vectorshard.insert_wait_ms = 20000; INSERT INTO item VALUES ('a3', 4, 'x')}), qr/53400.*node is full.*max_copies_per_node/s,
@@ -97,6 +103,6 @@ $f->poll('e2', q{SELECT count(*) FROM vectorshard.price WHERE (table_name, tier,
 like($f->error_of('e1', q{SELECT vectorshard.set_price('edge', -1)}), qr/22023.*a price must be/s, 'no price below 0');
 like($f->error_of('e1', q{SELECT vectorshard.set_price('attic')}), qr/22023.*no tier/s, 'no other tier');
 
-is($f->sql('c1', q{SELECT count(*), count(DISTINCT client) FROM ONLY item}), '128|47', 'no row is lost');
+is($f->sql('c1', q{SELECT count(*), count(DISTINCT client) FROM ONLY item}), '129|48', 'no row is lost');
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.check_fabric() WHERE client <> ''}, '0', 'every copy is equal to its home');
 done_testing();

@@ -278,6 +278,7 @@ long Holder::round() {
     marks_left_ = true;
     let_go_asked();
     let_go();
+    shed();
     move_homes();
     leave_fabric();
     marks_left_ = false;

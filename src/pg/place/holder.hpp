@@ -105,6 +105,7 @@ class Holder {
   size_t reserve_for(const Missing &m) const;
   bool make_room(const Missing &m, size_t planned, size_t bytes);
   bool replace(const Held &held, double value);
+  void shed();
   const std::vector<Held> &least_valuable();
   void refuse(const Missing &m, const char *limit);
   int64_t fabric_room();

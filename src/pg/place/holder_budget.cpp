@@ -208,6 +208,19 @@ bool Holder::replace(const Held &h, double value) {
   return false;
 }
 
+/// What is here beyond the limits, because a client was born here or a limit was lowered: the least valuable copies go.
+void Holder::shed() {
+  recount();
+  int64_t copies = residents_ - bridge::guc::max_copies_per_node, bytes = most_bytes() > 0 ? bytes_ - most_bytes() : 0;
+  if (copies <= 0 && bytes <= 0) return;
+  std::vector<Held> least = least_valuable();
+  for (size_t i = 0; i < least.size() && i < kReplacedARound && (copies > 0 || bytes > 0) && !copies_wanted(); i++) {
+    if (!replace(least[i], kPriceless)) continue;
+    copies--;
+    bytes -= least[i].leaver.bytes;
+  }
+}
+
 /// How many copies more that were only predicted may be begun under the fabric's limit.
 int64_t Holder::fabric_room() {
   int64_t limit = bridge::guc::max_fabric_copies;
