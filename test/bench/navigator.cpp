@@ -59,6 +59,10 @@ class Country {
       predict::observe(r, made.motion);
       if (learner) learner->learn(made.motion, kLeadS);
     }
+    // Everybody has habits, and may set out by them.
+    auto other = static_cast<uint16_t>(made.serving % kNodes + 1), here = static_cast<uint16_t>(made.serving);
+    for (auto &move : made.motion.habit.moves) move = {other, here, other, 3, 20000, 1000, 0xFFFF};
+    made.motion.habit.here = here;
     return made;
   }
 
