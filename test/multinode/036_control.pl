@@ -11,8 +11,8 @@ use Test::More;
 my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2', 'e3' ], config => "vectorshard.tiering_interval_ms = 300\n");
 $f->sql('c1', q{CREATE TABLE item (client text, id int, PRIMARY KEY (client, id));
                 SELECT vectorshard.create_vector_shard_table('item', 'client');
-                INSERT INTO item SELECT c, i FROM unnest('{a,b,c,d,g,h,k,t,u,x}'::text[]) c, generate_series(1, 3) i});
-$f->poll($_, 'SELECT count(*) FROM vectorshard.client', '10', "$_ knows the clients") for 'e1', 'e2', 'e3';
+                INSERT INTO item SELECT c, i FROM unnest('{a,b,c,d,g,h,k,s,t,u,x}'::text[]) c, generate_series(1, 3) i});
+$f->poll($_, 'SELECT count(*) FROM vectorshard.client', '11', "$_ knows the clients") for 'e1', 'e2', 'e3';
 
 sub residents { return "SELECT count(*) FROM vectorshard.resident WHERE client = '$_[0]'"; }
 sub box { return "ST_MakeEnvelope($_[0], 37, $_[1], 38, 4326)"; }
@@ -89,6 +89,13 @@ like($f->error_of('e3', q{INSERT INTO item VALUES ('g', 100)}), qr/55000: client
 at('e3', 'g', -122.2000, 0);
 $f->poll('e3', residents('g'), '1', 'a report outside lifts it');
 is($f->sql('e3', q{INSERT INTO item VALUES ('g', 100) RETURNING id}), '100', 'for writers too');
+
+# A fence that is given while a client stands in it, silent: e3 serves it, has it, and may not.
+at('e3', 's', -122.2100, 0);
+$f->poll('e3', residents('s'), '1', 'a client stands still');
+$f->sql('c1', "SELECT vectorshard.confine('s', " . box(-122.55, -122.45) . ', ' . box(-122.25, -122.15) . ')');
+$f->poll('e3', residents('s'), '0', 'a fence about it, without any report');
+is($f->sql('c1', q{SELECT count(*) FROM ONLY item WHERE client = 's'}), '3', 'its home has its rows');
 
 # A tier floor: not packed though idle, not by hand either, and brought back when it is given late.
 my $store = PostgreSQL::Test::Utils::tempdir;

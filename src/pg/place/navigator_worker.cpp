@@ -90,6 +90,7 @@ class Navigator {
   void hand_over(const Plan &plan);
   std::vector<Plan> plan(std::vector<Subject> subjects);
   void note_crossings(const std::vector<Plan> &plans);
+  void fence_silent();
   void write(const std::vector<Plan> &plans, bool dry_run);
   void note_leads(const std::vector<Plan> &plans);
   void keep_books();
@@ -103,6 +104,9 @@ class Navigator {
   double last_round_s_ = 0;
   double lead_s_ = 0;  // the longest of the last round: trails must reach back so far
   double next_policy_look_s_ = 0;
+  int64_t fences_seen_ = 0;  // when the newest of them began
+  telemetry::PassCursor fence_pass_;
+  bool fencing_ = false;  // clients that do not report are looked up in geofences that are new
   telemetry::PassCursor pass_;
   double next_pass_s_ = 0;
   bool passing_ = false;
@@ -149,6 +153,11 @@ void Navigator::add_due(std::vector<Subject> &out) {
         continue;
       }
       out.push_back(subject_of(rows.at(i, 0)));
+    }
+    if (int64_t fence = newest_fence(spi); fence > fences_seen_) {
+      fences_seen_ = fence;
+      fencing_ = true;
+      fence_pass_ = {};
     }
     PoliciesDue due = policies_due(spi, kClientsARound, changed);
     for (const std::string &client : due.clients) {
@@ -203,6 +212,26 @@ void Navigator::note_crossings(const std::vector<Plan> &plans) {
   if (all.empty()) return;
   bridge::Spi spi;
   write_crossings(spi, all);
+}
+
+/// A geofence that is new holds for those that stand in it, too.
+void Navigator::fence_silent() {
+  if (!fencing_) return;
+  std::vector<telemetry::Known> placed;
+  bool all = telemetry::pass_on_placed(fence_pass_, kPassSlots, kClientsARound, placed);
+  std::vector<std::vector<Policy>> none(placed.size());
+  std::vector<Located> clients;
+  for (size_t i = 0; i < placed.size(); i++) {
+    predict::Position at{placed[i].motion.lat, placed[i].motion.lon};
+    clients.push_back({placed[i].client, at, at, &none[i]});
+  }
+  bridge::WorkerTransaction tx;
+  {
+    bridge::Spi spi;
+    write_crossings(spi, apply_fences(spi, clients));
+  }
+  tx.commit();
+  fencing_ = !all;
 }
 
 /// In dry_run nothing is wished; but who serves a client is told, by a wish that is over when it is written: else its former
@@ -404,9 +433,10 @@ long Navigator::round() {
     checkpoint(plans);
   }
   rest();
+  fence_silent();
   last_round_s_ = wall_s();
   keep_books();
-  if (more) return 0;
+  if (more || fencing_) return 0;
   double next = std::min({next_policy_look_s_, next_log_tidy_s_, quality_.next_s(), sessions_.next_s()});
   if (bridge::guc::navigator_pass_ms != 0) next = std::min(next, passing_ ? 0 : next_pass_s_);
   return std::clamp(static_cast<long>((next - wall_s()) * 1000) + 1, 1L, kIdleMs);

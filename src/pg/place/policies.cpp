@@ -20,6 +20,9 @@ constexpr char kPoliciesQuery[] = R"(
 
 constexpr char kAnyFenceQuery[] = R"(
   SELECT EXISTS (SELECT FROM vectorshard.policy WHERE kind = 'region' AND while_in IS NOT NULL AND valid_from <= now() AND valid_to > now()))";
+constexpr char kNewestFenceQuery[] = R"(
+  SELECT coalesce((extract(epoch FROM max(valid_from)) * 1000000)::bigint, 0)
+    FROM vectorshard.policy WHERE kind = 'region' AND while_in IS NOT NULL AND valid_from <= now() AND valid_to > now())";
 constexpr char kFencesQuery[] = R"(
   SELECT client, policy, nodes, extract(epoch FROM valid_from)::float8, extract(epoch FROM valid_to)::float8, inside, ahead, noted
     FROM vectorshard.fences_of($1, $2::float8[], $3::float8[], $4::float8[], $5::float8[]))";
@@ -39,7 +42,7 @@ constexpr double kLookS = 60, kThawS = 5;
 constexpr char kCrossingStatement[] = R"(
   INSERT INTO vectorshard.policy (policy, client, kind, fence, valid_from, valid_to, _version)
   SELECT 'inside ' || u.fence || ' ' || u.client, u.client, 'inside', u.fence, now(), CASE u.inside WHEN 't' THEN 'infinity' ELSE now() END, 0
-    FROM unnest($1::text[], $2::text[], $3::text[]) AS u (client, fence, inside)
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS u (client, fence, inside) JOIN vectorshard.client c ON c.client = u.client
    ORDER BY 1
   ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to)";
 
@@ -137,6 +140,8 @@ std::vector<FenceCrossing> apply_fences(bridge::Spi &spi, const std::vector<Loca
   }
   return out;
 }
+
+int64_t newest_fence(bridge::Spi &spi) { return spi.query_kept(kNewestFenceQuery).int8(0, 0); }
 
 void write_crossings(bridge::Spi &spi, const std::vector<FenceCrossing> &crossings) {
   if (crossings.empty()) return;

@@ -29,6 +29,8 @@ struct FenceCrossing {
 /// Sets the regions with geofences among each client's policies by where it is, and gives what changed.
 std::vector<FenceCrossing> apply_fences(bridge::Spi &spi, const std::vector<Located> &clients);
 void write_crossings(bridge::Spi &spi, const std::vector<FenceCrossing> &crossings);
+/// When the newest geofence began to hold, PostgreSQL's microseconds; 0: there is none.
+int64_t newest_fence(bridge::Spi &spi);
 
 /// For the navigator alone, now and then: clients that nobody serves and that lack copies which a policy asks for, and
 /// when to look again. Wishes home what a policy keeps hot. `changed`: a policy was given or ended since.

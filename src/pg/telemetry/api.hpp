@@ -90,6 +90,8 @@ struct PassCursor {
 bool pass_on(PassCursor &cursor, int slots, double now_s, size_t most, std::vector<Known> &due);
 /// As pass_on, for clients whose last report is not in the table yet.
 bool pass_on_unwritten(PassCursor &cursor, size_t most, std::vector<Known> &unwritten);
+/// As pass_on, for all clients that this node serves and whose position is known.
+bool pass_on_placed(PassCursor &cursor, int slots, size_t most, std::vector<Known> &placed);
 /// The client's motion of `motion_at_s` was written to the table at this time.
 void note_checkpoint(std::string_view client, double motion_at_s, int64_t at);
 

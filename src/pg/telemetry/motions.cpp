@@ -345,6 +345,12 @@ bool pass_on_unwritten(PassCursor &cursor, size_t most, std::vector<Known> &unwr
   });
 }
 
+bool pass_on_placed(PassCursor &cursor, int slots, size_t most, std::vector<Known> &placed) {
+  return pass_over(cursor, slots, most, placed, [self = bridge::self_node()](const Slot &s) {
+    return s.motion.reports != 0 && s.motion.serving == self;
+  });
+}
+
 void note_checkpoint(std::string_view client, double motion_at_s, int64_t at) {
   HeldSlot slot(client, HeldSlot::kChange);
   if (!slot) return;
