@@ -16,6 +16,7 @@ using telemetry::radians;
 namespace {
 
 constexpr double kFarthestM = 100000;  // so far a plane is good for a bound
+constexpr double kNearM = 1.5e6;
 constexpr double kFarthestLat = 70;    // and so near the poles it is not
 constexpr double kSafety = 1.15;       // the plane's width of a degree changes by less within kFarthestM
 constexpr double kHalfWayRound = 170;  // degrees: which way round is the shorter may change
@@ -54,9 +55,15 @@ double among(const Plane &p, const std::vector<Offset> &sites) {
   if (sites.empty()) return kFarthestM;
   auto nearer = [](const Offset &a, const Offset &b) { return length_squared(a) < length_squared(b); };
   auto own = std::min_element(sites.begin(), sites.end(), nearer);
-  double clear = kFarthestM;
-  for (auto other = sites.begin(); other != sites.end(); ++other)
-    if (other != own) clear = std::min(clear, to_border(p, *own, *other));
+  // The border lies half of the difference of the distances away at least; less, as to_border() has it, by its safety and the bend of
+  // the plane, which are less than a half together for sites that are not thousands of kilometres away.
+  double clear = kFarthestM, own_m = std::sqrt(length_squared(*own)), skipped = square(own_m + 4 * clear);
+  for (auto other = sites.begin(); other != sites.end(); ++other) {
+    double away = length_squared(*other);
+    if (other == own || (away >= skipped && away <= square(kNearM))) continue;
+    clear = std::min(clear, to_border(p, *own, *other));
+    skipped = square(own_m + 4 * clear);
+  }
   return clear;
 }
 
