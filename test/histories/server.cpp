@@ -37,12 +37,18 @@ void append_to(const fs::path &file, const std::string &text) {
   own(file);
 }
 
+/// Further settings for all servers, a line each.
+std::string more_settings() {
+  const char *conf = std::getenv("HISTORIES_CONF");
+  return conf ? std::string(conf) + "\n" : "";
+}
+
 std::string settings(const fs::path &sockets, const std::string &address) {
   return "shared_preload_libraries = 'vectorshard'\nwal_level = logical\nlisten_addresses = '" + address +
          "'\nport = 5432\nunix_socket_directories = '" + sockets.string() +
          "'\nmax_worker_processes = 32\nmax_connections = 80\nshared_buffers = 32MB\nfsync = off\njit = off\n"
          "autovacuum_naptime = 10s\nlog_line_prefix = '%m [%p] %b %a '\nstatement_timeout = 12s\n"
-         "vectorshard.link_timeout_ms = 2000\nvectorshard.keep_s = 100000\nvectorshard.insert_wait_ms = 3000\n";
+         "vectorshard.link_timeout_ms = 2000\nvectorshard.keep_s = 100000\nvectorshard.insert_wait_ms = 3000\n" + more_settings();
 }
 
 /// Runs in the child: the server's user, its namespace, its output to `log`.

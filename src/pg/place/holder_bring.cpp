@@ -152,7 +152,8 @@ void Holder::bring(const std::vector<Missing> &missing) {
       }
       if (room() <= planned || !fits(bytes_planned + bytes)) {
         // Nobody goes for a copy that has to wait for another job.
-        if (auto &port = ports_[source]; (port && port->busy()) || !make_room(m, planned, bytes_planned + bytes)) continue;
+        auto port = ports_.find(source);
+        if ((port != ports_.end() && port->second->busy()) || !make_room(m, planned, bytes_planned + bytes)) continue;
       }
       planned++;
       fabric_left -= m.value < kPriceless;
