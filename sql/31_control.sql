@@ -74,7 +74,12 @@ INSERT INTO control_item VALUES ('ctl_new');
 -- Bad input.
 SELECT vectorshard.hint(NULL, 'alone');
 SELECT vectorshard.hint('ctl1', NULL::geometry);
-SELECT vectorshard.hint('ctl1', ST_SetSRID(ST_MakePoint(1, 2), 3857));
+SELECT vectorshard.hint('ctl1', ST_MakePoint(1, 2));
+BEGIN;  -- places of other SRIDs, and of a local plane
+SELECT round(split_part(vectorshard.hint('ctl1', ST_SetSRID(ST_MakePoint(2683000, 1248000), 2056)), ' ', 4)::numeric, 3) AS lon;
+SET LOCAL vectorshard.plane_origin = '8.5 47.25';
+SELECT round(split_part(vectorshard.hint('ctl1', ST_MakePoint(1000, 1000)), ' ', 4)::numeric, 3) AS lon;
+ROLLBACK;
 SELECT vectorshard.hint('ctl1', pg_temp.at(200, 100));
 SELECT vectorshard.hint('ctl1', pg_temp.box(0, 0, 1, 1));
 SELECT vectorshard.hint('nobody', pg_temp.at(0, 0));

@@ -220,9 +220,11 @@ CREATE FUNCTION vectorshard.hint(client text, place geometry, valid_from timesta
 AS $$
 #variable_conflict use_variable
 DECLARE
-  fault text := vectorshard.place_fault(place);
+  fault text;
   name text;
 BEGIN
+  place := vectorshard.in_degrees(place);
+  fault := vectorshard.place_fault(place);
   IF place IS NULL THEN
     RAISE null_value_not_allowed USING MESSAGE = 'place must not be null', HINT = 'Give a point, longitude before latitude.';
   ELSIF fault IS NOT NULL THEN
@@ -281,9 +283,12 @@ CREATE FUNCTION vectorshard.confine(client text, area geometry, while_in geometr
 AS $$
 #variable_conflict use_variable
 DECLARE
-  fault text := coalesce(vectorshard.area_fault(area), vectorshard.area_fault(while_in));
+  fault text;
   name text;
 BEGIN
+  area := vectorshard.in_degrees(area);
+  while_in := vectorshard.in_degrees(while_in);
+  fault := coalesce(vectorshard.area_fault(area), vectorshard.area_fault(while_in));
   IF area IS NULL THEN
     RAISE null_value_not_allowed USING MESSAGE = 'area must not be null', HINT = 'Give a polygon, or end a policy with vectorshard.end_policy().';
   ELSIF fault IS NOT NULL THEN
