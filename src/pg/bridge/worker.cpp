@@ -121,7 +121,8 @@ void loop(const WorkerSpec &spec) {
   long back_off_ms = 0;
   for (;;) {
     if (ShutdownRequestPending) save_and_exit(spec);
-    CHECK_FOR_INTERRUPTS();
+    // The cancellation by on_terminate() may come just now.
+    if (!guarded(spec, [] { pg_call([] { CHECK_FOR_INTERRUPTS(); }); })) continue;
     if (!still_this_node(incarnation)) {
       say_farewell(spec);
       proc_exit(0);
