@@ -108,6 +108,7 @@ class Holder {
   void shed();
   const std::vector<Held> &least_valuable();
   void refuse(const Missing &m, const char *limit);
+  void end_attempt(const Missing &m);
   int64_t fabric_room();
   NodeState state_now();
   void tell();

@@ -122,11 +122,23 @@ const std::vector<Held> &Holder::least_valuable() {
   return least_;
 }
 
+/// An attempt that failed before is not left standing while there is no room: its home would go on sending what changes.
+void Holder::end_attempt(const Missing &m) {
+  bridge::WorkerTransaction tx;
+  {
+    bridge::Spi spi;
+    spi.execute("UPDATE vectorshard.holder SET state = 'gone' WHERE client = $1 AND node = $2 AND state = 'copying' AND generation = $3",
+                {p_text(m.client), p_int4(bridge::self_node()), bridge::p_int8(m.generation)});
+  }
+  tx.commit();
+}
+
 /// Not a failure of the client: it waits for room, or for a wish that is worth more.
 void Holder::refuse(const Missing &m, const char *limit) {
   int value = std::string_view(limit) == "vectorshard.max_bytes_per_node" ? bridge::guc::max_bytes_per_node
               : std::string_view(limit) == "vectorshard.max_fabric_copies" ? bridge::guc::max_fabric_copies
                                                                            : bridge::guc::max_copies_per_node;
+  if (m.state == "copying" && !m.resident) end_attempt(m);
   Error why = full_error(m.client, limit, value);
   if (m.requested) return fail(m, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, why);
   try_later(m.client, kRefusedRetryS);
