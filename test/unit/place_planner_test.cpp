@@ -216,6 +216,15 @@ TEST_F(PlannerTest, PricesAndMissesMoveTheThreshold) {
   EXPECT_NE(find(plan(view, targets, settings), 2)->reason.find("others are likelier"), std::string::npos) << "the worthier first";
 }
 
+TEST_F(PlannerTest, ACopyThatIsThereIsWorthWhatItIsGoodForSoon) {
+  drive_to(900, 10);
+  view.candidates = {{2, 10, 20, 0.5, settings.min_rate}};
+  view.candidates[0].soon_per_s = settings.min_rate * 3;
+  EXPECT_NEAR(find(plan(view, targets, settings), 2)->value, 0, 1e-9);
+  view.holders = {2};
+  EXPECT_NEAR(find(plan(view, targets, settings), 2)->value, settings.min_rate * 3600 * 2, 1e-9);
+}
+
 TEST_F(PlannerTest, EachTargetHasItsOwnLead) {
   drive_to(900, 10);
   targets[2].lead_s = 500;

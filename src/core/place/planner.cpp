@@ -151,10 +151,10 @@ class Run {
   /// Whether arrivals there save what a copy costs. One that is there, or under way, is kept for less, and for what it is good for
   /// until a new one could be there: given up, it would take the lead to have it again.
   bool worth_it(const predict::Candidate &k, const Target &t) const {
-    bool there = in_force_until(k.node) > c_.now_s || holds(k.node);
-    double rate = there ? std::max(k.soon_per_s, k.rate_per_s) : k.rate_per_s;
-    return rate * t.miss_s >= s_.min_rate * t.price * (there ? s_.hold / (1 + t.lead_s / kLeadHalvesHoldS) : 1);
+    return rate(k) * t.miss_s >= s_.min_rate * t.price * (there(k.node) ? s_.hold / (1 + t.lead_s / kLeadHalvesHoldS) : 1);
   }
+  bool there(NodeId node) const { return in_force_until(node) > c_.now_s || holds(node); }
+  double rate(const predict::Candidate &k) const { return there(k.node) ? std::max(k.soon_per_s, k.rate_per_s) : k.rate_per_s; }
 
   void foresee() {
     const telemetry::Motion &m = *c_.motion;
@@ -163,7 +163,7 @@ class Run {
     for (const predict::Candidate &k : by_worth()) {
       if (decided(k.node)) continue;
       Target t = target(k.node);
-      double worth = worth_per_h(k.rate_per_s, t.miss_s, s_.min_rate, t.price);
+      double worth = worth_per_h(rate(k), t.miss_s, s_.min_rate, t.price);  // a full node compares it with others that are there
       char may[240] = "";
       if (s_.words)
         std::snprintf(may, sizeof may, "may arrive in %.0f s (median %.0f s, confidence %.2f, %.2f arrivals in an hour of copies), a copy takes %.0f s; "
