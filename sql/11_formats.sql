@@ -42,6 +42,10 @@ SELECT vectorshard.report_json('{"type": "Feature", "geometry": {"type": "Point"
 SELECT vectorshard.report_json('{"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {"time": "noon"}}', 'fmtx');
 SELECT vectorshard.report_json('{"type": "MovingPoint", "coordinates": [[1, 2]], "datetimes": []}', 'fmtx');
 SELECT vectorshard.report_json('{"type": "MovingPoint", "coordinates": [[1, 2]]}', 'fmtx');
+SELECT vectorshard.report_json('{"type": "MovingPoint", "coordinates": [[1, 2]], "datetimes": [null]}', 'fmtx');
+SELECT vectorshard.report_json('{"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {"time": true}}', 'fmtx');
+SELECT vectorshard.report_json('{"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": [1]}', 'fmtx');
+SELECT vectorshard.report_json('{"type": "Feature", "id": {"a": 1}, "geometry": {"type": "Point", "coordinates": [1, 2]}}');
 SELECT vectorshard.report_json('{"type": "MovingPoint", "crs": {"properties": {"name": "EPSG:3857"}}, "coordinates": [[1, 2]], "datetimes": ["2020-01-01"]}', 'fmtx');
 SELECT vectorshard.report_ewkt('fmtx', 'POINT(8.5');
 SELECT vectorshard.report_ewkt('fmtx', NULL);
@@ -75,6 +79,9 @@ SELECT more FROM pg_temp.more();
 SELECT vectorshard.report(ARRAY['fmt14', NULL, 'fmt15', 'fmt16', ''], ARRAY[1, 1, NULL, 1, 1]::float8[], ARRAY[1, 1, 1, 95, 1]::float8[]);
 SELECT vectorshard.report_json('{"type": "FeatureCollection", "features": [{"type": "Feature", "id": "fmt17", "geometry": {"type": "Point", "coordinates": [1, 2]}},
   {"type": "Feature", "id": "fmt18", "geometry": {"type": "Point", "coordinates": [1, 200]}}]}');
+-- A feature that is none costs itself alone, too.
+SELECT vectorshard.report_json('{"type": "FeatureCollection", "features": [3, {"type": "Feature", "id": "fmt27", "geometry": {"type": "Point", "coordinates": [1, 2]}}, null,
+  {"type": "Feature", "id": "fmt28", "geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {"time": "noon"}}]}');
 COPY vectorshard.telemetry (client, lon, lat) FROM STDIN;
 fmt19	1	1
 \N	1	1

@@ -15,9 +15,24 @@ COMMENT ON FUNCTION vectorshard.bad_document(text) IS 'internal: the error of a 
 
 -- Milliseconds since 1970, or text; in UTC if it has no zone.
 CREATE FUNCTION vectorshard.json_time(value jsonb) RETURNS timestamptz
-  LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp SET timezone = 'UTC' AS
-  $$SELECT CASE jsonb_typeof(value) WHEN 'number' THEN to_timestamp(value::float8 / 1000) WHEN 'string' THEN (value #>> '{}')::timestamptz END$$;
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp SET timezone = 'UTC' AS $$
+BEGIN
+  CASE coalesce(jsonb_typeof(value), 'null')
+    WHEN 'null' THEN RETURN NULL;
+    WHEN 'number' THEN RETURN to_timestamp(value::float8 / 1000);
+    WHEN 'string' THEN RETURN (value #>> '{}')::timestamptz;
+    ELSE PERFORM vectorshard.bad_document(format('Its time is %s.', value));
+  END CASE;
+END $$;
 COMMENT ON FUNCTION vectorshard.json_time(jsonb) IS 'internal: a time in a document; null: none';
+
+CREATE FUNCTION vectorshard.json_name(value jsonb) RETURNS text
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  IF jsonb_typeof(value) NOT IN ('string', 'number', 'null') THEN PERFORM vectorshard.bad_document(format('Its client is %s.', value)); END IF;
+  RETURN value #>> '{}';
+END $$;
+COMMENT ON FUNCTION vectorshard.json_name(jsonb) IS 'internal: the client that a document names; null: none';
 
 CREATE FUNCTION vectorshard.json_number(value jsonb, what text) RETURNS float8
   LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
@@ -54,6 +69,8 @@ BEGIN
   IF jsonb_typeof(times) IN ('string', 'number') THEN times := jsonb_build_array(times); END IF;
   IF points IS NULL OR times IS NULL OR jsonb_typeof(points) <> 'array' OR jsonb_typeof(times) <> 'array' OR jsonb_array_length(points) <> jsonb_array_length(times) THEN
     PERFORM vectorshard.bad_document('Its coordinates and datetimes are not arrays of one length.');
+  ELSIF times @> '[null]' THEN
+    PERFORM vectorshard.bad_document('One of its datetimes is null.');
   END IF;
   RETURN QUERY
     SELECT vectorshard.json_number(points -> i -> 0, 'longitude'), vectorshard.json_number(points -> i -> 1, 'latitude'), vectorshard.json_time(times -> i)
@@ -67,12 +84,14 @@ CREATE FUNCTION vectorshard.document_reports(doc jsonb, client text)
 DECLARE
   place jsonb := CASE WHEN doc ->> 'type' = 'Feature' THEN coalesce(doc -> 'temporalGeometry', doc -> 'geometry') ELSE doc END;
   more jsonb := coalesce(nullif(doc -> 'properties', 'null'), '{}');
-  who text := coalesce(client, doc ->> 'id', more ->> 'client');
+  who text;
 BEGIN
   IF doc ->> 'type' = 'FeatureCollection' AND jsonb_typeof(doc -> 'features') = 'array' THEN
     RETURN QUERY SELECT r.* FROM jsonb_array_elements(doc -> 'features') AS f, vectorshard.document_reports(f, document_reports.client) AS r;
     RETURN;
   END IF;
+  IF jsonb_typeof(more) <> 'object' THEN PERFORM vectorshard.bad_document('Its properties are no object.'); END IF;
+  who := coalesce(client, vectorshard.json_name(doc -> 'id'), vectorshard.json_name(more -> 'client'));
   IF who IS NULL THEN PERFORM vectorshard.bad_document('It names no client, as an argument, id or property client.'); END IF;
   PERFORM vectorshard.check_crs(doc), vectorshard.check_crs(place);
   CASE place ->> 'type'
@@ -86,6 +105,24 @@ BEGIN
   END CASE;
 END $$;
 COMMENT ON FUNCTION vectorshard.document_reports(jsonb, text) IS 'internal: the reports in a document';
+
+CREATE FUNCTION vectorshard.good_features(features jsonb, client text) RETURNS jsonb
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  feature jsonb;
+  good jsonb[] := '{}';
+BEGIN
+  FOR feature IN SELECT f FROM jsonb_array_elements(features) AS f LOOP
+    BEGIN
+      PERFORM vectorshard.document_reports(feature, client);
+      good := array_append(good, feature);
+    EXCEPTION WHEN data_exception THEN
+      PERFORM vectorshard.refuse_malformed();
+    END;
+  END LOOP;
+  RETURN to_jsonb(good);
+END $$;
+COMMENT ON FUNCTION vectorshard.good_features(jsonb, text) IS 'internal: the features that are reports; the others are counted as malformed';
 
 CREATE FUNCTION vectorshard.report_json(doc jsonb, client text DEFAULT NULL) RETURNS bigint
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp AS $$
@@ -101,6 +138,10 @@ BEGIN
       INTO clients, lons, lats, speeds, headings, times
       FROM vectorshard.document_reports(doc, report_json.client) AS r;
   EXCEPTION WHEN data_exception THEN
+    IF jsonb_typeof(doc -> 'features') = 'array' AND current_setting('vectorshard.malformed_reports') = 'refuse' THEN
+      RETURN vectorshard.report_json(jsonb_build_object('type', 'FeatureCollection', 'features', vectorshard.good_features(doc -> 'features', client)),
+                                     client);
+    END IF;
     IF vectorshard.refuse_malformed() THEN RETURN 0; END IF;
     IF SQLSTATE = '22023' THEN RAISE; END IF;  -- says what is wrong already
     PERFORM vectorshard.bad_document(SQLERRM || '.');
