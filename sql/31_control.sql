@@ -112,6 +112,14 @@ SELECT vectorshard.end_policy('hint ctl1');
 SELECT vectorshard.bans_of('{ctl1}', 1);
 SELECT * FROM vectorshard.policies;
 RESET ROLE;
+-- Who was granted one of these needs no other right.
+GRANT EXECUTE ON FUNCTION vectorshard.hint(text, geography, timestamptz, timestamptz), vectorshard.confine, vectorshard.forbid, vectorshard.keep_copies, vectorshard.keep_tier,
+  vectorshard.place, vectorshard.end_policy TO regress_control;
+SET ROLE regress_control;
+SELECT vectorshard.end_policy(p) FROM unnest(ARRAY[vectorshard.hint('ctl1', pg_temp.at(0, 0)::geography), vectorshard.confine('ctl1', pg_temp.box(-180, -90, 180, 90)),
+  vectorshard.forbid('ctl1', 'alone', '2100-01-01'), vectorshard.keep_copies('ctl1', 2), vectorshard.keep_tier('ctl1'), vectorshard.place('ctl1', 'alone')]) AS p;
+RESET ROLE;
+DROP OWNED BY regress_control;
 GRANT pg_monitor TO regress_control;
 SET ROLE regress_control;
 SELECT count(*) > -1 FROM vectorshard.policies;

@@ -35,6 +35,7 @@ SELECT client, node, decision, until > at + interval '20 s' AS until, dry_run, r
 SELECT vectorshard.end_policy('never qua1 on 1 by 1');
 SELECT count(*) FROM vectorshard.decisions('qua1', now() + interval '1 minute');
 SELECT count(DISTINCT client) >= 2 AS all_clients FROM vectorshard.decisions();
+SELECT count(*) = (SELECT count(*) FROM vectorshard.decision_log) AS all_kept FROM vectorshard.decisions(NULL, NULL);
 
 -- Old ones go, by age and by number.
 UPDATE vectorshard.decision_log SET at = at - interval '25 hours' WHERE client = 'qua1';
@@ -64,6 +65,18 @@ SELECT vectorshard.set_table_placement('quality_item', -1);
 SELECT vectorshard.set_table_placement('quality_item', 'NaN');
 SELECT vectorshard.set_table_placement(NULL);
 SELECT vectorshard.set_table_placement('pg_class');
+-- Prices: the last call counts, one without any takes them away.
+SELECT vectorshard.set_price('edge', mb_hour => 30, mb_moved => 12);
+SELECT vectorshard.set_price('edge', mb_hour => 60, table_name => 'quality_item');
+SELECT vectorshard.set_price('home', copy_hour => 1);
+SELECT * FROM vectorshard.prices ORDER BY table_name, tier;
+SELECT vectorshard.set_price('edge'), vectorshard.set_price('edge', table_name => 'quality_item');
+SELECT * FROM vectorshard.prices ORDER BY table_name, tier;
+SELECT vectorshard.set_price('home');
+SELECT vectorshard.set_price('edge', mb_hour => 1, table_name => 'pg_class');
+SELECT vectorshard.set_price('attic', 1);
+SELECT vectorshard.set_price('edge', -1);
+SELECT vectorshard.set_price('edge', 'NaN');
 
 -- The buckets: half a bucket beyond the edge below.
 SELECT round(vectorshard.lead_median('{1}')::numeric, 3) AS first, round(vectorshard.lead_median('{0,0,1}')::numeric, 3) AS third,
@@ -77,13 +90,24 @@ SELECT * FROM vectorshard.placement_quality_hourly;
 SELECT * FROM vectorshard.placement_quality_tables;
 SELECT vectorshard.set_table_placement('quality_item');
 SELECT * FROM vectorshard.table_placement;
+SELECT vectorshard.set_price('edge', 1);
+SELECT * FROM vectorshard.prices;
+SELECT vectorshard.copy_time_ms(1);
 RESET ROLE;
+-- Who was granted a function needs no right on what it writes.
+GRANT EXECUTE ON FUNCTION vectorshard.set_price, vectorshard.set_table_placement TO regress_quality;
+SET ROLE regress_quality;
+SELECT vectorshard.set_price('edge', 1), vectorshard.set_price('edge'), vectorshard.set_table_placement('quality_item');
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION vectorshard.set_price, vectorshard.set_table_placement FROM regress_quality;
 GRANT pg_monitor TO regress_quality;
 SET ROLE regress_quality;
 SELECT count(*) >= 0 FROM vectorshard.decisions();
 SELECT count(*) > 0 FROM vectorshard.placement_quality_hourly;
 SELECT count(*) >= 0 FROM vectorshard.placement_quality_tables;
 SELECT count(*) > 0 FROM vectorshard.placement_quality;
+SELECT count(*) FROM vectorshard.prices;
+SELECT vectorshard.copy_time_ms(1);
 SELECT * FROM vectorshard.decision_log;
 RESET ROLE;
 DROP ROLE regress_quality;

@@ -246,7 +246,7 @@ REVOKE ALL ON FUNCTION vectorshard.hint(text, geometry, timestamptz, timestamptz
 
 CREATE FUNCTION vectorshard.hint(client text, place geography, valid_from timestamptz DEFAULT now(),
                                  valid_to timestamptz DEFAULT now() + interval '1 hour') RETURNS text
-  LANGUAGE sql VOLATILE PARALLEL UNSAFE
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
   BEGIN ATOMIC
     SELECT vectorshard.hint(hint.client, hint.place::geometry, hint.valid_from, hint.valid_to);
   END;

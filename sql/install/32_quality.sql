@@ -8,7 +8,7 @@ CREATE FUNCTION vectorshard.decisions(client text DEFAULT NULL, since timestampt
   BEGIN ATOMIC
     SELECT d.at, d.client, coalesce(n.name, format('node %s', d.node)), d.decision, d.until, d.dry_run, d.reason
       FROM vectorshard.decision_log d LEFT JOIN vectorshard.node n ON n.node = d.node
-     WHERE (decisions.client IS NULL OR d.client = decisions.client) AND d.at >= decisions.since
+     WHERE (decisions.client IS NULL OR d.client = decisions.client) AND d.at >= coalesce(decisions.since, '-infinity')
      ORDER BY d.at DESC, d.decision_id DESC;
   END;
 COMMENT ON FUNCTION vectorshard.decisions(text, timestamptz) IS

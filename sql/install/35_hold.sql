@@ -75,13 +75,14 @@ COMMENT ON FUNCTION vectorshard.pin_name(text, int, int) IS 'internal: key of th
 REVOKE ALL ON FUNCTION vectorshard.pin_name(text, int, int) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.place(client text, node text, until timestamptz DEFAULT now() + interval '1 hour')
-  RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+  RETURNS text LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
   SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
   self int := vectorshard.self_node();
   target vectorshard.node;
+  pin text;
 BEGIN
   IF place.client IS NULL OR place.node IS NULL OR place.until IS NULL THEN
     RAISE null_value_not_allowed USING MESSAGE = 'client, node and until must not be null',
@@ -110,17 +111,19 @@ BEGIN
   IF place.until > now() THEN
     PERFORM vectorshard.require_allowed(place.client, target.node);
   END IF;
+  pin := vectorshard.pin_name(place.client, target.node, self);
   -- The policy makes planners keep the pin; the wish makes the node obey at once.
   INSERT INTO vectorshard.policy (policy, client, kind, node, valid_from, valid_to, _version)
-  VALUES (vectorshard.pin_name(place.client, target.node, self), place.client, 'pin', target.node, now(), place.until, 0)
+  VALUES (pin, place.client, 'pin', target.node, now(), place.until, 0)
   ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
   INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
   VALUES (place.client, target.node, self, place.until, format('pinned by %s', session_user), 0)
   ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason, value = excluded.value, eta = NULL;
+  RETURN pin;
 END
 $$;
 COMMENT ON FUNCTION vectorshard.place(text, text, timestamptz) IS
-  'pins a client onto a node until a time; a time that has passed ends a pin given on this node';
+  'pins a client onto a node until a time; a time that has passed ends a pin given on this node; the name of the policy';
 REVOKE ALL ON FUNCTION vectorshard.place(text, text, timestamptz) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.evict(client text) RETURNS void
@@ -135,3 +138,5 @@ CREATE OR REPLACE FUNCTION vectorshard.copy_time_ms(node int) RETURNS float8
   AS 'MODULE_PATHNAME', 'vectorshard_copy_time_ms';
 COMMENT ON FUNCTION vectorshard.copy_time_ms(int) IS
   'milliseconds a copy from the given node to this one took lately (moving average); null: not measured';
+REVOKE ALL ON FUNCTION vectorshard.copy_time_ms(int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vectorshard.copy_time_ms(int) TO pg_monitor;
