@@ -165,6 +165,7 @@ class Node {
   void hand_to_home(NodeId peer, const Due &due);
   void clear_debt(const Due &due);
   void become_first(int client, bool confirmed);
+  void confirmed(int client, const Job &job);
   void birth_alone(int client, NodeId home);
   void copy_failed(int client, uint64_t job);
   void export_asked(int client, const Job &job);

@@ -86,9 +86,12 @@ void Node::copy_failed(int client, uint64_t job) {
 
 /// Step 3: the source reads the client, if it is resident there in that very snapshot.
 void Node::export_asked(int client, const Job &job) {
-  world_.message(self(), job.source, [this, client, job] {
+  const Resident &held = disk.resident[client];
+  world_.message(self(), job.source, [this, client, job, asks = held.here, mine = held.here ? digest(client) : decltype(digest(client)){}] {
     Node &there = world_.node(job.source);
     std::optional<ship::Batch> batch;
+    if (asks && rules_.confirms(there.standing(client), job.source, there.digest(client) == mine))
+      return world_.message(job.source, self(), [this, client, job] { confirmed(client, job); });
     if (there.disk.resident[client].here) batch = there.export_client(client, ship::BatchKind::copy);
     bool home = there.is_home(client);
     world_.message(job.source, self(), [this, client, job, batch, home] {
@@ -97,6 +100,15 @@ void Node::export_asked(int client, const Job &job) {
       receive_copy(client, job, *batch, home && disk.clients[client].home == job.source);
     });
   });
+}
+
+/// The home has nothing that is not here.
+void Node::confirmed(int client, const Job &job) {
+  if (!jobs[client] || jobs[client]->id != job.id) return;
+  Resident &r = disk.resident[client];
+  if (!r.here || r.leaving || disk.clients[client].home != job.source) return copy_failed(client, job.id);
+  r.confirmed = true;
+  jobs[client].reset();
 }
 
 /// Step 4, one transaction: residency, rows, and the holder row `live`.

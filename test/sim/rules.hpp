@@ -96,6 +96,7 @@ class Rules {
   virtual place::Answer answer_to_leaver(const place::AskedStanding &here, NodeId self, int64_t epoch, bool holds_all) const {
     return place::answer_to_leaver(here, self, epoch, holds_all);
   }
+  virtual bool confirms(const place::AskedStanding &here, NodeId self, bool same_digest) const { return place::confirms(here, self, same_digest); }
   virtual bool replaces(const HolderStatement &said, const HolderStatement &known) const { return vectorshard::replaces(said, known); }
   virtual bool asks_home_to_leave() const { return true; }
   virtual bool eviction_leaves_tombstones() const { return false; }

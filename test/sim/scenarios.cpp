@@ -118,6 +118,9 @@ struct MoveOwesNobody : Rules {
   std::vector<NodeId> owed_after_move(NodeId, NodeId, const std::vector<NodeId> &) const override { return {}; }
 };
 
+struct ConfirmedByWord : Rules {
+  bool confirms(const place::AskedStanding &here, NodeId self, bool) const override { return place::confirms(here, self, true); }
+};
 void usual(Profile &) {}
 void moves(Profile &p) {
   p.nodes = std::max(p.nodes, 3);
@@ -252,6 +255,7 @@ const std::vector<Planted> &scenarios() {
       without<IdleUpdateIsNew>("25", "idle_update_is_new", idle_updates),
       without<BirthAloneCounts>("26", "birth_alone_counts", lonely_births),
       without<MoveByEpochAlone>("28", "move_by_epoch_alone", births_at_cores),
+      without<ConfirmedByWord>("copies", "confirmed_by_word", lonely_copies),
       without<MoveOwesNobody>("home moves", "move_owes_nobody", moves),
       without<MoveOwesNobody>("node removed", "removal_owes_nobody", removals),
   };

@@ -66,3 +66,14 @@ TEST(Residency, WhoTakesRows) {
   EXPECT_FALSE(believed(true, true, 1, 1));
   EXPECT_FALSE(believed(true, false, 2, 1));
 }
+
+TEST(Confirms, OnlyTheHomeThatHoldsTheSame) {
+  using namespace vectorshard::place;
+  AskedStanding home{true, 1, 5, true, false};
+  EXPECT_TRUE(confirms(home, 1, true));
+  EXPECT_FALSE(confirms(home, 1, false));
+  EXPECT_FALSE(confirms(home, 2, true)) << "another holder";
+  home.leaving = true;
+  EXPECT_FALSE(confirms(home, 1, true)) << "it goes into a store";
+  EXPECT_FALSE(confirms({}, 1, true));
+}

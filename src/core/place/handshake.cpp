@@ -34,4 +34,8 @@ Answer answer_to_leaver(const AskedStanding &here, NodeId self, int64_t epoch, b
   return holds_all ? Answer::ok : Answer::send;
 }
 
+bool confirms(const AskedStanding &here, NodeId self, bool same_digest) {
+  return here.known && here.home == self && here.resident && !here.leaving && same_digest;
+}
+
 }  // namespace vectorshard::place

@@ -45,6 +45,10 @@ Answer answer_to_announcement(const AskedStanding &here, NodeId self);
 /// what the holder has (its digest is equal, or its full state was merged here since it fenced the client).
 Answer answer_to_leaver(const AskedStanding &here, NodeId self, int64_t epoch, bool holds_all);
 
+/// To a node that announced a copy of the client that it holds unconfirmed, and asks by digest: whether that is all that is here, so that
+/// nothing need be sent and the copy is confirmed. Only the home can say so.
+bool confirms(const AskedStanding &here, NodeId self, bool same_digest);
+
 enum class AfterAnnouncement { copy, again_soon, give_up };
 /// What the copying node does next.
 constexpr AfterAnnouncement after_announcement(Answer a) {

@@ -122,8 +122,10 @@ VECTORSHARD_FUNCTION(vectorshard_copy_export) {
     if (!residency.resident) PG_RETURN_NULL();
     // The asker has all that is here, and what comes from now on is sent to it: its holder row is known here.
     std::string digest = PG_NARGS() > 1 ? bridge::text_argument(fcinfo, 1) : "";
-    bool same = !digest.empty() && !residency.leaving && apply::client_digest(client) == digest;
-    if (same) return bridge::pg_call([&]() -> Datum { return PointerGetDatum(cstring_to_text_with_len("", 0)); });
+    auto row = digest.empty() ? std::nullopt : place::find_client(client);
+    place::AskedStanding here;
+    if (row) here = {true, row->home, row->epoch, residency.resident, residency.leaving};
+    if (row && place::confirms(here, bridge::self_node(), apply::client_digest(client) == digest)) return bridge::pg_call([&]() -> Datum { return PointerGetDatum(cstring_to_text_with_len("", 0)); });
     std::string bytes = ship::close_envelope(ship::encode(ship::export_client(client, ship::BatchKind::copy)),
                                              static_cast<ship::Compression>(bridge::guc::batch_compression));
     return bridge::pg_call([&]() -> Datum {
