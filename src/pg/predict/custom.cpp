@@ -44,6 +44,8 @@ struct Function {
 Function look_up() {
   return bridge::pg_call([] {
     Function f;
+    if (strcmp(bridge::guc::predictor_function, "none") == 0)
+      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("vectorshard.predictor_function is not set")));
     List *names = stringToQualifiedNameList(bridge::guc::predictor_function);
     if (list_length(names) != 2)
       ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("name of the predictor function has no schema"),
@@ -140,7 +142,7 @@ bridge::Rows call(std::string_view client, const telemetry::Motion &m, double ho
 }
 
 [[noreturn]] void raise_value(const char *column, const std::string &value) {
-  bridge::raise_sqlstate(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, std::string("predictor function returned a ") + column + " out of range", "It is " + value + ".",
+  bridge::raise_sqlstate(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, std::string("predictor function returned ") + column + " out of range", "It is " + value + ".",
                          "Return seconds from now on, zero or more, and a confidence between 0 and 1.");
 }
 
@@ -153,8 +155,8 @@ std::vector<Candidate> candidates_of(const bridge::Rows &rows, NodeId serving, c
       bridge::raise_sqlstate(ERRCODE_UNDEFINED_OBJECT, "predictor function named a node that is not active", "It is \"" + rows.at(i, 0) + "\".",
                              "Return names from the view vectorshard.nodes.");
     double eta_s = rows.float8(i, 1), confidence = rows.float8(i, 2);
-    if (!(eta_s >= 0 && std::isfinite(eta_s)) || rows.null(i, 1)) raise_value("eta_s", rows.null(i, 1) ? "null" : rows.at(i, 1));
-    if (!(confidence >= 0 && confidence <= 1) || rows.null(i, 2)) raise_value("confidence", rows.null(i, 2) ? "null" : rows.at(i, 2));
+    if (!(eta_s >= 0 && std::isfinite(eta_s)) || rows.null(i, 1)) raise_value("an eta_s", rows.null(i, 1) ? "null" : rows.at(i, 1));
+    if (!(confidence >= 0 && confidence <= 1) || rows.null(i, 2)) raise_value("a confidence", rows.null(i, 2) ? "null" : rows.at(i, 2));
     if (site->node == serving || confidence == 0 || eta_s > horizon_s) continue;
     out.push_back({site->node, age_s + eta_s, age_s + eta_s, confidence, confidence / horizon_s});
   }
@@ -171,7 +173,7 @@ void complain(const std::string &message, const std::string &detail) {
   next_us = bridge::steady_us() + kLogEveryUs;
   ereport(worker ? LOG : WARNING, (errmsg("vectorshard: the predictor function failed, the built-in predictor is used: %s", message.c_str()),
                                    detail.empty() ? 0 : errdetail("%s", detail.c_str()),
-                                   errhint("Correct %s, or set vectorshard.predictor to another.", bridge::guc::predictor_function)));
+                                   errhint("Set vectorshard.predictor_function to a function that works, or vectorshard.predictor to another.")));
 }
 
 }  // namespace
