@@ -27,6 +27,18 @@ TEST(Notable, SmallChangesAreNot) {
   EXPECT_TRUE(notable(told, now));
 }
 
+TEST(Notable, AHomeThatGrowsTellsOfIt) {
+  NodeState told = state(), now = told;
+  told.max_copies = now.max_copies = 1'000'000;
+  now.residents += 12;
+  EXPECT_FALSE(notable(told, now));
+  now.residents++;
+  EXPECT_TRUE(notable(told, now)) << "by a quarter";
+  told.residents = 0;
+  now.residents = 1;
+  EXPECT_TRUE(notable(told, now));
+}
+
 TEST(Notable, LimitsFullnessQueuesAndPathsAre) {
   NodeState told = state();
   auto changed = [&](auto &&change) {

@@ -35,6 +35,7 @@ bool notable(const NodeState &told, const NodeState &now) {
   double near = std::max(1.0, 0.05 * n(std::max<int64_t>(0, now.max_copies - now.residents)));
   if (std::fabs(n(told.residents - now.residents)) >= near || std::fabs(n(told.copies - now.copies)) >= std::max(1.0, 0.1 * n(now.copies)))
     return true;
+  if (differs(n(told.residents), n(now.residents), 0)) return true;
   if (differs(n(told.bytes), n(now.bytes), 1e6) || differs(n(told.queue), n(now.queue), 8) || differs(told.queue_s, now.queue_s, kNotableS))
     return true;
   if (now.full() && differs(told.least_value, now.least_value, 0)) return true;
