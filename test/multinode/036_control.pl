@@ -11,11 +11,14 @@ use Test::More;
 my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2', 'e3' ], config => "vectorshard.tiering_interval_ms = 300\n");
 $f->sql('c1', q{CREATE TABLE item (client text, id int, PRIMARY KEY (client, id));
                 SELECT vectorshard.create_vector_shard_table('item', 'client');
-                INSERT INTO item SELECT c, i FROM unnest('{a,b,c,d,g,h,k,s,t,u,x}'::text[]) c, generate_series(1, 3) i});
-$f->poll($_, 'SELECT count(*) FROM vectorshard.client', '11', "$_ knows the clients") for 'e1', 'e2', 'e3';
+                INSERT INTO item SELECT c, i FROM unnest('{a,b,c,d,g,h,k,q,s,t,u,x}'::text[]) c, generate_series(1, 3) i});
+$f->poll($_, 'SELECT count(*) FROM vectorshard.client', '12', "$_ knows the clients") for 'e1', 'e2', 'e3';
 
 sub residents { return "SELECT count(*) FROM vectorshard.resident WHERE client = '$_[0]'"; }
 sub box { return "ST_MakeEnvelope($_[0], 37, $_[1], 38, 4326)"; }
+
+# One that reports here once, and is silent from then on.
+$f->sql('e1', q{SELECT vectorshard.report('q', ST_SetSRID(ST_MakePoint(-122.40, 37.70), 4326))});
 
 # A ban finds a copy that a pin keeps, with a row that only it has seen last.
 $f->sql('c1', q{SELECT vectorshard.place('a', 'e2')});
@@ -113,6 +116,24 @@ $f->sql('e1', q{SELECT vectorshard.end_policy('tier t by 2')});
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.policies WHERE client = 't'}, '0', 'the floor is gone');
 $f->sql('c1', q{SELECT vectorshard.move_to_cold('t', 'cold')});
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.cold_client WHERE client = 't'}, '1', 'and so is the client');
+
+# What was given in dry_run holds as soon as that ends.
+$f->sql('e1', q{ALTER SYSTEM SET vectorshard.placement_mode = dry_run; SELECT pg_reload_conf()});
+$f->poll('e1', 'SHOW vectorshard.placement_mode', 'dry_run', 'dry_run');
+$f->sql('e1', q{SELECT vectorshard.hint('c', 'e3')});
+$f->poll('e1', q{SELECT decision || ' ' || node FROM vectorshard.decisions('c') WHERE dry_run}, 'wish e3', 'a hint is looked at');
+is($f->sql('e3', residents('c')), '0', 'and does nothing');
+$f->sql('e1', q{ALTER SYSTEM RESET vectorshard.placement_mode; SELECT pg_reload_conf()});
+$f->poll('e3', residents('c'), '1', 'until placement is on', 20);
+
+# Least copies of a client that has been silent for longer than its node says that it serves it: that is up to the home, at once.
+$f->poll('e1', q{SELECT count(*) FROM vectorshard.wish WHERE client = 'q' AND until > now()}, '0', 'a client is silent');
+like($f->sql('e1', q{SELECT decision || ': ' || reason FROM vectorshard.explain_placement('q') WHERE node = 'e1'}),
+	qr/^no wish: served it last, and has heard nothing of it for \d+ s$/, 'which is told');
+$f->sql('e1', q{SELECT vectorshard.keep_copies('q', 3)});
+$f->poll('c1', q{SELECT count(*) FROM vectorshard.placements WHERE client = 'q' AND reason = 'policy copies q by 2 keeps 3 copies' AND planner = 'c1' AND NOT is_home}, '2',
+	'its home sees to its copies', 20);
+is($f->sql('e1', q{SELECT count(*) FROM vectorshard.wish WHERE client = 'q' AND until > now() AND reason = 'serves the client'}), '0', 'and nobody says that it serves it');
 
 # Least copies: the home and the nearest; others when a node dies, and when that is the home.
 my $live = q{SELECT string_agg(node, ' ' ORDER BY node) FROM vectorshard.placements WHERE client = 'k' AND state = 'live'};

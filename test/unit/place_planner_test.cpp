@@ -248,6 +248,19 @@ TEST_F(PlannerTest, AFullNodeTakesWhatIsWorthMoreThanItsLeast) {
   EXPECT_EQ(plan(view, targets, settings).at(0).verdict, Verdict::wish) << "others must hear who serves the client";
 }
 
+TEST_F(PlannerTest, WhoIsSilentForLongIsNotServedAndKeepsWhatItsNextSessionNeeds) {
+  drive_to(900, 10);
+  view.now_s += 45;
+  view.silent_s = 45;
+  view.wishes = {{1, view.now_s + 600}, {3, view.now_s + 600}};
+  view.candidates = {{2, 10, 20, 0.5, 1}};
+  EXPECT_TRUE(plan(view, targets, settings).empty());
+  view.policies = {{"h", PolicyKind::hint, 2, view.now_s - 1, view.now_s + 100}};
+  auto d = plan(view, targets, settings);
+  ASSERT_EQ(d.size(), 1u) << "policies bind all the same";
+  EXPECT_EQ(d[0].node, 2);
+}
+
 TEST_F(PlannerTest, AFullFabricGetsNoMoreByPrediction) {
   drive_to(900, 10);
   view.candidates = {{2, 10, 20, 0.5, 1}};

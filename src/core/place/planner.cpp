@@ -27,12 +27,16 @@ class Run {
     serve();
     follow_policies();
     keep_copies();
+    if (rests()) return std::move(out_);
     if (s_.predict && c_.serving && c_.motion) foresee();
     if (c_.motion) end_the_rest();
     return std::move(out_);
   }
 
  private:
+  double serving_left_s() const { return serving_life_s(*c_.motion) - c_.silent_s; }
+  /// Silent for so long that nothing is foreseen from its last report, and what is wished for its next session stays.
+  bool rests() const { return c_.serving && c_.motion && c_.motion->reports > 0 && serving_left_s() <= 0; }
   Target target(NodeId node) const {
     for (const Target &t : targets_)
       if (t.node == node) return t;
@@ -84,7 +88,7 @@ class Run {
 
   void serve() {
     if (c_.serving && c_.motion) {
-      double life = serving_life_s(*c_.motion) - c_.silent_s;
+      double life = serving_left_s();
       // On arrival the row is written anew though one may be in force: it tells the others who serves the client now.
       if (life > 0) want(c_.self, life, c_.arrived ? 1e18 : life / 2, kServesReason);
     }

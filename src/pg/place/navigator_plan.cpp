@@ -262,6 +262,12 @@ void add_would_be(Drafts &drafts, const WouldBe &would_be) {
 
 }  // namespace
 
+double silent_s(const telemetry::Known &known) {
+  constexpr int64_t kJustUs = 10 * USECS_PER_SEC;  // a round may wait for a lock meanwhile
+  if (GetCurrentTimestamp() - known.received_at < kJustUs) return 0;
+  return std::max(0.0, telemetry::clients_now() - known.motion.at_s);
+}
+
 std::vector<Plan> make_plans(std::vector<Subject> subjects, const WouldBe *would_be) {
   std::vector<Plan> plans(subjects.size());
   Drafts drafts;

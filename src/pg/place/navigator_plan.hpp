@@ -17,8 +17,11 @@ struct Subject {
   telemetry::Known known;
   bool moving = false;
   bool missed = false;
-  double silent_s = 0;  // above 0: the pass found it, no report did
+  double silent_s = 0;  // since its last report; 0: that is what it is planned for
 };
+
+/// For a client that is planned for whatever reason: how long it has been silent, 0 if its last report has just come.
+double silent_s(const telemetry::Known &known);
 
 /// A wish in force that another node wrote.
 struct OtherWish {

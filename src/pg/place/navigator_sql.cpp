@@ -84,7 +84,7 @@ std::string words(const Decision &d, double now_s) {
 Plan plan_of(const std::string &client) {
   Subject s;
   if (auto known = telemetry::known_in_memory(client); known && known->motion.at_s > 0) {
-    s = {*known, true, false};
+    s = {*known, true, false, silent_s(*known)};
   } else if (auto motion = telemetry::motion_of(client)) {
     s.known.motion = *motion;
     s.moving = true;
@@ -132,7 +132,7 @@ Row row_of(const Decision &d, const Plan &plan, const NodeMap &map, double now_s
   if (row.rank) row.value = d.value;
   if (!d.policy.empty()) row.policy = d.policy;
   if (auto held = plan.held.find(d.node); held != plan.held.end()) row.tier = held->second == "live" ? "hot" : held->second;
-  double age_s = now_s - plan.subject.known.motion.at_s;
+  double age_s = plan.subject.silent_s > 0 ? 0 : now_s - plan.subject.known.motion.at_s;  // else their times are from now on
   for (const auto &c : plan.candidates) {
     if (c.node != d.node) continue;
     row.probability = c.confidence;
@@ -160,6 +160,24 @@ void put_situation(FunctionCallInfo fcinfo, const Plan &plan, const NodeMap &map
   put_remark(fcinfo, "not planned here", who);
 }
 
+/// Of a client that this node served last and that is silent: else nothing would be said of this node.
+void put_rest(FunctionCallInfo fcinfo, const Plan &plan, const NodeMap &map, double now_s) {
+  NodeId self = bridge::self_node();
+  auto here = [&](const auto &each) { return each.node == self; };
+  if (!plan.serving || plan.home == kNoNode || std::any_of(plan.decisions.begin(), plan.decisions.end(), here)) return;
+  Decision rest{self};
+  rest.lead_s = plan.lead_s;
+  auto wish = std::find_if(plan.wishes.begin(), plan.wishes.end(), here);
+  if (wish != plan.wishes.end() && wish->until_s > now_s) {
+    rest.verdict = Verdict::covered;
+    rest.until_s = wish->until_s;
+  }
+  char text[96];
+  snprintf(text, sizeof text, "served it last, and has heard nothing of it for %.0f s", plan.subject.silent_s);
+  rest.reason = text;
+  put(fcinfo, row_of(rest, plan, map, now_s));
+}
+
 void explain(FunctionCallInfo fcinfo, const std::string &client) {
   Plan plan = plan_of(client);
   if (plan.home == kNoNode && !plan.subject.moving)
@@ -169,6 +187,7 @@ void explain(FunctionCallInfo fcinfo, const std::string &client) {
   const NodeMap &map = predict::node_map();
   double now_s = telemetry::clients_now();
   put_situation(fcinfo, plan, map);
+  put_rest(fcinfo, plan, map, now_s);
   for (const Decision &d : plan.decisions) put(fcinfo, row_of(d, plan, map, now_s));
   for (const OtherWish &w : plan.others) {
     Row row;

@@ -104,6 +104,7 @@ class Navigator {
   double last_round_s_ = 0;
   double lead_s_ = 0;  // the longest of the last round: trails must reach back so far
   double next_policy_look_s_ = 0;
+  int planned_in_mode_ = -1;  // the placement_mode then
   int64_t fences_seen_ = 0;  // when the newest of them began
   telemetry::PassCursor fence_pass_;
   bool fencing_ = false;  // clients that do not report are looked up in geofences that are new
@@ -130,13 +131,14 @@ void Navigator::keep_gap() {
 Subject subject_of(const std::string &client) {
   Subject s;
   s.known.client = client;
-  if (auto known = telemetry::known_in_memory(client); known && known->motion.at_s > 0) s = {*known, true, false};
+  if (auto known = telemetry::known_in_memory(client); known && known->motion.at_s > 0) s = {*known, true, false, silent_s(*known)};
   return s;
 }
 
 /// Hints and pins that must be wished now, and clients that lack copies; and when to look again.
 void Navigator::add_due(std::vector<Subject> &out) {
-  bool changed = take_policies_changed();
+  bool changed = take_policies_changed() || planned_in_mode_ != bridge::guc::placement_mode;
+  planned_in_mode_ = bridge::guc::placement_mode;
   if (!changed && wall_s() < next_policy_look_s_) return;
   double now = wall_s(), next = now + kPolicyLookS;
   bridge::WorkerTransaction tx;
@@ -160,10 +162,7 @@ void Navigator::add_due(std::vector<Subject> &out) {
       fence_pass_ = {};
     }
     PoliciesDue due = policies_due(spi, kClientsARound, changed);
-    for (const std::string &client : due.clients) {
-      out.push_back(subject_of(client));
-      if (out.back().moving) out.back().silent_s = std::max(0.0, now_s - out.back().known.motion.at_s);
-    }
+    for (const std::string &client : due.clients) out.push_back(subject_of(client));
     next = std::min(next, now + due.again_s);
   }
   tx.commit();
@@ -184,7 +183,7 @@ std::vector<Subject> Navigator::subjects(bool &more) {
   std::vector<Subject> out;
   auto marked = telemetry::take_marked(kClientsARound);
   more = marked.size() == kClientsARound;
-  for (const auto &known : marked) out.push_back({known, known.motion.at_s > 0, false});
+  for (const auto &known : marked) out.push_back({known, known.motion.at_s > 0, false, silent_s(known)});
   for (const std::string &client : take_missed()) {
     Subject s = subject_of(client);
     s.missed = true;
