@@ -33,6 +33,27 @@ TEST(Motion, RoundTripsThroughBytes) {
   EXPECT_EQ(back.value().speed_mps, 12.5);
 }
 
+// What an older release left in the table, or a node that is not upgraded yet sends: the fields that it had.
+TEST(Motion, ReadsOlderFormats) {
+  constexpr size_t kFields = 1 + 22 * 8 + 2 * 4 + 4 + 8, kTrail = 5 * 8 + 2 * 4 + 20;
+  Motion m = at(37.7, -122.4, kNow);
+  take({kNow + 60, 37.71, -122.41, 12.5, 315.0}, 7, m);
+  m.trail.note({kNow, 12, 7}, 1);
+  m.habit.last_s = kNow;
+  std::string bytes = encode(m);
+  for (auto [format, size] : {std::pair<char, size_t>{1, kFields}, {2, kFields + kTrail}}) {
+    std::string older = bytes.substr(0, size);
+    older[0] = format;
+    auto back = decode_motion(older);
+    ASSERT_TRUE(back.ok()) << int{format};
+    EXPECT_EQ(back.value().speed_mps, 12.5);
+    EXPECT_EQ(back.value().serving, 7);
+    EXPECT_EQ(back.value().trail.count, format == 2 ? 1 : 0);
+    EXPECT_EQ(back.value().habit.last_s, 0) << "nothing is known of it";
+    EXPECT_FALSE(decode_motion(older + "x").ok());
+  }
+}
+
 TEST(Motion, RefusesForeignBytes) {
   std::string good = encode(at(1, 2, kNow));
   EXPECT_FALSE(decode_motion("").ok());
