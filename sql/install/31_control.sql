@@ -191,6 +191,20 @@ END
 $$;
 COMMENT ON FUNCTION vectorshard.warn_of_homes(text) IS 'internal: warns if clients of a ban or region have their home on a node that it forbids';
 
+-- The same policy given again: its times anew, and how many copies.
+CREATE FUNCTION vectorshard.give_policy(policy text, client text, kind text, valid_from timestamptz, valid_to timestamptz, node int DEFAULT NULL,
+                                        place geometry DEFAULT NULL, area geometry DEFAULT NULL, while_in geometry DEFAULT NULL,
+                                        copies int DEFAULT NULL, tier text DEFAULT NULL) RETURNS void
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE
+  BEGIN ATOMIC
+    INSERT INTO vectorshard.policy (policy, client, kind, valid_from, valid_to, node, place, area, while_in, copies, tier, _version)
+    VALUES (give_policy.policy, coalesce(give_policy.client, ''), give_policy.kind, give_policy.valid_from, give_policy.valid_to, give_policy.node,
+            give_policy.place, give_policy.area, give_policy.while_in, give_policy.copies, give_policy.tier, 0)
+    ON CONFLICT (policy) DO UPDATE SET copies = excluded.copies, valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  END;
+COMMENT ON FUNCTION vectorshard.give_policy(text, text, text, timestamptz, timestamptz, int, geometry, geometry, geometry, int, text) IS
+  'internal: writes a policy; client null: every client';
+
 CREATE FUNCTION vectorshard.hint(client text, node text, valid_from timestamptz DEFAULT now(),
                                  valid_to timestamptz DEFAULT now() + interval '1 hour') RETURNS text
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
@@ -203,9 +217,7 @@ BEGIN
   PERFORM vectorshard.check_policy(client, valid_from, valid_to, false);
   target := vectorshard.node_of(node);
   name := format('hint %s on %s by %s', client, target, vectorshard.self_node());
-  INSERT INTO vectorshard.policy (policy, client, kind, node, valid_from, valid_to, _version)
-  VALUES (name, client, 'hint', target, valid_from, valid_to, 0)
-  ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  PERFORM vectorshard.give_policy(name, client, 'hint', valid_from, valid_to, node => target);
   IF valid_to <= now() THEN PERFORM vectorshard.end_wishes_of(name); END IF;
   RETURN name;
 END
@@ -233,9 +245,7 @@ BEGIN
   END IF;
   PERFORM vectorshard.check_policy(client, valid_from, valid_to, false);
   name := format('hint %s at %s by %s', client, vectorshard.place_text(place), vectorshard.self_node());
-  INSERT INTO vectorshard.policy (policy, client, kind, place, valid_from, valid_to, _version)
-  VALUES (name, client, 'hint', place, valid_from, valid_to, 0)
-  ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  PERFORM vectorshard.give_policy(name, client, 'hint', valid_from, valid_to, place => place);
   IF valid_to <= now() THEN PERFORM vectorshard.end_wishes_of(name); END IF;
   RETURN name;
 END
@@ -266,9 +276,7 @@ BEGIN
   PERFORM vectorshard.check_policy(client, valid_from, valid_to, true);
   target := vectorshard.node_of(node);
   name := format('never%s on %s by %s', ' ' || client, target, vectorshard.self_node());
-  INSERT INTO vectorshard.policy (policy, client, kind, node, valid_from, valid_to, _version)
-  VALUES (name, coalesce(client, ''), 'never', target, valid_from, valid_to, 0)
-  ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  PERFORM vectorshard.give_policy(name, client, 'never', valid_from, valid_to, node => target);
   PERFORM vectorshard.warn_of_homes(name);
   RETURN name;
 END
@@ -301,9 +309,7 @@ BEGIN
       DETAIL = 'No node could hold the clients but their homes.', HINT = 'Look at the column location of vectorshard.nodes.';
   END IF;
   name := format('region%s %s by %s', ' ' || client, left(md5(concat_ws(' in ', area::text, while_in::text)), 8), vectorshard.self_node());
-  INSERT INTO vectorshard.policy (policy, client, kind, area, while_in, valid_from, valid_to, _version)
-  VALUES (name, coalesce(client, ''), 'region', area, while_in, valid_from, valid_to, 0)
-  ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  PERFORM vectorshard.give_policy(name, client, 'region', valid_from, valid_to, area => area, while_in => while_in);
   PERFORM vectorshard.warn_of_homes(name);
   RETURN name;
 END
@@ -326,9 +332,7 @@ BEGIN
   END IF;
   PERFORM vectorshard.check_policy(client, valid_from, valid_to, true);
   name := format('copies%s by %s', ' ' || client, vectorshard.self_node());
-  INSERT INTO vectorshard.policy AS p (policy, client, kind, copies, valid_from, valid_to, _version)
-  VALUES (name, coalesce(client, ''), 'copies', copies, valid_from, valid_to, 0)
-  ON CONFLICT (policy) DO UPDATE SET copies = excluded.copies, valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  PERFORM vectorshard.give_policy(name, client, 'copies', valid_from, valid_to, copies => copies);
   RETURN name;
 END
 $$;
@@ -350,9 +354,7 @@ BEGIN
   END IF;
   PERFORM vectorshard.check_policy(client, valid_from, valid_to, true);
   name := format('tier%s by %s', ' ' || client, vectorshard.self_node());
-  INSERT INTO vectorshard.policy (policy, client, kind, tier, valid_from, valid_to, _version)
-  VALUES (name, coalesce(client, ''), 'tier', tier, valid_from, valid_to, 0)
-  ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  PERFORM vectorshard.give_policy(name, client, 'tier', valid_from, valid_to, tier => tier);
   RETURN name;
 END
 $$;

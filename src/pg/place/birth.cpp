@@ -105,6 +105,19 @@ std::optional<ClientRow> find_client(std::string_view client) {
   return ClientRow{static_cast<NodeId>(rows.int8(0, 0)), rows.int8(0, 1), rows.int8(0, 2)};
 }
 
+AskedStanding standing(std::string_view client) {
+  AskedStanding here;
+  if (auto row = find_client(client)) {
+    here.known = true;
+    here.home = row->home;
+    here.epoch = row->epoch;
+  }
+  auto residency = apply::residency_now(client);
+  here.resident = residency.resident;
+  here.leaving = residency.leaving;
+  return here;
+}
+
 std::string own_kind() {
   bridge::Spi spi;
   auto rows = spi.query_kept("SELECT kind FROM vectorshard.node WHERE node = $1 AND state = 'active'",

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/base/ids.hpp"
+#include "core/place/handshake.hpp"
 #include "pg/bridge/postgres.hpp"
 
 namespace vectorshard::place {
@@ -18,6 +19,9 @@ struct ClientRow {
 
 /// As this node knows it, under a fresh snapshot; nullopt: unknown here.
 std::optional<ClientRow> find_client(std::string_view client);
+
+/// What a node that is asked knows of the client: its row, and whether it is resident here. Not whether it is cold.
+AskedStanding standing(std::string_view client);
 
 /// On a core node, in the current transaction: makes this node the home of a client nobody knows, with residency and a
 /// live holder row. False: the client exists (a concurrent birth was waited for).

@@ -43,17 +43,9 @@ bool is_active(NodeId node) {
               .empty();
 }
 
-/// What this node knows of the client, under fresh snapshots. A cold client is asked back for.
-AskedStanding standing(std::string_view client) {
-  AskedStanding here;
-  if (auto row = find_client(client)) {
-    here.known = true;
-    here.home = row->home;
-    here.epoch = row->epoch;
-  }
-  auto residency = apply::residency_now(client);
-  here.resident = residency.resident;
-  here.leaving = residency.leaving;
+/// Under fresh snapshots. A cold client is asked back for.
+AskedStanding standing_with_cold(std::string_view client) {
+  AskedStanding here = standing(client);
   if (here.resident) return here;
   bridge::FreshSnapshot fresh;
   here.cold = tier::cold_under(GetActiveSnapshot(), client);
@@ -73,7 +65,7 @@ Answer announce(std::string_view client, NodeId node, Generation generation, con
     ship::learn_holder(client, node, generation, state, version);
     bridge::lock_holders_of({}, {std::string(client)});
   }
-  AskedStanding here = standing(client);
+  AskedStanding here = standing_with_cold(client);
   here.asker_active = active;
   return answer_to_announcement(here, bridge::self_node());
 }
@@ -82,7 +74,7 @@ Answer announce(std::string_view client, NodeId node, Generation generation, con
 Answer may_evict(std::string_view client, NodeId node, int64_t epoch, std::string_view digest, bool sent,
                  const std::vector<NodeId> &debts) {
   NodeId self = bridge::self_node();
-  AskedStanding here = standing(client);
+  AskedStanding here = standing_with_cold(client);
   Answer answer = answer_to_leaver(here, self, epoch, sent);
   if (answer == Answer::send) {
     bridge::lock_to_read({});

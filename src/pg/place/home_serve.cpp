@@ -31,19 +31,6 @@ constexpr const char *kTake = R"(
   ON CONFLICT (client) DO UPDATE SET home = excluded.home, epoch = excluded.epoch WHERE c.epoch < excluded.epoch)";
 constexpr const char *kHolders = "SELECT node FROM vectorshard.holder WHERE client = $1 AND state IN ('copying', 'live')";
 
-AskedStanding standing(const std::string &client) {
-  AskedStanding here;
-  if (auto row = find_client(client)) {
-    here.known = true;
-    here.home = row->home;
-    here.epoch = row->epoch;
-  }
-  auto residency = apply::residency_now(client);
-  here.resident = residency.resident;
-  here.leaving = residency.leaving;
-  return here;
-}
-
 /// In the current transaction, with the locks of the client's holders: this node is its home of `epoch` from the commit.
 void make_home(const std::string &client, int64_t epoch) {
   NodeId self = bridge::self_node();
