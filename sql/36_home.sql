@@ -8,6 +8,8 @@ INSERT INTO moved VALUES ('m1', 1), ('m2', 1);
 -- Refused
 SELECT vectorshard.move_home('m1', 'nowhere');
 SELECT vectorshard.move_home('nobody', 'alone');
+SELECT vectorshard.move_home('m1', NULL);
+SELECT vectorshard.move_home('m1', 'alone', force => NULL);
 SELECT vectorshard.move_home('m1', 'alone', force => true);
 SELECT vectorshard.remove_node('alone', force => true);
 SELECT vectorshard.transfer_registrar('nowhere');

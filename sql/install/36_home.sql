@@ -38,6 +38,9 @@ DECLARE
   home vectorshard.node;
 BEGIN
   PERFORM vectorshard.require_member();
+  IF move_home.client IS NULL OR move_home.to_node IS NULL OR move_home.force IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = 'client, to_node and force must not be null', HINT = 'Leave force out for false.';
+  END IF;
   SELECT n.* INTO target FROM vectorshard.node n WHERE n.name = move_home.to_node AND n.state <> 'removed';
   IF target.state IS DISTINCT FROM 'active' OR target.kind <> 'core' THEN
     RAISE invalid_parameter_value USING MESSAGE = format('node "%s" cannot be a home', move_home.to_node),
