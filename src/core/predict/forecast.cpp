@@ -69,7 +69,7 @@ std::vector<Candidate> by_ways(const Motion &m, NodeId serving, const NodeAt &ma
       if (node == serving || node == kNoNode || node == met[0] || node == met[1]) continue;
       met[met[0] == kNoNode ? 0 : 1] = node;
       Candidate &c = entry_of(out, node);
-      c.earliest_s = std::min(c.earliest_s, after);
+      c.earliest_s = std::min(c.earliest_s, after - step);  // it was not there at the probe before
       c.median_s += after * each;  // sums until all are counted
       c.soon_per_s += each;
       if (p > too_early) c.rate_per_s += each;
@@ -93,7 +93,10 @@ void correct_by_crowd(NodeId serving, const Reach &r, const Crowd::Place &place,
   for (const Crowd::Moved &moved : place.moved) {
     if (moved.node == kNoNode || moved.node == serving) continue;
     Candidate &c = entry_of(out, moved.node);
-    if (c.soon_per_s == 0) c.earliest_s = c.median_s = r.horizon_s;
+    if (c.soon_per_s == 0) {
+      c.earliest_s = 0;
+      c.median_s = r.horizon_s;
+    }
     c.rate_per_s += static_cast<double>(moved.times) / time;
     c.soon_per_s += static_cast<double>(moved.soon) / time;
   }

@@ -34,7 +34,7 @@ struct Report {
   std::optional<double> heading_deg;
 };
 
-/// Constant-velocity filter in metres east (x) and north (y) of an anchor. Both axes share one covariance because
+/// Filter of constant velocity, or of none, in metres east (x) and north (y) of an anchor. Both axes share one covariance because
 /// noise is the same in every direction.
 struct KalmanState {
   double anchor_lat = 0;
@@ -42,6 +42,8 @@ struct KalmanState {
   double x = 0, y = 0, vx = 0, vy = 0;
   double p_pos = 0, p_cross = 0, p_vel = 0;  // variances m², m²/s, (m/s)²
   double at_s = 0;
+  double stopped = 0;  // probability that it stands: the filter has two modes, moving (above) and stopped
+  double stop_x = 0, stop_y = 0, p_stop = 0;  // where it stands, if it does, with the variance
   uint32_t resets = 0;
   uint32_t updates = 0;  // since the last reset; 0: no state
 };
