@@ -77,6 +77,8 @@ class Auto : public Policy {
   static predict::ForecastSettings settings(const PolicyOptions &o) {
     predict::ForecastSettings s;
     s.window_s = o.get("window", s.window_s);
+    s.window_of_lead = o.get("window_of_lead", s.window_of_lead);
+    s.ways_lead_s = o.get("ways_lead", s.ways_lead_s);
     s.cell_m = o.get("cell", s.cell_m);
     s.habit_moves = o.get("habit_moves", s.habit_moves);
     s.habit_lead_s = o.get("habit_lead", s.habit_lead_s);

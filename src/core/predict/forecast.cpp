@@ -37,20 +37,23 @@ Candidate &entry_of(std::vector<Candidate> &out, NodeId node) {
   return it != out.end() ? *it : out.emplace_back(Candidate{node, 1e300, 0, 0, 0, 0});
 }
 
-/// What is looked at: positions after these times.
+/// What is looked at: where the client is after these times.
 struct Reach {
   double horizon_s = 0;
-  double window_s = 0;  // the part at its end in which arrivals are what a copy begun now is for
-  double ready_s = 0;   // where that part begins; before it only a copy that is there is of use
-  int probes = 1;
+  double ready_s = 0;  // a copy begun now is ready; before it only one that is there is of use
+  double probes_s[4] = {};
+  int count = 0;
+  int too_early = 0;  // so many of the probes are not after ready_s
 };
 
-/// A copy begun now is ready after the lead; what comes before, it was too late for, and what comes after the report behind
-/// that can be decided then. Where reports are rare the next one decides alone, and only where the client is then counts.
+/// A copy begun now is ready after the lead; what comes before, it was too late for, and what comes after the window behind
+/// that can be decided later. Where reports are rare the next one decides alone, and only where the client is then counts.
 Reach reach(const Motion &m, double lead_s, const ForecastSettings &s) {
-  double interval = std::clamp(m.interval_s, 1.0, kLongestIntervalS), window = std::max(interval, s.window_s);
-  if (interval >= s.window_s && interval > lead_s) return {interval, window, 0, 1};
-  return {lead_s + window, window, lead_s, 3};
+  double interval = std::clamp(m.interval_s, 1.0, kLongestIntervalS), window = std::max({interval, s.window_s, lead_s * s.window_of_lead});
+  if (interval >= s.window_s && interval > lead_s) return {interval, 0, {interval}, 1, 0};
+  double half = lead_s + window / 2, end = lead_s + window;
+  if (lead_s < window) return {end, lead_s, {half, end}, 2, 0};
+  return {end, lead_s, {lead_s / 2, lead_s, half, end}, 4, 2};
 }
 
 /// Arrivals by the ways of others, as shares of one client.
@@ -58,27 +61,26 @@ std::vector<Candidate> by_ways(const Motion &m, NodeId serving, const NodeAt &ma
   std::vector<Candidate> out;
   Heading h = heading_of(m);
   double lat_per_m = 1 / kMetresPerDegree, lon_per_m = lat_per_m / std::max(0.01, std::cos(telemetry::radians(m.lat)));
-  const double each = 1.0 / pool.count, step = r.horizon_s / r.probes;
-  const int too_early = static_cast<int>(r.ready_s / step);  // so many probes
+  const double each = 1.0 / pool.count, early_s = r.too_early > 0 ? r.ready_s : 0;
   for (const Way &w : pool) {
     double east = h.east * w.ahead_mps - h.north * w.aside_mps, north = h.north * w.ahead_mps + h.east * w.aside_mps;
     NodeId met[2] = {};
-    for (int p = 1; p <= r.probes; p++) {
-      double after = step * p;
+    for (int p = 0; p < r.count; p++) {
+      double after = r.probes_s[p];
       NodeId node = map.node_at(std::clamp(m.lat + north * after * lat_per_m, -90.0, 90.0), std::remainder(m.lon + east * after * lon_per_m, 360.0));
       if (node == serving || node == kNoNode || node == met[0] || node == met[1]) continue;
       met[met[0] == kNoNode ? 0 : 1] = node;
       Candidate &c = entry_of(out, node);
-      c.earliest_s = std::min(c.earliest_s, after - step);  // it was not there at the probe before
-      c.median_s += after * each;  // sums until all are counted
+      c.earliest_s = std::min(c.earliest_s, p > 0 ? r.probes_s[p - 1] : 0);  // it was not there at the probe before
+      c.median_s += after * each;                                            // sums until all are counted
       c.soon_per_s += each;
-      if (p > too_early) c.rate_per_s += each;
+      if (p >= r.too_early) c.rate_per_s += each;
     }
   }
   for (Candidate &c : out) {
     c.median_s /= c.soon_per_s;
     c.soon_per_s /= r.horizon_s;
-    c.rate_per_s /= r.horizon_s - too_early * step;
+    c.rate_per_s /= r.horizon_s - early_s;
   }
   return out;
 }
@@ -202,6 +204,7 @@ std::vector<Candidate> Forecast::candidates(const Motion &m, NodeId serving, con
   Reach r = reach(m, lead_s, s);
   if (m.reports == 0) return by_habit_alone(m, r);
   std::vector<Candidate> out = by_ways(m, serving, map, r, learned.ways);
+  for (Candidate &c : out) c.rate_per_s /= 1 + lead_s / s.ways_lead_s;
   if (learned.place.key != 0) correct_by_crowd(serving, r, learned.place, s.trust_s, out);
   fuse_habit(m, lead_s, r, s, out);
   for (Candidate &c : out) c.confidence = std::min(1.0, c.soon_per_s * r.horizon_s);

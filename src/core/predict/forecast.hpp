@@ -12,10 +12,12 @@
 namespace vectorshard::predict {
 
 struct ForecastSettings {
-  double window_s = 30;  // of arrivals, at least: what a copy begun now is meant for; a rate needs some time to be told
+  double window_s = 10;  // of arrivals, at least: what a copy begun now is meant for; a rate needs some time to be told
+  double window_of_lead = 0.3;  // and so much of the lead: what comes later is known less exactly
+  double ways_lead_s = 60;      // for a lead as long as this the ways count half, for longer ones less: far off they are a guess
   double cell_m = 150;   // of the crowd's places
   double trust_s = 600;  // so much time seen at a place counts as much as the ways
-  double habit_moves = 2;      // so many moves of the client itself count as much as everybody's,
+  double habit_moves = 1;      // so many moves of the client itself count as much as everybody's,
   double habit_lead_s = 60;    // when the lead is much longer than this; for shorter ones, more
 };
 

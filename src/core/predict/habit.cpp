@@ -21,6 +21,8 @@ constexpr double kBackOff = 1;           // moves of order 1 count as so many of
 constexpr double kUnknown = 0.5;         // and so many are of what was never seen
 constexpr double kLeastShare = 0.02;     // of all futures: less is not followed
 constexpr int kDepth = 4;                // moves ahead
+constexpr double kSkillMoves = 16;       // the skill is an average over so many moves
+constexpr double kMostSkill = 4;         // and makes the evidence count so many times at most
 constexpr uint16_t kOften = 4096;        // then all counts are halved
 
 /// The bit of `hours` by the sun where the client is: Monday to Friday in the lower byte.
@@ -34,7 +36,53 @@ uint16_t hour_bit(double at_s, double lon) {
 
 uint16_t steps(double octaves) { return static_cast<uint16_t>(std::clamp(octaves * kHabitSteps, 0.0, 65535.0)); }
 
+/// Log-logistic dwell: a closed form whose tail is as heavy as those of stays.
+struct Dwell {
+  double middle, scale;  // of log2 seconds
+  explicit Dwell(const HabitMove &m)
+      : middle(m.dwell / kHabitSteps), scale(std::max(kLeastSpread, m.spread / kHabitSteps) * 0.72) {}  // mean distance = 2 ln 2 scales
+  double share_by(double s) const { return s <= 0 ? 0 : 1 / (1 + std::exp((middle - std::log2(s)) / scale)); }
+  double time_of(double share) const { return std::exp2(middle + scale * std::log(share / (1 - share))); }
+};
+
+struct Outcome {
+  const HabitMove *move;
+  double weight;  // of the moves that it is told by
+};
+
+/// What may come after `here`: moves of order 2, and those of order 1 for less.
+std::vector<Outcome> outcomes(const Habit &h, uint16_t before, uint16_t here, uint16_t hour) {
+  std::vector<Outcome> out;
+  double first = 0;
+  for (const HabitMove &m : h.moves) {
+    if (m.times == 0 || m.here != here) continue;
+    out.push_back({&m, m.times * ((m.hours & hour) != 0 ? 1 : kOtherHours)});
+    if (m.before != before) first += out.back().weight;
+  }
+  double share = first > 0 ? std::min(1.0, kBackOff / first) : 0;
+  for (Outcome &o : out)
+    if (o.move->before != before) o.weight *= share;
+  return out;
+}
+
+/// A move is made: how well it was foretold, before it is learned. What came here for the first time, nobody could have known.
+void judge(Habit &h, NodeId next, uint16_t hour) {
+  double all = kUnknown, right = 0;
+  for (const Outcome &o : outcomes(h, h.before, h.here, hour)) {
+    all += o.weight;
+    if (o.move->next == next) right += o.weight;
+  }
+  if (all > kUnknown) h.skill = static_cast<uint16_t>(h.skill + (65535 * right / all - h.skill) / kSkillMoves);
+}
+
+/// How much more, or less, the habit's word counts than its moves do: cabs come by the same places again and go on elsewhere.
+double trust(const Habit &h) {
+  double skill = std::min(0.999, h.skill / 65536.0), odds = skill / (1 - skill);
+  return std::min(kMostSkill, odds * odds);
+}
+
 void learn_move(Habit &h, NodeId next, double dwell_s, uint16_t hour) {
+  judge(h, next, hour);
   double octaves = std::log2(std::max(1.0, dwell_s));
   auto it = std::find_if(h.moves.begin(), h.moves.end(), [&](const HabitMove &m) {
     return m.times > 0 && m.before == h.before && m.here == h.here && m.next == next;
@@ -56,22 +104,13 @@ void learn_move(Habit &h, NodeId next, double dwell_s, uint16_t hour) {
   std::rotate(h.moves.begin(), it, it + 1);
 }
 
-/// Log-logistic dwell: a closed form whose tail is as heavy as those of stays.
-struct Dwell {
-  double middle, scale;  // of log2 seconds
-  explicit Dwell(const HabitMove &m)
-      : middle(m.dwell / kHabitSteps), scale(std::max(kLeastSpread, m.spread / kHabitSteps) * 0.72) {}  // mean distance = 2 ln 2 scales
-  double share_by(double s) const { return s <= 0 ? 0 : 1 / (1 + std::exp((middle - std::log2(s)) / scale)); }
-  double time_of(double share) const { return std::exp2(middle + scale * std::log(share / (1 - share))); }
-};
-
 class Walk {
  public:
   Walk(const Motion &m, double ready_s, double until_s)
       : habit_(m.habit), serving_(m.serving), ready_s_(ready_s), until_s_(until_s), hour_(hour_bit(m.at_s, m.lon)) {}
 
   Habitual run(double stayed_s) {
-    out_.evidence = follow(habit_.before, habit_.here, stayed_s, 0, 1, 0);
+    out_.evidence = follow(habit_.before, habit_.here, stayed_s, 0, 1, 0) * trust(habit_);
     for (Candidate &c : out_.candidates) {
       c.median_s /= c.soon_per_s;
       c.soon_per_s /= until_s_;
@@ -81,31 +120,10 @@ class Walk {
   }
 
  private:
-  struct Outcome {
-    const HabitMove *move;
-    double weight;  // of the moves that it is told by
-  };
-
-  /// What may come after `here`: moves of order 2, and those of order 1 for less. Their sum, as moves.
-  double outcomes(uint16_t before, uint16_t here, std::vector<Outcome> &out) const {
-    double second = 0, first = 0;
-    for (const HabitMove &m : habit_.moves) {
-      if (m.times == 0 || m.here != here) continue;
-      double weight = m.times * ((m.hours & hour_) != 0 ? 1 : kOtherHours);
-      out.push_back({&m, weight});
-      (m.before == before ? second : first) += weight;
-    }
-    double share = first > 0 ? std::min(1.0, kBackOff / first) : 0;
-    for (Outcome &o : out)
-      if (o.move->before != before) o.weight *= share;
-    return second + first * share;
-  }
-
   /// Follows what comes after the client has been at `here` for `stayed_s`, `after_s` from now, with probability `share`. The
   /// evidence: moves that did not end before.
   double follow(uint16_t before, uint16_t here, double stayed_s, double after_s, double share, int depth) {
-    std::vector<Outcome> all;
-    outcomes(before, here, all);
+    std::vector<Outcome> all = outcomes(habit_, before, here, hour_);
     double left = 0;
     for (Outcome &o : all) left += o.weight *= 1 - Dwell(*o.move).share_by(stayed_s);
     if (left <= 0) return 0;

@@ -24,6 +24,7 @@ struct Habit {
   double since_s = 0;    // the client has been at `here`
   double last_s = 0;     // it was last heard of
   uint16_t before = 0, here = 0;
+  uint16_t skill = 0;  // average probability that it gave to the moves that were made then, in 65536ths
   std::array<HabitMove, kMoves> moves;  // the latest made first
 };
 

@@ -49,6 +49,7 @@ void visit_habit(H &h, D number, U16 u16) {
   for (auto *v : {&h.session_s, &h.since_s, &h.last_s}) number(*v);
   u16(h.before);
   u16(h.here);
+  u16(h.skill);
   for (auto &m : h.moves) {
     u16(m.times);
     if (m.times == 0) break;
