@@ -130,9 +130,9 @@ TEST(Forecast, LearnsTheWaysOfItsClients) {
     for (int i = 0; i < 12; i++) c.report(f, map, n * 1000 + i * 10, 0, 1.2 + i * 0.0009);
   }
   Client c, other;
-  for (int i = 0; i < 6; i++) {  // then 100 m before the border
-    c.report(f, map, 1e6 + i * 10, 0, 1.4946 + i * 0.0009);
-    other.report(nothing_learned, map, 1e6 + i * 10, 0, 1.4946 + i * 0.0009);
+  for (int i = 0; i < 6; i++) {  // then 80 m before the border
+    c.report(f, map, 1e6 + i * 10, 0, 1.4948 + i * 0.0009);
+    other.report(nothing_learned, map, 1e6 + i * 10, 0, 1.4948 + i * 0.0009);
   }
   EXPECT_GT(rate_of(f.candidates(c.motion, 2, map, kLead), 3), 1.2 * rate_of(nothing_learned.candidates(other.motion, 2, map, kLead), 3));
 }

@@ -24,6 +24,26 @@ void feed(Motion &m, const Report &r) {
 
 Report equator(double t, double x, double y) { return {kStart + t, y / kMetresPerDegree, x / kMetresPerDegree, {}, {}}; }
 
+TEST(Kalman, TellsAStopFromAPauseInReports) {
+  telemetry::Motion m;
+  double at = 1000, lon = 10;
+  auto report = [&](double metres) {
+    lon += metres / telemetry::kMetresPerDegree;
+    telemetry::Report r{at += 5, 0, lon, {}, {}};
+    telemetry::take(r, 1, m);
+    predict::observe(r, m);
+  };
+  for (int i = 0; i < 20; i++) report(50);  // 10 m/s
+  EXPECT_LT(m.kalman.stopped, 0.05);
+  EXPECT_NEAR(predict::velocity(m).east, 10, 1);
+  for (int i = 0; i < 12; i++) report(i % 2 ? 3 : -3);  // it stands for a minute
+  EXPECT_GT(m.kalman.stopped, 0.7);
+  EXPECT_LT(std::fabs(predict::velocity(m).east), 0.5);
+  for (int i = 0; i < 6; i++) report(50);
+  EXPECT_LT(m.kalman.stopped, 0.2);
+  EXPECT_GT(predict::velocity(m).east, 7);
+}
+
 }  // namespace
 
 TEST(Kalman, FindsVelocityUnderNoise) {
