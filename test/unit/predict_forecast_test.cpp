@@ -176,6 +176,21 @@ TEST(Forecast, APlaceLearnsOfArrivalsSeveralNodesOn) {
   EXPECT_GT(soon(2), 0.001) << "one that is there is kept";
 }
 
+TEST(Forecast, GoesOnOverThePole) {
+  std::vector<place::NodeSite> sites(2);
+  for (int i = 0; i < 2; i++) {
+    sites[static_cast<size_t>(i)].node = i + 1;
+    sites[static_cast<size_t>(i)].lat = 89;
+    sites[static_cast<size_t>(i)].lon = i * 180;
+  }
+  place::NodeMap map(std::move(sites));
+  Memory f;
+  Client c;
+  for (int i = 0; i <= 10; i++) c.report(f, map, i * 5, 89.95 + i * 0.0045, 0);  // 100 m/s, then 550 m before the pole
+  auto all = f.candidates(c.motion, 1, map, kLead);
+  EXPECT_GT(rate_of(all, 2), 0.001);
+}
+
 TEST(Trail, KeepsWhatALeadNeeds) {
   for (double interval : {0.5, 1.0, 3.4, 5.0, 6.9, 30.0}) {
     Trail t;

@@ -6,10 +6,10 @@
 
 #include "core/predict/habit.hpp"
 #include "core/predict/kalman.hpp"
+#include "core/predict/local_frame.hpp"
 
 namespace vectorshard::predict {
 
-using telemetry::kMetresPerDegree;
 using telemetry::Motion;
 using telemetry::Stand;
 using telemetry::Trail;
@@ -60,14 +60,19 @@ Reach reach(const Motion &m, double lead_s, const ForecastSettings &s) {
 std::vector<Candidate> by_ways(const Motion &m, NodeId serving, const NodeAt &map, const Reach &r, const Ways::Pool &pool) {
   std::vector<Candidate> out;
   Heading h = heading_of(m);
-  double lat_per_m = 1 / kMetresPerDegree, lon_per_m = lat_per_m / std::max(0.01, std::cos(telemetry::radians(m.lat)));
+  const Position here{m.lat, m.lon};
+  const bool sphere = polar(here);
+  const double lat_per_m = 1 / telemetry::kMetresPerDegree, lon_per_m = lat_per_m / std::cos(telemetry::radians(m.lat));
+  // One cosine for all: this is the inner loop of a report.
+  auto flat = [&](double x, double y) { return Position{m.lat + y * lat_per_m, std::remainder(m.lon + x * lon_per_m, 360.0)}; };
   const double each = 1.0 / pool.count, early_s = r.too_early > 0 ? r.ready_s : 0;
   for (const Way &w : pool) {
     double east = h.east * w.ahead_mps - h.north * w.aside_mps, north = h.north * w.ahead_mps + h.east * w.aside_mps;
     NodeId met[2] = {};
     for (int p = 0; p < r.count; p++) {
       double after = r.probes_s[p];
-      NodeId node = map.node_at(std::clamp(m.lat + north * after * lat_per_m, -90.0, 90.0), std::remainder(m.lon + east * after * lon_per_m, 360.0));
+      Position there = sphere ? from_metres(here, {east * after, north * after}) : flat(east * after, north * after);
+      NodeId node = map.node_at(there.lat, there.lon);
       if (node == serving || node == kNoNode || node == met[0] || node == met[1]) continue;
       met[met[0] == kNoNode ? 0 : 1] = node;
       Candidate &c = entry_of(out, node);
@@ -167,8 +172,7 @@ void Forecast::learn(Motion &m, double lead_s) {
 void Forecast::learn_way(telemetry::Anchor &from, const Motion &m, double horizon_s) {
   double dt = m.at_s - from.at_s;
   if (from.at_s == 0 || dt < kEnoughOfHorizon * horizon_s) return;
-  double east = std::remainder(m.lon - from.lon, 360.0) * kMetresPerDegree * std::cos(telemetry::radians(from.lat));
-  double north = (m.lat - from.lat) * kMetresPerDegree;
+  auto [east, north] = to_metres({from.lat, from.lon}, {m.lat, m.lon});
   ways_->learn(from.way_class, {static_cast<float>((east * from.east + north * from.north) / dt),
                                static_cast<float>((north * from.east - east * from.north) / dt)});
   from = {};
