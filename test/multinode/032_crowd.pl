@@ -6,7 +6,7 @@ use warnings;
 use Fabric;
 use Test::More;
 
-my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2', 'e3' ], config => "vectorshard.horizon_margin_s = 60\nvectorshard.check_rate = 0");
+my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2', 'e3' ], config => "vectorshard.predictor = reach_set\nvectorshard.horizon_margin_s = 60\nvectorshard.check_rate = 0");
 $f->sql('c1', q{CREATE TABLE item (client text, id int, PRIMARY KEY (client, id));
                 SELECT vectorshard.create_vector_shard_table('item', 'client');
                 INSERT INTO item SELECT 'k' || c, i FROM generate_series(1, 301) c, generate_series(1, 3) i});

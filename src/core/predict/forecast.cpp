@@ -204,8 +204,8 @@ Forecast::Learned Forecast::learned(const Motion &m) const {
 }
 
 std::vector<Candidate> Forecast::candidates(const Motion &m, NodeId serving, const NodeAt &map, double lead_s, const Learned &learned,
-                                            const ForecastSettings &s) {
-  Reach r = reach(m, lead_s, s);
+                                            const ForecastSettings &s, double silent_s) {
+  Reach r = reach(m, silent_s + lead_s, s);
   if (m.reports == 0) return by_habit_alone(m, r);
   std::vector<Candidate> out = by_ways(m, serving, map, r, learned.ways);
   for (Candidate &c : out) c.rate_per_s /= 1 + lead_s / s.ways_lead_s;

@@ -44,8 +44,9 @@ class Forecast {
   Learned learned(const telemetry::Motion &motion) const;
   /// Nodes other than `serving`, most likely first; see Candidate::rate_per_s. Of a client whose position
   /// is not known, by its habits alone.
+  /// `silent_s`: since the last report, from which all times are counted.
   static std::vector<Candidate> candidates(const telemetry::Motion &motion, NodeId serving, const NodeAt &map, double lead_s,
-                                           const Learned &learned, const ForecastSettings &settings = {});
+                                           const Learned &learned, const ForecastSettings &settings = {}, double silent_s = 0);
 
  private:
   void learn_way(telemetry::Anchor &from, const telemetry::Motion &motion, double horizon_s);

@@ -167,7 +167,7 @@ std::vector<predict::Candidate> predicted_at(const telemetry::Known &client, con
     if (t.node != self) leads.push_back(lead[t.node] = t.lead_s);
   if (leads.empty()) leads.push_back(0);
   std::vector<double> classes = lead_classes(std::move(leads), kLeadClasses);
-  auto predicted = [&](double lead_s) { return predict::candidates(client.client, client.motion, self, map, lead_s + silent_s); };
+  auto predicted = [&](double lead_s) { return predict::candidates(client.client, client.motion, self, map, lead_s, silent_s); };
   if (classes.size() == 1) return predicted(classes[0]);
   std::vector<predict::Candidate> out;
   for (double each : classes)

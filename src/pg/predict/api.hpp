@@ -28,14 +28,15 @@ void learn(telemetry::Motion &motion, double lead_s);
 /// the first that it came to, or a later one.
 void learn_arrival(const telemetry::Trail &trail, NodeId to, double at_s, double lead_s, double left_s);
 /// Nodes that the client may move to, by what was learned here; none if its position is not known.
-std::vector<Candidate> forecast(const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s);
+std::vector<Candidate> forecast(const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s, double silent_s);
 
 /// What the operator's own predictor says; none if there is none, or it failed or was too slow, which is logged. Needs an open
 /// transaction. Raises nothing but what cancels the statement.
 std::optional<std::vector<Candidate>> custom(std::string_view client, const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map,
                                              double horizon_s);
-/// Nodes other than `serving`, likeliest first, by the predictor that is set. Times from the last report on.
-std::vector<Candidate> candidates(std::string_view client, const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s);
+/// Nodes other than `serving`, likeliest first, by the predictor that is set. Times from the last report on, `silent_s` ago.
+std::vector<Candidate> candidates(std::string_view client, const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s,
+                                  double silent_s = 0);
 
 /// As far as clients get by the ways that this node has learned.
 ReachBound learned_reach_bound();

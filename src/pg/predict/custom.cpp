@@ -200,13 +200,14 @@ std::optional<std::vector<Candidate>> custom(std::string_view client, const tele
   return std::nullopt;
 }
 
-std::vector<Candidate> candidates(std::string_view client, const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s) {
+std::vector<Candidate> candidates(std::string_view client, const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s,
+                                  double silent_s) {
   if (bridge::guc::predictor == bridge::guc::kPredictorCustom)
-    if (auto said = custom(client, motion, serving, map, horizon_s(motion, lead_s))) return *said;
+    if (auto said = custom(client, motion, serving, map, horizon_s(motion, lead_s + silent_s))) return *said;
   if (bridge::guc::predictor == bridge::guc::kPredictorForecast || bridge::guc::predictor == bridge::guc::kPredictorCustom)
-    return forecast(motion, serving, map, std::max(0.0, lead_s));
+    return forecast(motion, serving, map, std::max(0.0, lead_s), silent_s);
   if (telemetry::parked(motion)) return {};
-  return reach_set(motion, serving, map, horizon_s(motion, lead_s));
+  return reach_set(motion, serving, map, horizon_s(motion, lead_s + silent_s));
 }
 
 }  // namespace vectorshard::predict

@@ -52,13 +52,13 @@ ReachBound learned_reach_bound() {
   return ReachBound(region->ways);
 }
 
-std::vector<Candidate> forecast(const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s) {
+std::vector<Candidate> forecast(const telemetry::Motion &motion, NodeId serving, const place::NodeMap &map, double lead_s, double silent_s) {
   Forecast::Learned learned;
   {
     bridge::LwLocked locked(&region->lock, LW_SHARED);
     learned = forecast_of_node().learned(motion);
   }
-  return Forecast::candidates(motion, serving, map, lead_s, learned);
+  return Forecast::candidates(motion, serving, map, lead_s, learned, {}, silent_s);
 }
 
 }  // namespace vectorshard::predict
