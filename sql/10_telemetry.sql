@@ -106,7 +106,7 @@ BEGIN
     PERFORM pg_sleep(0.05);
   END LOOP;
 END $$;
-SELECT client, length(state), observed_at > now() - interval '1 hour' AS recent, _version > 0 AS stamped
+SELECT client, length(state) BETWEEN 200 AND 1024 AS fits, observed_at > now() - interval '1 hour' AS recent, _version > 0 AS stamped
   FROM vectorshard.motion WHERE client LIKE 'tel%';
 SELECT vectorshard.undistribute_table('tel_item');
 DROP TABLE tel_item;

@@ -43,6 +43,11 @@ void visit_trail(T &t, D number, U64 u64, I32 i32) {
   }
 }
 
+template <class K, class D>
+void visit_stop(K &k, D number) {
+  for (auto *v : {&k.stopped, &k.stop_x, &k.stop_y, &k.p_stop}) number(*v);
+}
+
 /// As many moves as there are; the rest are free.
 template <class H, class D, class U16>
 void visit_habit(H &h, D number, U16 u16) {
@@ -93,6 +98,7 @@ std::string encode(const Motion &motion) {
   auto i32 = [&](int32_t v) { w.i32(v); };
   visit_fields(motion, number, [&](uint32_t v) { w.u32(v); }, u64, i32);
   visit_trail(motion.trail, number, u64, i32);
+  visit_stop(motion.kalman, number);
   visit_habit(motion.habit, number, [&](uint16_t v) { w.u16(v); });
   return std::move(w).take();
 }
@@ -112,7 +118,10 @@ Result<Motion> decode_motion(std::string_view bytes) {
   auto i32 = [&](int32_t &v) { v = r.i32(); };
   visit_fields(m, number, [&](uint32_t &v) { v = r.u32(); }, u64, i32);
   if (format >= kWithoutHabit) visit_trail(m.trail, number, u64, i32);
-  if (format == kMotionFormat) visit_habit(m.habit, number, [&](uint16_t &v) { v = r.u16(); });
+  if (format == kMotionFormat) {
+    visit_stop(m.kalman, number);
+    visit_habit(m.habit, number, [&](uint16_t &v) { v = r.u16(); });
+  }
   finite = finite && m.trail.count >= 0 && m.trail.count <= Trail::kStands;
   if (!r.ok() || !r.at_end() || !finite || std::fabs(m.lat) > 90 || std::fabs(m.lon) > 180 ||
       std::fabs(m.kalman.anchor_lat) > 90 || std::fabs(m.kalman.anchor_lon) > 180)
