@@ -1,8 +1,7 @@
 // The simulator on the demo's plan: see simulated.hpp.
 #include "simulated.hpp"
 
-#include <cmath>
-
+#include "../sim/city.hpp"
 #include "../sim/policies.hpp"
 
 namespace vectorshard::demo {
@@ -15,30 +14,14 @@ sim::Trace trace_of(const Plan &plan) {
   for (const ClientPlan &c : plan.clients) {
     for (const Step &s : c.steps) {
       if (s.kind != Step::Kind::report) continue;
-      sim::Fix x;
+      sim::Fix x = sim::fix_of(s.report, static_cast<uint32_t>(trace.clients.size()));
       x.at_s = plan.start_unix_s + s.at_s;
-      x.stand_at(s.report.at.lat, s.report.at.lon);
-      if (!std::isnan(s.report.speed_mps)) x.speed_mps = static_cast<float>(s.report.speed_mps);
-      if (!std::isnan(s.report.heading_deg)) x.heading_deg = static_cast<float>(s.report.heading_deg);
-      x.client = static_cast<uint32_t>(trace.clients.size());
       trace.fixes.push_back(x);
     }
     trace.clients.push_back(c.client);
   }
   sim::sort_by_time(trace);
   return trace;
-}
-
-sim::Nodes nodes_of(const std::vector<Point> &places) {
-  std::vector<place::NodeSite> sites;
-  for (const Point &p : places) {
-    place::NodeSite s;
-    s.node = static_cast<NodeId>(sites.size() + 1);
-    s.lat = p.lat;
-    s.lon = p.lon;
-    sites.push_back(std::move(s));
-  }
-  return sim::from_sites(std::move(sites));
 }
 
 }  // namespace
@@ -52,7 +35,7 @@ Simulated simulate(const Fabric &fabric, const Plan &plan, double speed) {
   Simulated out;
   out.copy_s = (std::stod(took.str(0, 0)) + kNoticedS) * speed;
   const sim::Trace trace = trace_of(plan);
-  const sim::Nodes nodes = nodes_of(fabric.places());
+  const sim::Nodes nodes = sim::nodes_at(fabric.places());
   sim::PolicyOptions options;
   options.transfer_s = out.copy_s;
   options.session_gap_s = kSessionGapS;
