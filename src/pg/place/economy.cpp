@@ -3,6 +3,7 @@
 
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
+#include "pg/bridge/wall.hpp"
 #include "pg/place/api.hpp"
 extern "C" {
 #include "utils/timestamp.h"
@@ -11,6 +12,8 @@ extern "C" {
 namespace vectorshard::place {
 
 namespace {
+
+using bridge::wall_s;
 
 using bridge::p_float8;
 using bridge::p_int4;
@@ -46,8 +49,6 @@ constexpr char kThawQuery[] = R"(
   SELECT g.home, max(s.thaw_s) FROM vectorshard.store s JOIN vectorshard.segment g ON g.store = s.store
    WHERE s.thaw_s > 0 AND g.kind = 'client' AND g.state = 'live' GROUP BY g.home
    UNION ALL SELECT 0, max(thaw_s) FROM vectorshard.store HAVING max(thaw_s) > 0)";
-
-double wall_s() { return static_cast<double>(GetCurrentTimestamp()) / 1e6; }
 
 std::map<NodeId, NodeState> read_states(bridge::Spi &spi, NodeId node) {
   std::map<NodeId, NodeState> out;

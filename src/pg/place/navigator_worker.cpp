@@ -10,6 +10,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/worker.hpp"
+#include "pg/bridge/wall.hpp"
 #include "pg/place/motion_table.hpp"
 #include "pg/place/navigator_plan.hpp"
 #include "pg/place/navigator_queue.hpp"
@@ -26,6 +27,8 @@ extern "C" {
 namespace vectorshard::place {
 
 namespace {
+
+using bridge::wall_s;
 
 using bridge::p_float8;
 using bridge::p_int4;
@@ -65,8 +68,6 @@ constexpr char kDueQuery[] = R"(
 constexpr char kSinceQuery[] =
     "SELECT client, extract(epoch FROM since)::float8 FROM vectorshard.resident WHERE client = ANY ($1) AND NOT leaving";
 constexpr double kLogTidyS = 60;
-
-double wall_s() { return static_cast<double>(GetCurrentTimestamp()) / 1e6; }
 
 std::string number(double v) {
   char text[64];

@@ -11,6 +11,7 @@
 #include "pg/bridge/lwlocked.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/wall.hpp"
 #include "pg/place/navigator_queue.hpp"
 #include "pg/telemetry/api.hpp"
 extern "C" {
@@ -27,6 +28,8 @@ extern "C" {
 namespace vectorshard::place {
 
 namespace {
+
+using bridge::wall_s;
 
 using bridge::p_float8;
 using bridge::p_int4;
@@ -79,8 +82,6 @@ constexpr const char *kTidyStatements[] = {"DELETE FROM vectorshard.quality WHER
                                            "DELETE FROM vectorshard.quality_table WHERE hour < now() - interval '48 hours'"};
 
 constexpr double kPgEpochS = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * 86400.0;
-double wall_s() { return static_cast<double>(GetCurrentTimestamp()) / 1e6; }
-
 Quality less(Quality a, const Quality &b) {
   a.arrivals -= b.arrivals;
   a.hits -= b.hits;

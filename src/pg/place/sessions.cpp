@@ -7,6 +7,7 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/wall.hpp"
 #include "pg/place/economy.hpp"
 #include "pg/place/policies.hpp"
 extern "C" {
@@ -16,6 +17,8 @@ extern "C" {
 namespace vectorshard::place {
 
 namespace {
+
+using bridge::wall_s;
 
 using bridge::p_int4;
 using bridge::p_text;
@@ -57,7 +60,6 @@ constexpr char kForgetStatement[] = R"(
    WHERE r.look_at <= now() AND (r.ended_at < now() - make_interval(days => 40) * (1 / $1::text::float8)
       OR NOT EXISTS (SELECT FROM vectorshard.client c WHERE c.client = r.client)))";
 
-double wall_s() { return static_cast<double>(GetCurrentTimestamp()) / 1e6; }
 double scale() { return bridge::guc::time_scale; }
 
 std::string number(double v) {
