@@ -107,6 +107,22 @@ void Application::report(FleetClient &client, const Step &step, double observed_
   });
 }
 
+void Application::warm_up(FleetClient &client, size_t node, double observed_unix_s) {
+  Step step;
+  step.report.at = fabric_.places()[node];
+  step.node = node;
+  report(client, step, observed_unix_s);
+  attempt(client, [&] {
+    at(node).execute(kReadProfile, {client.name});
+    at(node).execute(kReadTiles, {client.name});
+    update_profile(client, node);
+    update_tile(client, node);
+    insert_tile(client, node);
+  });
+  if (client.outcome_unknown || !outcome_.errors.empty()) throw std::runtime_error("the application's first statements failed: " + outcome_.errors.begin()->first);
+  outcome_ = Outcome();
+}
+
 void Application::note_need(FleetClient &client) {
   if (!client.sent_to_store.exchange(false)) return;
   outcome_.needed_from_store++;

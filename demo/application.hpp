@@ -39,6 +39,8 @@ class Application {
  public:
   Application(const Fabric &fabric, Inspectors &inspectors, unsigned seed);
 
+  /// Drives one client at a node, all statements once, as a pool's session was used before. Nothing of it counts.
+  void warm_up(FleetClient &client, size_t node, double observed_unix_s);
   /// Runs one step of the client; `observed_unix_s` is the wall-clock time for which the report stands.
   void run(FleetClient &client, const Step &step, double observed_unix_s, double writes);
   /// Whether the latest arrival found a current copy.

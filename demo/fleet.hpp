@@ -39,8 +39,10 @@ struct Fleet {
   std::vector<std::unique_ptr<FleetClient>> clients;
   std::unordered_map<std::string, FleetClient *> by_name;
 
+  std::string suffix;
+
   /// `suffix` sets the clients of one replay apart from those of another on the same fabric.
-  Fleet(const Plan &plan, const std::string &suffix) {
+  Fleet(const Plan &plan, const std::string &suffix_) : suffix(suffix_) {
     for (const ClientPlan &p : plan.clients) {
       auto client = std::make_unique<FleetClient>();
       client->name = p.client + suffix;

@@ -7,11 +7,14 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <future>
+#include <set>
 #include <thread>
 
 #include "application.hpp"
 #include "observer.hpp"
 #include "progress.hpp"
+#include "schema.hpp"
 #include "stop.hpp"
 
 namespace vectorshard::demo {
@@ -19,6 +22,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr double kLookEveryS = 0.5;
+constexpr int kWarmUpTries = 400;  // 0.05 s each
 
 struct Totals {
   std::atomic<int> arrivals = 0, hits = 0;
@@ -80,6 +84,11 @@ class Runner {
     }
   }
 
+  /// `clients`: one for each edge node.
+  void warm_up(const std::vector<FleetClient *> &clients) {
+    for (size_t node = 0; node < clients.size(); node++) application_.warm_up(*clients[node], node, wall_unix_s());
+  }
+
   void run(ReplayClock &clock, Totals &totals) {
     std::stable_sort(steps_.begin(), steps_.end(),
                      [](const Work &a, const Work &b) { return a.step->at_s < b.step->at_s; });
@@ -121,6 +130,32 @@ class Runner {
   std::vector<double> lag_ms_;
 };
 
+/// Sessions that were used before, and servers that have copied before: what follows is to show the fabric, not how servers
+/// read their catalogs for the first time. Every runner has a client of its own at every node; a copy of each comes there.
+void warm_up(const Fabric &fabric, Inspectors &inspectors, const std::string &suffix, std::vector<std::unique_ptr<Runner>> &runners) {
+  Plan names;
+  for (size_t i = 0; i < runners.size() * fabric.edges(); i++) names.clients.push_back({"warm_up." + std::to_string(i), {}, 0});
+  Fleet fleet(names, suffix);
+  {
+    Connection core(fabric.conninfo_admin(fabric.core_index()));
+    load_fleet(core, fleet);
+  }
+  std::vector<std::future<void>> warming;
+  for (size_t i = 0; i < runners.size(); i++) {
+    std::vector<FleetClient *> own;
+    for (size_t node = 0; node < fabric.edges(); node++) own.push_back(fleet.clients[i * fabric.edges() + node].get());
+    warming.push_back(std::async(std::launch::async, [&runner = *runners[i], own] { runner.warm_up(own); }));
+  }
+  for (auto &each : warming) each.get();
+  std::set<size_t> missing;  // a copy that was seen may be gone again: these clients say no more
+  for (size_t i = 0; i < fleet.clients.size(); i++) missing.insert(i);
+  for (int tries = 0; !missing.empty(); tries++) {
+    std::erase_if(missing, [&](size_t i) { return inspectors.look(i % fabric.edges(), *fleet.clients[i]).resident; });
+    if (tries == kWarmUpTries) throw std::runtime_error("no copy of " + fleet.clients[*missing.begin()]->name + " has come to the node that serves it");
+    sleep_s(0.05);
+  }
+}
+
 std::string facts(const Totals &totals, const Observer &observer) {
   char text[160];
   const int arrivals = totals.arrivals;
@@ -141,6 +176,7 @@ Outcome replay(const Fabric &fabric, const Plan &plan, Fleet &fleet, const Repla
     runners.push_back(std::make_unique<Runner>(fabric, inspectors, settings, static_cast<unsigned>(i + 1)));
   for (size_t i = 0; i < fleet.clients.size(); i++) runners[i % runners.size()]->take(*fleet.clients[i]);
 
+  warm_up(fabric, inspectors, fleet.suffix, runners);
   Totals totals;
   std::atomic<size_t> running = runners.size();
   std::vector<std::exception_ptr> failures(runners.size());

@@ -40,7 +40,7 @@ std::string key_bytes(const Group &group, const ship::Row &row) {
 bool same_columns(const bridge::EnrolledTable &local, const ship::Table &remote) {
   if (local.columns.size() != remote.columns.size()) return false;
   for (const bridge::EnrolledColumn &c : local.columns)
-    if (std::find(remote.columns.begin(), remote.columns.end(), ship::Column{c.name, c.type_text}) ==
+    if (std::find(remote.columns.begin(), remote.columns.end(), ship::Column{c.name, c.type_text()}) ==
         remote.columns.end())
       return false;
   return true;

@@ -50,7 +50,7 @@ std::string source_sql(const Group &g) {
   std::string columns;
   for (const auto &c : g.table.columns) {
     if (!columns.empty()) columns += ", ";
-    columns += quoted(c.name) + " " + c.type_text + collate(attribute(g.table.relid, c.attnum));
+    columns += quoted(c.name) + " " + c.type_text() + collate(attribute(g.table.relid, c.attnum));
   }
   return "ROWS FROM (vectorshard.batch_rows() AS (" + columns + ")) WITH ORDINALITY AS r";
 }
@@ -137,7 +137,7 @@ std::string key_condition(const bridge::EnrolledTable &table) {
   for (size_t i = 0; i < table.key.size(); i++)
     for (const auto &c : table.columns)
       if (c.attnum == table.key[i])
-        where += quoted(c.name) + " = (($1)[" + std::to_string(i + 1) + "])::" + c.type_text +
+        where += quoted(c.name) + " = (($1)[" + std::to_string(i + 1) + "])::" + c.type_text() +
                  collate(attribute(table.relid, c.attnum)) + " AND ";
   return where;
 }

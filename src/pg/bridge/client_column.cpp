@@ -40,7 +40,7 @@ std::string client_condition(const EnrolledTable &table, std::string_view client
     std::string column = pg_call([&] { return quote_identifier(c.name.c_str()); });
     switch (c.type) {
       case TEXTOID: case VARCHAROID: return column + " = $1";
-      case INT2OID: case INT4OID: case INT8OID: case UUIDOID: return column + " = $1::" + c.type_text;
+      case INT2OID: case INT4OID: case INT8OID: case UUIDOID: return column + " = $1::" + c.type_text();
       default: return column + "::text = $1";
     }
   }

@@ -31,7 +31,7 @@ std::string key_compared(const EnrolledTable &table, const std::string &op, int 
   for (size_t i = 0; i < table.key.size(); i++)
     if (const EnrolledColumn *c = column(table, table.key[i]))
       bounds += (bounds.empty() ? "" : ", ") + ("($" + std::to_string(parameter) + ")[" + std::to_string(i + 1) + "]::") +
-                c->type_text;
+                c->type_text();
   return "ROW(" + key_columns(table) + ") " + op + " ROW(" + bounds + ")";
 }
 

@@ -153,6 +153,8 @@ Spi::Spi() : exceptions_(std::uncaught_exceptions()) {
     int level = NewGUCNestLevel();
     (void)set_config_option("search_path", "pg_catalog, vectorshard, pg_temp", PGC_USERSET, PGC_S_SESSION,
                             GUC_ACTION_SAVE, true, 0, false);
+    // Our statements touch few rows. Estimates of functions that return sets would have them compiled, 60 ms at a time.
+    (void)set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
     return level;
   });
 }

@@ -63,7 +63,7 @@ constexpr const char *kTablesQuery = R"(
    ORDER BY 4 DESC, 3)";
 
 constexpr const char *kColumnsQuery = R"(
-  SELECT a.attrelid::int8, a.attname, a.attnum, a.atttypid::int8, a.atttypmod, format_type(a.atttypid, a.atttypmod)
+  SELECT a.attrelid::int8, a.attname, a.attnum, a.atttypid::int8, a.atttypmod
     FROM pg_attribute a
    WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
    ORDER BY a.attrelid, a.attnum)";
@@ -83,9 +83,11 @@ void load_columns(Spi &spi, Cache &c) {
   Rows columns = spi.query(kColumnsQuery, {p_text(oids + "}")}, IsInParallelMode());
   for (size_t i = 0; i < columns.size(); i++) {
     EnrolledTable &t = *c.by_oid.at(static_cast<Oid>(columns.int8(i, 0)));
-    EnrolledColumn column{columns.at(i, 1), static_cast<AttrNumber>(columns.int8(i, 2)),
-                          static_cast<Oid>(columns.int8(i, 3)), static_cast<int32>(columns.int8(i, 4)),
-                          columns.at(i, 5)};
+    EnrolledColumn column;
+    column.name = columns.at(i, 1);
+    column.attnum = static_cast<AttrNumber>(columns.int8(i, 2));
+    column.type = static_cast<Oid>(columns.int8(i, 3));
+    column.typmod = static_cast<int32>(columns.int8(i, 4));
     if (column.name == "_version") t.version_attnum = column.attnum;
     if (!t.client_column.empty() && column.name == t.client_column) t.client_attnum = column.attnum;
     t.columns.push_back(std::move(column));
@@ -162,6 +164,15 @@ bool needs_stable_output(Oid type) {
 }
 
 }  // namespace
+
+const std::string &EnrolledColumn::type_text() const {
+  if (type_text_.empty()) {
+    Spi pinned;
+    char *text = pg_call([&] { return format_type_with_typemod(type, typmod); });
+    type_text_ = text;
+  }
+  return type_text_;
+}
 
 const EnrolledTable *enrolled_table(Oid relid) {
   Cache &c = fresh();

@@ -20,7 +20,12 @@ struct EnrolledColumn {
   AttrNumber attnum = 0;
   Oid type = InvalidOid;
   int32 typmod = -1;
-  std::string type_text;  // format_type() with modifiers
+  /// format_type() with modifiers, under the search path of bridge/spi. Looked up when it is first asked for: a type's own
+  /// modifiers may load a library (PostGIS's is 10 ms of a new session), and most sessions need no text.
+  const std::string &type_text() const;
+
+ private:
+  mutable std::string type_text_;
 };
 
 struct EnrolledTable {

@@ -116,8 +116,16 @@ class Navigator {
 };
 
 /// A fence that waits for a copy would hold up everybody: motion of a client that leaves is dropped instead.
-void Navigator::start_up() {
+void never_wait() {
   bridge::pg_call([] { SetConfigOption("vectorshard.insert_wait_ms", "0", PGC_USERSET, PGC_S_SESSION); });
+}
+
+/// What planning needs is read, and its statements are planned, before the first client reports.
+void Navigator::start_up() {
+  never_wait();
+  bridge::WorkerTransaction tx;
+  make_plans({}, nullptr);
+  tx.commit();
   started_ = true;
 }
 
@@ -387,7 +395,7 @@ void Navigator::checkpoint(std::vector<Plan> &plans) {
 /// The server is shut down: what came since the last checkpoint is written, as far as time allows. Nothing here waits for others.
 void Navigator::save() {
   if (bridge::self_node() == kNoNode) return;
-  if (!started_) start_up();
+  never_wait();
   bridge::pg_call([] {
     SetConfigOption("vectorshard.durability", "local", PGC_USERSET, PGC_S_SESSION);
     SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);

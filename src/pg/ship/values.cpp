@@ -84,7 +84,7 @@ Table describe(const bridge::EnrolledTable &table) {
   out.name = table.name;
   for (const bridge::EnrolledColumn &c : table.columns) {
     if (c.attnum == table.version_attnum) out.version_column = static_cast<uint16_t>(out.columns.size());
-    out.columns.push_back({c.name, c.type_text});
+    out.columns.push_back({c.name, c.type_text()});
   }
   return out;
 }

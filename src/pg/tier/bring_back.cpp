@@ -89,7 +89,7 @@ void Loader::describe() {
   t.name = table_.name;
   for (const bridge::EnrolledColumn &c : table_.columns) {
     if (c.attnum == table_.version_attnum) t.version_column = static_cast<uint16_t>(t.columns.size());
-    t.columns.push_back({c.name, c.type_text});
+    t.columns.push_back({c.name, c.type_text()});
   }
   batch_.tables.push_back(std::move(t));
 }

@@ -38,7 +38,7 @@ ClientCondition condition_on(const bridge::EnrolledTable &table, const std::vect
     if (c.attnum != table.client_attnum) continue;
     out.column = bridge::pg_call([&] { return quote_identifier(c.name.c_str()); });
     bool text = c.type == TEXTOID || c.type == VARCHAROID;
-    out.sql = out.column + " = ANY ($1" + (text ? "" : "::" + c.type_text + "[]") + ")";
+    out.sql = out.column + " = ANY ($1" + (text ? "" : "::" + c.type_text() + "[]") + ")";
     for (const std::string &client : clients)
       if (can_be(c.type, client)) out.clients.push_back(client);
   }
