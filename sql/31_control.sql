@@ -96,7 +96,8 @@ SELECT vectorshard.confine('ctl1', pg_temp.box(-180, -90, 180, 90), valid_from =
 SELECT vectorshard.keep_copies('ctl1', 0);
 SELECT vectorshard.keep_copies('ctl1', NULL);
 SELECT vectorshard.keep_copies('nobody', 2);
-SELECT vectorshard.keep_tier('ctl1', 'cold');
+SELECT vectorshard.keep_tier('ctl1', 'archive');
+SELECT vectorshard.keep_tier('ctl1', NULL);
 SELECT vectorshard.keep_tier('nobody');
 SELECT vectorshard.end_policy('never mind');
 SELECT vectorshard.end_policy(NULL);

@@ -200,7 +200,7 @@ CREATE FUNCTION vectorshard.give_policy(policy text, client text, kind text, val
     INSERT INTO vectorshard.policy (policy, client, kind, valid_from, valid_to, node, place, area, while_in, copies, tier, _version)
     VALUES (give_policy.policy, coalesce(give_policy.client, ''), give_policy.kind, give_policy.valid_from, give_policy.valid_to, give_policy.node,
             give_policy.place, give_policy.area, give_policy.while_in, give_policy.copies, give_policy.tier, 0)
-    ON CONFLICT (policy) DO UPDATE SET copies = excluded.copies, valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+    ON CONFLICT (policy) DO UPDATE SET copies = excluded.copies, tier = excluded.tier, valid_from = excluded.valid_from, valid_to = excluded.valid_to;
   END;
 COMMENT ON FUNCTION vectorshard.give_policy(text, text, text, timestamptz, timestamptz, int, geometry, geometry, geometry, int, text) IS
   'internal: writes a policy; client null: every client';
@@ -340,6 +340,15 @@ COMMENT ON FUNCTION vectorshard.keep_copies(text, int, timestamptz, timestamptz)
   'has at least so many nodes that answer hold a client (null: every client), its home among them; the name of the policy';
 REVOKE ALL ON FUNCTION vectorshard.keep_copies(text, int, timestamptz, timestamptz) FROM PUBLIC;
 
+-- The one rule of floors, for all who decide where rows lie. A floor that is not known here, of a newer node, is taken for the highest.
+CREATE FUNCTION vectorshard.below_floor(tier text, thaw_s float8) RETURNS boolean
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT below_floor.tier IS DISTINCT FROM 'cold' OR below_floor.thaw_s > 0;
+  END;
+COMMENT ON FUNCTION vectorshard.below_floor(text, float8) IS
+  'internal: whether a store that takes so long to give rows back is below the tier on which a policy keeps clients';
+
 CREATE FUNCTION vectorshard.keep_tier(client text, tier text DEFAULT 'hot', valid_from timestamptz DEFAULT now(),
                                       valid_to timestamptz DEFAULT 'infinity') RETURNS text
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
@@ -348,9 +357,9 @@ AS $$
 DECLARE
   name text;
 BEGIN
-  IF tier IS DISTINCT FROM 'hot' THEN
-    RAISE invalid_parameter_value USING MESSAGE = 'a tier to keep clients on is hot', DETAIL = format('Given: %s.', coalesce(tier, 'null')),
-      HINT = 'hot: in the heap. What may be in a store needs no policy.';
+  IF tier IS NULL OR tier NOT IN ('hot', 'cold') THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'a tier to keep clients on is hot or cold', DETAIL = format('Given: %s.', coalesce(tier, 'null')),
+      HINT = 'hot: in the heap; cold: at most in a store that is read at once (thaw_s = 0). What may be in any store needs no policy.';
   END IF;
   PERFORM vectorshard.check_policy(client, valid_from, valid_to, true);
   name := format('tier%s by %s', ' ' || client, vectorshard.self_node());
@@ -359,7 +368,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vectorshard.keep_tier(text, text, timestamptz, timestamptz) IS
-  'keeps the rows of a client (null: every client) out of stores, and brings back what is there; the name of the policy';
+  'keeps the rows of a client (null: every client) in the heap (hot), or out of stores that have to thaw (cold), and brings back what is there; the name of the policy';
 REVOKE ALL ON FUNCTION vectorshard.keep_tier(text, text, timestamptz, timestamptz) FROM PUBLIC;
 
 CREATE FUNCTION vectorshard.copies_due(alive int[], left_s float8, after text, most int) RETURNS TABLE (client text, due boolean)
@@ -398,18 +407,21 @@ CREATE FUNCTION vectorshard.thaw_for_policies(most int) RETURNS bigint
   LANGUAGE sql VOLATILE PARALLEL UNSAFE
   BEGIN ATOMIC
     WITH cold AS (
-      SELECT k.client, min(p.policy) AS policy FROM vectorshard.policy p JOIN vectorshard.cold_client k ON p.client = '' OR k.client = p.client
-       WHERE p.kind = 'tier' AND p.valid_from <= now() AND p.valid_to > now()
+      SELECT k.client, min(p.policy) AS policy
+        FROM vectorshard.policy p JOIN vectorshard.cold_client k ON p.client = '' OR k.client = p.client
+        JOIN vectorshard.segment g ON g.segment = k.segment
+        LEFT JOIN vectorshard.store s ON s.store = g.store
+       WHERE p.kind = 'tier' AND p.valid_from <= now() AND p.valid_to > now() AND vectorshard.below_floor(p.tier, s.thaw_s)
          AND NOT EXISTS (SELECT FROM vectorshard.wish w WHERE w.client = k.client AND w.node = vectorshard.self_node() AND w.until > now())
        GROUP BY k.client LIMIT thaw_for_policies.most),
     wished AS (
       INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
-      SELECT client, vectorshard.self_node(), vectorshard.self_node(), now() + interval '1 minute', format('policy %s keeps it hot', policy), 0 FROM cold
+      SELECT client, vectorshard.self_node(), vectorshard.self_node(), now() + interval '1 minute', format('policy %s keeps it out of the store', policy), 0 FROM cold
       ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason
       RETURNING 1)
     SELECT count(*) FROM wished;
   END;
-COMMENT ON FUNCTION vectorshard.thaw_for_policies(int) IS 'internal: wishes home what lies in a store though a policy keeps it hot';
+COMMENT ON FUNCTION vectorshard.thaw_for_policies(int) IS 'internal: wishes home what lies in a store below the tier on which a policy keeps it';
 
 CREATE FUNCTION vectorshard.end_policy(policy text) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp

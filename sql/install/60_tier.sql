@@ -188,10 +188,12 @@ BEGIN
       HINT = 'Nothing is to be done; vectorshard.move_to_hot() brings it back.';
   END IF;
   SELECT min(p.policy) INTO others FROM vectorshard.policy p
-   WHERE p.kind = 'tier' AND p.client IN (client, '') AND p.valid_from <= now() AND p.valid_to > now();
+   WHERE p.kind = 'tier' AND p.client IN (client, '') AND p.valid_from <= now() AND p.valid_to > now()
+     AND vectorshard.below_floor(p.tier, (SELECT s.thaw_s FROM vectorshard.store s WHERE s.store = target));
   IF others IS NOT NULL THEN
-    RAISE object_not_in_prerequisite_state USING MESSAGE = format('a policy keeps client "%s" hot', client),
-      DETAIL = format('Policy "%s".', others), HINT = 'End it with vectorshard.end_policy() first.';
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('a policy keeps client "%s" out of store "%s"', client, target),
+      DETAIL = (SELECT format('Policy "%s": the tier is %s at least.', p.policy, p.tier) FROM vectorshard.policy p WHERE p.policy = others),
+      HINT = 'End it with vectorshard.end_policy() first.';
   END IF;
   SELECT string_agg(n.name, ', ' ORDER BY n.name) INTO others
     FROM vectorshard.holder h JOIN vectorshard.node n ON n.node = h.node
@@ -255,15 +257,16 @@ CREATE VIEW vectorshard.tier_usage AS
     FROM vectorshard.shard_table t JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.table_name)
    WHERE t.state = 'enrolled'
   UNION ALL
-  SELECT 'cold', s.store, s.table_name, sum(k.clients)::bigint, sum(CASE s.kind WHEN 'client' THEN coalesce(k.rows, 0) ELSE s.rows END)::bigint, sum(s.bytes)::bigint,
+  SELECT CASE WHEN st.thaw_s > 0 THEN 'archive' ELSE 'cold' END, s.store, s.table_name, sum(k.clients)::bigint, sum(CASE s.kind WHEN 'client' THEN coalesce(k.rows, 0) ELSE s.rows END)::bigint, sum(s.bytes)::bigint,
          count(*), NULL, NULL
     FROM vectorshard.segment s
+    LEFT JOIN vectorshard.store st ON st.store = s.store
     LEFT JOIN LATERAL (SELECT count(*) AS clients, sum(c.rows) AS rows FROM vectorshard.cold_client c
                         WHERE c.segment = s.segment AND s.kind = 'client') k ON s.kind = 'client'
    WHERE s.home = vectorshard.self_node() AND s.state = 'live'
-   GROUP BY s.store, s.table_name
+   GROUP BY 1, s.store, s.table_name
   UNION ALL
-  SELECT 'cold', st.store, NULL,
+  SELECT CASE WHEN st.thaw_s > 0 THEN 'archive' ELSE 'cold' END, st.store, NULL,
          (SELECT count(DISTINCT c.client) FROM vectorshard.cold_client c JOIN vectorshard.segment s ON s.segment = c.segment
            WHERE s.store = st.store),
          NULL, NULL, NULL,

@@ -1,7 +1,7 @@
 # Topology: core c1, edges e1, e2 and e3 on a line from west to east; borders of their areas at longitudes -122.45, -122.35, -122.25.
 # Proves: a holder itself refuses what a ban or a region forbids, whoever wishes it, and lets go what it finds there; rows are not
 # lost by that; writers are told; what is allowed again comes again; a hint by place brings a client to the node that serves the place;
-# a geofence binds while the client is in it; a tier floor keeps out of the store and brings back; least copies are kept when nodes die, the home too.
+# a geofence binds while the client is in it; a tier floor keeps out of every store, or of archives, and brings back; least copies are kept when nodes die, the home too.
 use strict;
 use warnings;
 use Fabric;
@@ -109,13 +109,33 @@ $f->sql('c1', q{SELECT vectorshard.add_tier_policy(NULL, interval '100 ms', 'col
 $f->poll('c1', q{SELECT count(DISTINCT client) FROM vectorshard.cold_client WHERE client = 'u'}, '1', 'an idle client goes to the store');
 is($f->sql('c1', residents('t')), '1', 'but this one');
 $f->sql('c1', q{SELECT vectorshard.remove_tier_policy(NULL)});
-like($f->error_of('c1', q{SELECT vectorshard.move_to_cold('t', 'cold')}), qr/55000: a policy keeps client "t" hot/, 'nor by hand');
+like($f->error_of('c1', q{SELECT vectorshard.move_to_cold('t', 'cold')}), qr/55000: a policy keeps client "t" out of store "cold".*the tier is hot at least/s, 'nor by hand');
 $f->sql('e1', q{SELECT vectorshard.keep_tier('u')});
 $f->poll('c1', residents('u'), '1', 'given late, it brings back');
 $f->sql('e1', q{SELECT vectorshard.end_policy('tier t by 2')});
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.policies WHERE client = 't'}, '0', 'the floor is gone');
 $f->sql('c1', q{SELECT vectorshard.move_to_cold('t', 'cold')});
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.cold_client WHERE client = 't'}, '1', 'and so is the client');
+
+# A floor of cold: a store that is read at once will do, an archive will not, by itself or by hand; nor does the client stay where a store becomes one.
+my $archive = PostgreSQL::Test::Utils::tempdir;
+$f->sql('c1', qq{SELECT vectorshard.add_store('glacier', 'file://$archive', 3600); INSERT INTO item SELECT 'v', i FROM generate_series(1, 3) i});
+is($f->sql('e1', q{SELECT vectorshard.keep_tier('u', 'cold')}), 'tier u by 2', 'a floor of cold in place of hot');
+$f->poll('c1', q{SELECT tier, in_force FROM vectorshard.policies WHERE policy = 'tier u by 2'}, 'cold|t', 'its home knows it');
+$f->poll('c1', q{SELECT count(*) FROM vectorshard.wish WHERE client IN ('t', 'u', 'v') AND until > now()}, '0', 'nobody wishes it any more', 90);
+like($f->error_of('c1', q{SELECT vectorshard.move_to_cold('u', 'glacier')}), qr/55000: a policy keeps client "u" out of store "glacier".*"tier u by 2": the tier is cold at least/s, 'not into an archive by hand');
+$f->sql('c1', q{SELECT vectorshard.add_tier_policy(NULL, interval '100 ms', 'glacier')});
+$f->poll('c1', q{SELECT count(DISTINCT client) FROM vectorshard.cold_client WHERE client = 'v'}, '1', 'an idle client goes to the archive');
+is($f->sql('c1', residents('u')), '1', 'but this one');
+$f->sql('c1', q{SELECT vectorshard.add_tier_policy(NULL, interval '100 ms', 'cold')});
+$f->poll('c1', q{SELECT g.store FROM vectorshard.cold_client k JOIN vectorshard.segment g USING (segment) WHERE client = 'u' GROUP BY 1}, 'cold', 'which goes to the store');
+is($f->sql('c1', q{SELECT count(*) FROM item WHERE client = 'u'}), '3', 'and is read there');
+$f->sql('c1', q{SELECT vectorshard.remove_tier_policy(NULL)});
+is($f->sql('c1', q{SELECT string_agg(DISTINCT tier || ' ' || store, ', ' ORDER BY tier || ' ' || store) FROM vectorshard.tier_usage WHERE tier <> 'hot'}), 'archive glacier, cold cold', 'tiers are told apart');
+$f->sql('c1', qq{SELECT vectorshard.add_store('cold', 'file://$store', 60)});
+$f->poll('c1', residents('u'), '1', 'a store that becomes an archive gives it back');
+is($f->sql('c1', q{SELECT count(DISTINCT client) FROM vectorshard.cold_client WHERE client = 't'}), '1', 'and keeps who may lie there');
+$f->sql('c1', qq{SELECT vectorshard.add_store('cold', 'file://$store', 0)});
 
 # What was given in dry_run holds as soon as that ends.
 $f->sql('e1', q{ALTER SYSTEM SET vectorshard.placement_mode = dry_run; SELECT pg_reload_conf()});

@@ -19,7 +19,8 @@ const char kMayLeave[] = R"( c.home = $1 AND r.confirmed
                         AND NOT EXISTS (SELECT FROM vectorshard.node n WHERE n.node = h.node AND n.state = 'removed'))
      AND NOT EXISTS (SELECT FROM vectorshard.wish w WHERE w.client = r.client AND w.until > now())
      AND NOT EXISTS (SELECT FROM vectorshard.policy p WHERE p.client IN (r.client, '') AND p.kind = 'tier'
-                        AND p.valid_from <= now() AND p.valid_to > now())
+                        AND p.valid_from <= now() AND p.valid_to > now()
+                        AND vectorshard.below_floor(p.tier, (SELECT s.thaw_s FROM vectorshard.store s WHERE s.store = $3)))
      AND NOT EXISTS (SELECT FROM vectorshard.peer_debt d WHERE d.client = r.client) )";
 
 namespace {
@@ -86,7 +87,7 @@ int64_t IdleFinder::states_changed_us(const std::string &client, const std::stri
   return seen->second.since_us;
 }
 
-std::vector<IdleClient> IdleFinder::find(double idle_s) {
+std::vector<IdleClient> IdleFinder::find(double idle_s, const std::string &store) {
   int64_t now_us = unix_us_now();
   auto idle_us = static_cast<int64_t>(idle_s / bridge::guc::time_scale * 1e6);
   std::erase_if(not_before_us_, [&](auto &entry) { return entry.second <= now_us; });
@@ -97,7 +98,7 @@ std::vector<IdleClient> IdleFinder::find(double idle_s) {
     bridge::Rows rows = spi.query_kept(
         "SELECT r.client FROM vectorshard.resident r JOIN vectorshard.client c ON c.client = r.client "
         "WHERE NOT r.leaving AND r.since <= now() - make_interval(secs => $2) AND" + std::string(kMayLeave),
-        {bridge::p_int4(bridge::self_node()), bridge::p_float8(idle_s / bridge::guc::time_scale)});
+        {bridge::p_int4(bridge::self_node()), bridge::p_float8(idle_s / bridge::guc::time_scale), bridge::p_text(store)});
     std::vector<std::string> clients;
     for (size_t i = 0; i < rows.size() && clients.size() < kMeasuredMax; i++)
       if (!not_before_us_.contains(rows.at(i, 0))) clients.push_back(rows.at(i, 0));

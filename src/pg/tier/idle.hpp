@@ -12,16 +12,16 @@
 namespace vectorshard::tier {
 
 /// The part of WHERE that tells which rows `r` of resident (joined with `c` of client) may leave: this node ($1) is the
-/// home and the only holder, the copy is complete, nobody wishes the client anywhere, no policy keeps it hot, no peer is owed
-/// changes of it.
+/// home and the only holder, the copy is complete, nobody wishes the client anywhere, no policy keeps it out of the store ($3), no peer
+/// is owed changes of it.
 extern const char kMayLeave[];
 
 /// Finds idle clients round by round. Measuring a client costs a look at its rows, so one that was found active is not
 /// measured again before it can be idle.
 class IdleFinder {
  public:
-  /// Clients idle for `idle_s` clients' seconds. Own transaction.
-  std::vector<IdleClient> find(double idle_s);
+  /// Clients idle for `idle_s` clients' seconds that may go to this store. Own transaction.
+  std::vector<IdleClient> find(double idle_s, const std::string &store);
 
  private:
   struct States {

@@ -100,14 +100,14 @@ std::string Pack::fence() {
       bridge::Spi spi;
       return !spi.query_kept("SELECT FROM vectorshard.resident r JOIN vectorshard.client c ON c.client = r.client "
                              "WHERE r.client = $2 AND NOT r.leaving AND" + std::string(kMayLeave),
-                             {p_int4(bridge::self_node()), p_text(client)})
+                             {p_int4(bridge::self_node()), p_text(client), p_text(store_)})
                   .empty();
     });
     if (!may) continue;
     if (!apply::make_leave(client, kLeaveMs)) return "transactions that may write client \"" + client + "\" are still open";
     fenced_.push_back(client);
   }
-  return "every client of the move is used on another node, wished, or not resident here";
+  return "every client of the move is used on another node, wished, kept out of the store by a policy, or not resident here";
 }
 
 /// Leaves only those clients that may still leave, under the active snapshot.
@@ -115,7 +115,7 @@ void Pack::keep_only_movable() {
   bridge::Spi spi;
   bridge::Rows rows = spi.query_kept("SELECT r.client FROM vectorshard.resident r JOIN vectorshard.client c ON c.client = r.client "
                                      "WHERE r.client = ANY ($2) AND r.leaving AND" + std::string(kMayLeave),
-                                     {p_int4(bridge::self_node()), p_text_array(names())});
+                                     {p_int4(bridge::self_node()), p_text_array(names()), p_text(store_)});
   std::set<std::string> may;
   for (size_t i = 0; i < rows.size(); i++) may.insert(rows.at(i, 0));
   std::erase_if(leavers_, [&](const Leaver &l) { return !may.contains(l.name); });

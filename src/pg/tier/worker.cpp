@@ -135,7 +135,7 @@ void Tiering::pack_idle() {
     return Policy{rows.at(0, 0), rows.null(0, 1) ? bridge::guc::client_idle_s : rows.float8(0, 1)};
   });
   if (!policy) return;
-  std::vector<IdleClient> idle = idle_.find(policy->idle_s);
+  std::vector<IdleClient> idle = idle_.find(policy->idle_s, policy->store);
   for (const auto &clients : choose_packs(std::move(idle), {})) {
     if (run_pack(plan_pack(clients, policy->store)) > 0) {
       pause_s_ = 0;
