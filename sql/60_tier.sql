@@ -40,7 +40,7 @@ BEGIN
 END $$;
 
 -- Stores.
-DO $$ BEGIN EXECUTE format('COPY (SELECT) TO PROGRAM %L', 'mkdir -p ' || current_setting('data_directory') || '/regress_store'); END $$;
+DO $$ BEGIN EXECUTE format('COPY (SELECT) TO PROGRAM %L', 'cat; mkdir -p ' || current_setting('data_directory') || '/regress_store'); END $$;
 SELECT vectorshard.move_to_cold('nobody');
 SELECT vectorshard.add_store(NULL, 'file:///tmp');
 SELECT vectorshard.add_store('a b', 'file:///tmp');

@@ -1,4 +1,4 @@
-// Budgets: who goes for whom, how the room of a fabric is shared, and when others hear of a node.
+// Budgets: who goes for whom, and when others hear of a node.
 #include "core/place/budget.hpp"
 
 #include <gtest/gtest.h>
@@ -55,15 +55,6 @@ TEST(Notable, LimitsFullnessQueuesAndPathsAre) {
   EXPECT_FALSE(changed([](NodeState &s) { s.least_value = 3; })) << "as long as it is not full";
   told.residents = told.max_copies;
   EXPECT_TRUE(changed([](NodeState &s) { s.residents = s.max_copies - 1; })) << "no longer full";
-}
-
-TEST(FabricShare, AllTogetherNeverPassTheLimit) {
-  for (int64_t limit : {0, 1, 2, 7, 100})
-    for (int64_t known : {0, 1, 6, 99, 200}) {
-      int64_t sum = 0;
-      for (int64_t turn = 0; turn < 3; turn++) sum += fabric_share(limit, known, 3, turn);
-      EXPECT_EQ(sum, std::max<int64_t>(0, limit - known));
-    }
 }
 
 TEST(Replace, OnlyForClearlyMore) {

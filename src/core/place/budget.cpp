@@ -46,10 +46,9 @@ bool notable(const NodeState &told, const NodeState &now) {
   return false;
 }
 
-int64_t fabric_share(int64_t limit, int64_t copies_known, int64_t nodes, int64_t turn) {
-  int64_t room = std::max<int64_t>(0, limit - copies_known);
-  if (nodes < 1) return room;
-  return room / nodes + (turn < room % nodes ? 1 : 0);
+int64_t reserve_of(int64_t bytes) {
+  constexpr int64_t kLeast = 4096;
+  return bytes + bytes / 4 + kLeast;
 }
 
 bool worth_replacing(double value, double held) {

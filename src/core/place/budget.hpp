@@ -30,9 +30,8 @@ struct NodeState {
 /// Whether others should hear of it: each row ships to every node.
 bool notable(const NodeState &told, const NodeState &now);
 
-/// How many copies more this node may make under the fabric's limit, until it hears more: each node gets an equal part of the
-/// room, and the rest goes round, so that all together never pass the limit by what they know. `turn`: 0 to nodes - 1.
-int64_t fabric_share(int64_t limit, int64_t copies_known, int64_t nodes, int64_t turn);
+/// The bytes that are kept for a copy of a client that had so many: it may have grown.
+int64_t reserve_of(int64_t bytes);
 
 /// A copy as its node judges it.
 struct HeldValue {

@@ -31,7 +31,9 @@ int max_candidates = 4;
 int max_clients = 16384;
 int max_clock_skew_ms = 5000;
 int max_copies_per_node = 1000000;
+int max_fabric_bytes = 0;
 int max_fabric_copies = 0;
+int max_fabric_transfers = 0;
 double max_speed_mps = 500;
 int max_transfers = 64;
 int navigator_pass_ms = 10000;
@@ -144,8 +146,12 @@ void define_m_to_p() {
           GUC_UNIT_MS, PGC_SIGHUP);
   integer("vectorshard.max_copies_per_node", "Most clients that may be resident on this node.", &max_copies_per_node,
           1, INT_MAX, 0, PGC_SIGHUP);
+  integer("vectorshard.max_fabric_bytes", "Most bytes of copies in the fabric; 0: no limit.", &max_fabric_bytes, 0, INT_MAX,
+          GUC_UNIT_MB, PGC_SIGHUP);
   integer("vectorshard.max_fabric_copies", "Most copies beyond the homes in the fabric; 0: no limit.", &max_fabric_copies, 0,
           INT_MAX, 0, PGC_SIGHUP);
+  integer("vectorshard.max_fabric_transfers", "Most clients that are copied at once in the fabric; 0: no limit.",
+          &max_fabric_transfers, 0, INT_MAX, 0, PGC_SIGHUP);
   real("vectorshard.max_speed_mps", "Reports of faster clients are refused.", &max_speed_mps, 1, 1e5);
   integer("vectorshard.max_transfers", "Most clients that are copied to this node at once.", &max_transfers, 1, 100000, 0,
           PGC_SIGHUP);

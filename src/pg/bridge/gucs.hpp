@@ -33,7 +33,9 @@ extern int max_candidates;             // most nodes besides the serving one tha
 extern int max_clients;                // clients whose motion state fits in shared memory
 extern int max_clock_skew_ms;          // a peer's or row's clock may be this far ahead
 extern int max_copies_per_node;        // most clients that may be resident on this node
+extern int max_fabric_bytes;           // most MB of copies in the fabric; 0: no limit
 extern int max_fabric_copies;          // most copies beyond the homes in the fabric; 0: no limit
+extern int max_fabric_transfers;       // most copies under way at once in the fabric; 0: no limit
 extern double max_speed_mps;           // faster reports are refused as impossible
 extern int max_transfers;              // most clients that are copied to this node at once
 extern int navigator_pass_ms;          // how often the navigator looks through all clients; 0: never

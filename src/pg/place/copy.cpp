@@ -37,7 +37,7 @@ Error gone_error(const CopyItem &item, const std::string &answer) {
 Error too_large(const CopyItem &item) {
   return Error{Errc::no_space, "node is full: client \"" + item.client + "\" is not copied here",
                "It has " + std::to_string(item.bytes) + " bytes, and " + std::to_string(item.most_bytes) + " were kept for it.",
-               "Raise vectorshard.max_bytes_per_node, or let clients go with vectorshard.evict()."};
+               "Raise vectorshard.max_bytes_per_node or max_fabric_bytes, or let clients go with vectorshard.evict()."};
 }
 
 std::string field(const PGresult *r, int code) {

@@ -127,6 +127,7 @@ const Economy &economy(bridge::Spi &spi) {
     now.fabric_copies += s.copies;
     bytes += static_cast<double>(s.bytes);
   }
+  now.fabric_bytes = static_cast<int64_t>(bytes);
   now.average_bytes = now.fabric_copies > 0 ? bytes / static_cast<double>(now.fabric_copies) : 0;
   now.edge = price_of(PlaceTier::edge, now.prices, shares, now.average_bytes);
   now.home = price_of(PlaceTier::home, now.prices, shares, now.average_bytes);
@@ -135,7 +136,10 @@ const Economy &economy(bridge::Spi &spi) {
   return now;
 }
 
-bool Economy::fabric_full() const { return bridge::guc::max_fabric_copies > 0 && fabric_copies >= bridge::guc::max_fabric_copies; }
+bool Economy::fabric_full() const {
+  int64_t most_bytes = int64_t{bridge::guc::max_fabric_bytes} << 20;
+  return (bridge::guc::max_fabric_copies > 0 && fabric_copies >= bridge::guc::max_fabric_copies) || (most_bytes > 0 && fabric_bytes >= most_bytes);
+}
 
 const Path *Economy::path(NodeId target, NodeId source) const {
   auto state = states.find(target);

@@ -15,7 +15,7 @@ struct Economy {
   std::map<NodeId, double> thaw_s;  // by home: the slowest store that its cold clients lie in; kNoNode: of all stores
   std::vector<PriceRow> prices;
   double average_bytes = 0;    // of a copy; 0: not known
-  int64_t fabric_copies = 0;
+  int64_t fabric_copies = 0, fabric_bytes = 0;
   Price edge, home, cold;
 
   bool fabric_full() const;

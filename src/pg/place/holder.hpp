@@ -2,12 +2,13 @@
 //
 //   take requests, find what is wished but not resident  (holder.cpp)
 //   births, bring-backs, copies                          (holder_bring.cpp; jobs run on in CopyPort)
-//   within budgets, and telling the others               (holder_budget.cpp)
+//   within budgets, and telling the others               (holder_budget.cpp, holder_fabric.cpp)
 //   let go what nobody wishes any more                   (holder_let_go.cpp, evict.cpp)
 //   tidy                                                 (holder_tidy.cpp)
 //
 // All state here can be lost: after a restart wishes, holder rows and residency in tables tell what to do.
 #pragma once
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 
 #include "core/base/ids.hpp"
 #include "core/place/budget.hpp"
+#include "core/place/fabric_budget.hpp"
 #include "core/place/keep.hpp"
 #include "pg/bridge/link.hpp"
 #include "pg/bridge/spi.hpp"
@@ -43,6 +45,12 @@ struct Missing {
 struct Held {
   Leaver leaver;
   double value = 0;  // of the best wish in force; 0: none is
+};
+
+/// What the limits over the fabric leave this node.
+struct FabricRoom {
+  int64_t copies = std::numeric_limits<int64_t>::max(), bytes = copies;  // of what is only predicted
+  int64_t transfers = copies;                                            // at once
 };
 
 /// A home that is to move away from here, as the tables say.
@@ -95,7 +103,7 @@ class Holder {
   void birth_alone(const Missing &m, const std::vector<NodeId> &cores);
   std::vector<Source> other_holders(const Missing &m);
   NodeId choose_source(const Missing &m);
-  void announce_and_start(std::vector<CopyItem> items);
+  void announce_and_start(std::vector<CopyItem> items, int64_t fabric_transfers);
   void commit_copying(std::vector<CopyItem> &items);
 
   // holder_budget.cpp
@@ -109,11 +117,16 @@ class Holder {
   const std::vector<Held> &least_valuable();
   void refuse(const Missing &m, const char *limit);
   void end_attempt(const Missing &m);
-  int64_t fabric_room();
-  NodeState state_now();
-  void tell();
   void came(const CopyItem &item);
   void went(int64_t bytes);
+
+  // holder_fabric.cpp
+  void look_at_fabric();
+  FabricRoom fabric_room();
+  bool fabric_should_hear(const NodeState &state);
+  NodeState state_now();
+  void note_told(const NodeState &state);
+  void tell();
 
   // holder_let_go.cpp
   void let_go();
@@ -162,7 +175,10 @@ class Holder {
   size_t refused_ = 0;                       // for want of room, since it was logged
   double next_refused_log_s_ = 0;
   std::optional<NodeState> told_;
-  double next_tell_s_ = 0;
+  double next_tell_s_ = 0, next_early_tell_s_ = 0;
+  FabricView fabric_copies_, fabric_bytes_;  // as looked at last
+  int64_t fabric_at_ = 0;                    // which of the active nodes this one is
+  Told told_copies_, told_bytes_;
   std::map<NodeId, Path> paths_;             // as measured when this round began
   size_t queue_ = 0;                         // missing clients that no job has yet
   Pace pace_;

@@ -134,7 +134,7 @@ void Holder::bring(const std::vector<Missing> &missing) {
   if (missing.empty()) return;
   paths_ = measured_paths();
   size_t planned = 0, bytes_planned = 0;
-  int64_t fabric_left = fabric_room();
+  FabricRoom fabric = fabric_room();
   std::vector<CopyItem> items;
   for (const Missing &m : missing) {
     if (!is_to_copy(m)) continue;
@@ -146,8 +146,9 @@ void Holder::bring(const std::vector<Missing> &missing) {
     CopyItem item{m.client, m.home, source, m.state, m.generation, m.version, m.requested, m.resident};
     if (!m.resident) {
       size_t bytes = reserve_for(m);
-      if (m.value < kPriceless && fabric_left <= 0) {
-        refuse(m, "vectorshard.max_fabric_copies");
+      bool predicted = m.value < kPriceless;
+      if (predicted && (fabric.copies <= 0 || fabric.bytes < static_cast<int64_t>(bytes))) {
+        refuse(m, fabric.copies <= 0 ? "vectorshard.max_fabric_copies" : "vectorshard.max_fabric_bytes");
         continue;
       }
       if (room() <= planned || !fits(bytes_planned + bytes)) {
@@ -156,18 +157,19 @@ void Holder::bring(const std::vector<Missing> &missing) {
         if ((port != ports_.end() && port->second->busy()) || !make_room(m, planned, bytes_planned + bytes)) continue;
       }
       planned++;
-      fabric_left -= m.value < kPriceless;
+      fabric.copies--;
+      fabric.bytes -= static_cast<int64_t>(bytes);
       bytes_planned += bytes;
-      if (bridge::guc::max_bytes_per_node > 0) item.most_bytes = bytes;
+      if (bridge::guc::max_bytes_per_node > 0 || (predicted && bridge::guc::max_fabric_bytes > 0)) item.most_bytes = bytes;
       item.bytes = bytes;
     }
     items.push_back(std::move(item));
   }
-  announce_and_start(std::move(items));
+  announce_and_start(std::move(items), fabric.transfers);
 }
 
 /// One job a source; what does not fit, or would disturb the others because it failed before, waits for the next.
-void Holder::announce_and_start(std::vector<CopyItem> items) {
+void Holder::announce_and_start(std::vector<CopyItem> items, int64_t fabric_transfers) {
   std::map<NodeId, std::vector<CopyItem>> jobs;
   std::vector<CopyItem> chosen;
   std::map<NodeId, size_t> counts;
@@ -178,7 +180,9 @@ void Holder::announce_and_start(std::vector<CopyItem> items) {
     size_t &count = counts[i.source];
     auto retry = retries_.find(i.client);
     bool failed_before = retry != retries_.end() && retry->second.failures > 0;
-    bool enough = in_flight_.size() + chosen.size() >= static_cast<size_t>(bridge::guc::max_transfers);
+    size_t at_once = in_flight_.size() + chosen.size();
+    // A transaction that waits is not held up by what others copy, but counts.
+    bool enough = at_once >= static_cast<size_t>(bridge::guc::max_transfers) || (!i.requested && static_cast<int64_t>(at_once) >= fabric_transfers);
     if (enough || port->busy() || count >= kJobClients || alone.contains(i.source) || (failed_before && count > 0)) {
       more_missing_ = true;
       continue;

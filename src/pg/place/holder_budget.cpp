@@ -1,12 +1,15 @@
-// Budgets of the holder worker: what fits, what goes for something better, and what the others are told of this node. It never
-// takes more than the limits say, whatever is wished at once: what is under way counts as if it were here, with the bytes that
-// are expected of it, and a client that turns out larger is not taken.
+// Budgets of the holder worker: what fits, and what goes for something better. It never takes more than the limits of this node
+// say, whatever is wished at once: what is under way counts as if it were here, with the bytes that are expected of it, and a
+// client that turns out larger is not taken.
 #include "pg/apply/api.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/place/economy.hpp"
 #include "pg/place/holder.hpp"
+extern "C" {
+#include "utils/guc.h"
+}
 
 namespace vectorshard::place {
 
@@ -17,8 +20,6 @@ using bridge::p_text;
 
 constexpr double kCountEveryS = 1, kLeastEveryS = 1;
 constexpr double kCountShare = 100;  // counting takes at most 1 % of the time
-constexpr double kTellEveryS = 10;
-constexpr double kTurnS = 10;        // how often the rest of the fabric's room goes to another node
 constexpr int kReplacedARound = 4;
 constexpr double kRoomForWriterS = 10;
 constexpr double kRefusedRetryS = 2, kRefusedLogS = 60;
@@ -43,10 +44,12 @@ constexpr char kValueNowQuery[] = R"(
 
 int64_t most_bytes() { return int64_t{bridge::guc::max_bytes_per_node} << 20; }
 
-Error full_error(const std::string &client, const char *limit, int value) {
-  return Error{Errc::no_space, "node is full: client \"" + client + "\" is not copied here",
-               std::string(limit) + " is " + std::to_string(value) + ", and nothing here may go for it.",
-               std::string("Raise ") + limit + ", or let clients go with vectorshard.evict()."};
+Error full_error(const std::string &client, const char *limit) {
+  std::string value = bridge::pg_call([&] { return GetConfigOptionByName(limit, nullptr, false); });
+  bool fabric = std::string_view(limit).starts_with("vectorshard.max_fabric_");
+  return Error{Errc::no_space, std::string(fabric ? "the fabric" : "node") + " is full: client \"" + client + "\" is not copied here",
+               std::string(limit) + " is " + value + (fabric ? ", and this node's share of what is left of it is used up." : ", and nothing here may go for it."),
+               std::string("Raise ") + limit + (fabric ? " on every node" : "") + ", or let clients go with vectorshard.evict()."};
 }
 
 }  // namespace
@@ -88,11 +91,10 @@ size_t Holder::room() {
 
 /// The bytes that are kept for a client. Of one that is not known, twice the usual; once it proved larger, what it had.
 size_t Holder::reserve_for(const Missing &m) const {
-  constexpr int64_t kLeast = 4096;
   auto size = sizes_.find(m.client);
   int64_t known = std::max(m.bytes, size == sizes_.end() ? 0 : size->second);
   int64_t usual = copies_ > 0 ? bytes_ / copies_ : 0;
-  return static_cast<size_t>((known > 0 ? known + known / 4 : 2 * usual) + kLeast);
+  return static_cast<size_t>(known > 0 ? reserve_of(known) : reserve_of(0) + 2 * usual);
 }
 
 bool Holder::fits(size_t bytes) const {
@@ -135,11 +137,8 @@ void Holder::end_attempt(const Missing &m) {
 
 /// Not a failure of the client: it waits for room, or for a wish that is worth more.
 void Holder::refuse(const Missing &m, const char *limit) {
-  int value = std::string_view(limit) == "vectorshard.max_bytes_per_node" ? bridge::guc::max_bytes_per_node
-              : std::string_view(limit) == "vectorshard.max_fabric_copies" ? bridge::guc::max_fabric_copies
-                                                                           : bridge::guc::max_copies_per_node;
   if (m.state == "copying" && !m.resident) end_attempt(m);
-  Error why = full_error(m.client, limit, value);
+  Error why = full_error(m.client, limit);
   if (m.requested) return fail(m, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, why);
   try_later(m.client, kRefusedRetryS);
   refused_++;
@@ -230,72 +229,6 @@ void Holder::shed() {
     if (!replace(least[i], kPriceless)) continue;
     copies--;
     bytes -= least[i].leaver.bytes;
-  }
-}
-
-/// How many copies more that were only predicted may be begun under the fabric's limit.
-int64_t Holder::fabric_room() {
-  int64_t limit = bridge::guc::max_fabric_copies;
-  if (limit == 0) return std::numeric_limits<int64_t>::max();
-  recount();
-  int64_t known = 0, nodes = 0, self_at = 0;
-  bridge::WorkerTransaction tx;
-  {
-    bridge::Spi spi;
-    const Economy &reckoning = economy(spi);
-    auto rows = spi.query_kept("SELECT node FROM vectorshard.node WHERE state = 'active' ORDER BY node");
-    nodes = static_cast<int64_t>(rows.size());
-    for (size_t i = 0; i < rows.size(); i++)
-      if (rows.int8(i, 0) == bridge::self_node()) self_at = static_cast<int64_t>(i);
-    for (auto &[node, state] : reckoning.states)
-      if (node != bridge::self_node()) known += state.copies;
-  }
-  tx.commit();
-  int64_t told = told_ ? told_->copies : 0;
-  int64_t turn = (self_at + static_cast<int64_t>(now_s() / kTurnS)) % std::max<int64_t>(1, nodes);
-  // What came since the others heard of it is taken from this node's part.
-  return fabric_share(limit, known + told, nodes, turn) - std::max<int64_t>(0, copies_ - told) - static_cast<int64_t>(reserved_.size());
-}
-
-NodeState Holder::state_now() {
-  recount();
-  NodeState s;
-  s.residents = residents_ + static_cast<int64_t>(reserved_.size());
-  s.copies = copies_ + static_cast<int64_t>(reserved_.size());
-  s.bytes = bytes_;
-  for (auto &[client, reserved] : reserved_) s.bytes += static_cast<int64_t>(reserved);
-  s.max_copies = bridge::guc::max_copies_per_node;
-  s.max_bytes = most_bytes();
-  s.max_transfers = bridge::guc::max_transfers;
-  size_t busy = 0;
-  for (auto &[node, port] : ports_) busy += port->busy();
-  s.queue = static_cast<int64_t>(queue_);
-  s.queue_s = pace_.queue_s(queue_, busy);
-  if (s.full() && !least_valuable().empty()) s.least_value = least_valuable().front().value;
-  s.paths = measured_paths();
-  return s;
-}
-
-/// At most every ten seconds, and only what others plan by: the row ships to every node.
-void Holder::tell() {
-  if (now_s() < next_tell_s_) return;
-  try {
-    NodeState state = state_now();
-    bridge::WorkerTransaction tx;
-    {
-      bridge::Spi spi;
-      if (!told_) told_ = told_state(spi, bridge::self_node());
-      next_tell_s_ = now_s() + kCountEveryS;
-      if (told_ && !notable(*told_, state)) return;
-      tell_state(spi, bridge::self_node(), state);
-    }
-    tx.commit();
-    told_ = state;
-    next_tell_s_ = now_s() + kTellEveryS;
-  } catch (const bridge::PgError &e) {
-    // The transaction is aborted as a whole by its destructor, so the error may end here: a node in doubt may not stamp.
-    ereport(DEBUG1, (errmsg("vectorshard holder: its state is not told: %s", e.message.c_str())));
-    next_tell_s_ = now_s() + kTellEveryS;
   }
 }
 
