@@ -32,7 +32,6 @@ SELECT vectorshard.report('qua1', pg_temp.at(-122.4, 37.8));
 SELECT vectorshard.report('qua2', pg_temp.at(-122.4, 37.8));
 CALL pg_temp.wait_for($$EXISTS (SELECT FROM vectorshard.decisions('qua2'))$$);
 SELECT client, node, decision, until > at + interval '20 s' AS until, dry_run, reason FROM vectorshard.decisions('qua1');
-SELECT vectorshard.end_policy('never qua1 on 1 by 1');
 SELECT count(*) FROM vectorshard.decisions('qua1', now() + interval '1 minute');
 SELECT count(DISTINCT client) >= 2 AS all_clients FROM vectorshard.decisions();
 SELECT count(*) = (SELECT count(*) FROM vectorshard.decision_log) AS all_kept FROM vectorshard.decisions(NULL, NULL);
@@ -44,17 +43,27 @@ SELECT vectorshard.tidy_decisions(24, 1000000, 10000) > 0 AS removed;
 SELECT count(*) FROM vectorshard.decision_log WHERE client = 'qua1';
 SELECT vectorshard.tidy_decisions(24, 1, 10000) >= 0 AS removed, count(*) >= 0 FROM vectorshard.decision_log;
 SELECT count(*) <= 1 AS one_is_left FROM vectorshard.decision_log;
+SELECT vectorshard.end_policy('never qua1 on 1 by 1');
 -- This hour is there, and adds up with what is counted since the start.
 SELECT max(q.hour) = date_trunc('hour', now()) AS this_hour, sum(q.wishes) = max(t.wishes) AS wishes, sum(q.arrivals) AS arrivals, sum(q.hits) AS hits,
        max(q.hit_ratio) AS hit_ratio, max(q.lead_p50_s) AS lead_p50_s, sum(q.copies) AS copies, sum(q.wasted_copies) AS wasted, sum(q.copy_s) AS copy_s,
        sum(q.surplus_copy_s) AS surplus_copy_s, sum(q.dry_run_arrivals) AS dry_run_arrivals, sum(q.dry_run_hits) AS dry_run_hits
-  FROM vectorshard.placement_quality_hourly q, vectorshard.placement_quality t;
+  FROM vectorshard.placement_quality_hourly q JOIN vectorshard.placement_quality t USING (node);
 SELECT * FROM vectorshard.placement_quality_tables;
 SELECT node, lead_p50_s, dry_run_arrivals, dry_run_hits FROM vectorshard.placement_quality;
-INSERT INTO vectorshard.quality VALUES (date_trunc('hour', now()) - interval '3 hours', 8, 6, 5, 1, 20, 0, 0, '{0,0,0,0,0,0,0,0,0,0,0,0,0,0,1,4,1}', 3600, 900);
-SELECT arrivals, misses, hit_ratio, round(lead_p50_s::numeric, 1) AS lead_p50_s, copies, wasted_copies, wishes, copy_s, surplus_copy_s
-  FROM vectorshard.placement_quality_hourly WHERE hour < now() - interval '2 hours';
+-- What nodes told, and all of them together; a node that is not known has its number.
+SET session_replication_role = replica;
+INSERT INTO vectorshard.quality
+  SELECT v.node, date_trunc('hour', now()) - interval '3 hours', v.arrivals, v.hits, 5, 1, 20, 0, 0, v.leads::bigint[], 3600, 900, v.tables::text[], v.rows::bigint[], v.bytes::bigint[], 1
+    FROM (VALUES (1, 8, 6, '{0,0,0,0,0,0,0,0,0,0,0,0,0,0,1,4,1}', '{public.item,public.trip}', '{10,20}', '{1000,2000}'),
+                 (2, 2, 1, '{0,0,1}', '{public.trip}', '{5}', '{500}')) v (node, arrivals, hits, leads, tables, rows, bytes);
+SET session_replication_role = origin;
+SELECT node, arrivals, misses, hit_ratio, round(lead_p50_s::numeric, 1) AS lead_p50_s, copies, wasted_copies, wishes, copy_s, surplus_copy_s
+  FROM vectorshard.placement_quality_hourly WHERE hour < now() - interval '2 hours' ORDER BY node;
+SELECT node, table_name, rows_copied, bytes_copied FROM vectorshard.placement_quality_tables ORDER BY node, table_name;
+SET session_replication_role = replica;
 DELETE FROM vectorshard.quality WHERE hour < now() - interval '2 hours';
+SET session_replication_role = origin;
 
 -- What placement makes of a table.
 SELECT vectorshard.set_table_placement('quality_item', 3, false);

@@ -1,9 +1,9 @@
 -- The tables of the fabric itself (docs/architecture.md, "Tables of the fabric").
 --
 -- Shipped to every node by the same stream as user rows, each row with exactly one writer:
---   node, shard_table, client, wish, holder, policy, store, segment, node_state, price
+--   node, shard_table, client, wish, holder, policy, store, segment, node_state, price, quality
 -- Local to a node, never shipped (tombstone: its inserts and updates are what ships):
---   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client, rest, decision_log, quality, quality_table
+--   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client, rest, decision_log
 -- No foreign keys and no unique constraint beyond the primary key: rows arrive in any order.
 
 CREATE TABLE vectorshard.node (
@@ -257,7 +257,8 @@ CREATE TABLE vectorshard.decision_log (
 COMMENT ON TABLE vectorshard.decision_log IS 'what this node''s navigator decided anew, for decision_log_hours';
 
 CREATE TABLE vectorshard.quality (
-  hour         timestamptz PRIMARY KEY,
+  node         int NOT NULL,
+  hour         timestamptz NOT NULL,
   arrivals     bigint NOT NULL,
   hits         bigint NOT NULL,
   copies       bigint NOT NULL,
@@ -267,18 +268,14 @@ CREATE TABLE vectorshard.quality (
   dry_hits     bigint NOT NULL,
   leads        bigint[] NOT NULL,
   held_s       float8 NOT NULL,
-  surplus_s    float8 NOT NULL
+  surplus_s    float8 NOT NULL,
+  tables       text[] NOT NULL DEFAULT '{}',    -- of what copies brought,
+  table_rows   bigint[] NOT NULL DEFAULT '{}',  -- how many rows of each,
+  table_bytes  bigint[] NOT NULL DEFAULT '{}',  -- and bytes
+  _version     bigint NOT NULL,
+  PRIMARY KEY (node, hour)
 );
-COMMENT ON TABLE vectorshard.quality IS 'how placement fared on this node, by the hour; added up by the navigator';
-
-CREATE TABLE vectorshard.quality_table (
-  hour       timestamptz NOT NULL,
-  table_name text COLLATE "C" NOT NULL,
-  rows       bigint NOT NULL,
-  bytes      bigint NOT NULL,
-  PRIMARY KEY (hour, table_name)
-);
-COMMENT ON TABLE vectorshard.quality_table IS 'what copies brought to this node, by the hour and by table';
+COMMENT ON TABLE vectorshard.quality IS 'how placement fared on each node, by the hour, for two days; added up by that node alone, once a minute';
 
 -- What of this must survive dump and restore.
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.node', '');

@@ -1,4 +1,4 @@
--- Place: how it fares, by the hour and by table; and what was decided, for looking back. All of it of this node alone.
+-- Place: how it fares, by node, hour and table; and what was decided on this node, for looking back.
 
 CREATE INDEX decision_log_client ON vectorshard.decision_log (client, at);
 
@@ -59,35 +59,57 @@ GRANT EXECUTE ON FUNCTION vectorshard.quality_counters(boolean) TO pg_monitor;
 
 CREATE FUNCTION vectorshard.copied_unwritten() RETURNS TABLE (table_name text, rows bigint, bytes bigint)
   LANGUAGE c VOLATILE PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'vectorshard_copied_unwritten';
-COMMENT ON FUNCTION vectorshard.copied_unwritten() IS 'internal: what came here by copies and table quality_table does not have yet';
+COMMENT ON FUNCTION vectorshard.copied_unwritten() IS 'internal: what came here by copies and table quality does not have yet';
 REVOKE ALL ON FUNCTION vectorshard.copied_unwritten() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION vectorshard.copied_unwritten() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION vectorshard.add_counts(bigint[], bigint[]), vectorshard.lead_median(bigint[]) TO pg_monitor;
 
+-- A row for each node, and one for all of them together, whose node is null. Of this node up to now, of others up to what they told last.
 CREATE VIEW vectorshard.placement_quality_hourly AS
-  SELECT n.name AS node, q.hour, q.arrivals, q.hits, q.arrivals - q.hits AS misses, q.hits::float8 / nullif(q.arrivals, 0) AS hit_ratio,
-         vectorshard.lead_median(q.leads) AS lead_p50_s, q.copies, q.wasted AS wasted_copies, q.wishes, q.held_s AS copy_s,
-         q.surplus_s AS surplus_copy_s, q.dry_arrivals AS dry_run_arrivals, q.dry_hits AS dry_run_hits
-    FROM (SELECT w.hour, w.arrivals + coalesce(u.arrivals, 0) AS arrivals, w.hits + coalesce(u.hits, 0) AS hits,
-                 w.copies + coalesce(u.copies, 0) AS copies, w.wasted + coalesce(u.wasted, 0) AS wasted,
-                 w.wishes + coalesce(u.wishes, 0) AS wishes, w.dry_arrivals + coalesce(u.dry_arrivals, 0) AS dry_arrivals,
-                 w.dry_hits + coalesce(u.dry_hits, 0) AS dry_hits, vectorshard.add_counts(w.leads, u.leads) AS leads, w.held_s, w.surplus_s
-            FROM (SELECT q.* FROM vectorshard.quality q
-                  UNION ALL
-                  SELECT now.hour, 0, 0, 0, 0, 0, 0, 0, '{}', 0, 0 FROM (SELECT date_trunc('hour', now(), 'UTC') AS hour) now
-                   WHERE NOT EXISTS (SELECT FROM vectorshard.quality q WHERE q.hour = now.hour)) w
-            LEFT JOIN vectorshard.quality_counters(true) u ON w.hour = date_trunc('hour', now(), 'UTC')) q
-    LEFT JOIN vectorshard.node n ON n.node = vectorshard.self_node();
-COMMENT ON VIEW vectorshard.placement_quality_hourly IS 'how placement fared on this node, by the hour, for two days, this hour up to now';
+  WITH q AS MATERIALIZED (
+    SELECT w.node, w.hour, w.arrivals + coalesce(u.arrivals, 0) AS arrivals, w.hits + coalesce(u.hits, 0) AS hits,
+           w.copies + coalesce(u.copies, 0) AS copies, w.wasted + coalesce(u.wasted, 0) AS wasted,
+           w.wishes + coalesce(u.wishes, 0) AS wishes, w.dry_arrivals + coalesce(u.dry_arrivals, 0) AS dry_arrivals,
+           w.dry_hits + coalesce(u.dry_hits, 0) AS dry_hits, vectorshard.add_counts(w.leads, u.leads) AS leads, w.held_s, w.surplus_s
+      FROM (SELECT q.node, q.hour, q.arrivals, q.hits, q.copies, q.wasted, q.wishes, q.dry_arrivals, q.dry_hits, q.leads, q.held_s, q.surplus_s
+              FROM vectorshard.quality q
+            UNION ALL
+            SELECT now.node, now.hour, 0, 0, 0, 0, 0, 0, 0, '{}', 0, 0
+              FROM (SELECT vectorshard.self_node() AS node, date_trunc('hour', now(), 'UTC') AS hour) now
+             WHERE now.node <> 0 AND NOT EXISTS (SELECT FROM vectorshard.quality q WHERE q.node = now.node AND q.hour = now.hour)) w
+      LEFT JOIN vectorshard.quality_counters(true) u ON w.node = vectorshard.self_node() AND w.hour = date_trunc('hour', now(), 'UTC')),
+  leads AS (
+    SELECT l.node, l.hour, array_agg(l.n ORDER BY l.i) AS leads
+      FROM (SELECT q.node, q.hour, u.i, sum(u.n)::bigint AS n FROM q CROSS JOIN LATERAL unnest(q.leads) WITH ORDINALITY AS u (n, i)
+             GROUP BY GROUPING SETS ((q.node, q.hour, u.i), (q.hour, u.i))) l
+     GROUP BY l.node, l.hour),
+  totals AS (
+    SELECT q.node, q.hour, sum(q.arrivals)::bigint AS arrivals, sum(q.hits)::bigint AS hits, sum(q.copies)::bigint AS copies,
+           sum(q.wasted)::bigint AS wasted, sum(q.wishes)::bigint AS wishes, sum(q.dry_arrivals)::bigint AS dry_arrivals,
+           sum(q.dry_hits)::bigint AS dry_hits, sum(q.held_s) AS held_s, sum(q.surplus_s) AS surplus_s
+      FROM q GROUP BY GROUPING SETS ((q.node, q.hour), (q.hour)))
+  SELECT CASE WHEN t.node IS NOT NULL THEN coalesce(n.name, format('node %s', t.node)) END AS node,
+         t.hour, t.arrivals, t.hits, t.arrivals - t.hits AS misses, t.hits::float8 / nullif(t.arrivals, 0) AS hit_ratio,
+         vectorshard.lead_median(l.leads) AS lead_p50_s, t.copies, t.wasted AS wasted_copies, t.wishes, t.held_s AS copy_s,
+         t.surplus_s AS surplus_copy_s, t.dry_arrivals AS dry_run_arrivals, t.dry_hits AS dry_run_hits
+    FROM totals t LEFT JOIN leads l ON l.hour = t.hour AND coalesce(l.node, 0) = coalesce(t.node, 0)
+    LEFT JOIN vectorshard.node n ON n.node = t.node;
+COMMENT ON VIEW vectorshard.placement_quality_hourly IS
+  'how placement fared on each node and (node null) on all of them, by the hour, for two days, this hour up to now';
 
 CREATE VIEW vectorshard.placement_quality_tables AS
-  SELECT n.name AS node, q.hour, q.table_name, sum(q.rows)::bigint AS rows_copied, sum(q.bytes)::bigint AS bytes_copied
-    FROM (SELECT t.hour, t.table_name, t.rows, t.bytes FROM vectorshard.quality_table t
-          UNION ALL
-          SELECT date_trunc('hour', now(), 'UTC'), u.table_name, u.rows, u.bytes FROM vectorshard.copied_unwritten() u) q
-    LEFT JOIN vectorshard.node n ON n.node = vectorshard.self_node()
-   GROUP BY n.name, q.hour, q.table_name;
-COMMENT ON VIEW vectorshard.placement_quality_tables IS 'what copies brought to this node, by the hour and by table, for two days';
+  SELECT CASE WHEN t.node IS NOT NULL THEN coalesce(n.name, format('node %s', t.node)) END AS node,
+         t.hour, t.table_name, t.rows AS rows_copied, t.bytes AS bytes_copied
+    FROM (SELECT q.node, q.hour, q.table_name, sum(q.rows)::bigint AS rows, sum(q.bytes)::bigint AS bytes
+            FROM (SELECT w.node, w.hour, u.table_name, u.rows, u.bytes
+                    FROM vectorshard.quality w CROSS JOIN LATERAL unnest(w.tables, w.table_rows, w.table_bytes) AS u (table_name, rows, bytes)
+                  UNION ALL
+                  SELECT vectorshard.self_node(), date_trunc('hour', now(), 'UTC'), u.table_name, u.rows, u.bytes
+                    FROM vectorshard.copied_unwritten() u) q
+           GROUP BY GROUPING SETS ((q.node, q.hour, q.table_name), (q.hour, q.table_name))) t
+    LEFT JOIN vectorshard.node n ON n.node = t.node;
+COMMENT ON VIEW vectorshard.placement_quality_tables IS
+  'what copies brought to each node and (node null) to all of them, by the hour and by table, for two days';
 
 CREATE VIEW vectorshard.placement_quality AS
   SELECT n.name AS node, q.arrivals, q.hits, q.arrivals - q.hits AS misses,

@@ -1,7 +1,7 @@
 # Topology: core c1, edges e1 and e2 side by side; the border of their areas is at longitude -122.35.
-# Proves: decisions are kept where they were made, changes alone; hits are counted with how early their copy was, copies by table;
-# dry_run keeps what it would have decided and counts arrivals where it would have been right, while nothing is placed; what was
-# counted outlives a clean stop, and most of it a kill; nothing is kept when the log is off.
+# Proves: decisions are kept where they were made, changes alone; hits are counted with how early their copy was, copies by table, and every
+# node knows them of all nodes, by hour, for two days; dry_run keeps what it would have decided and counts arrivals where it would have been
+# right, while nothing is placed; what was counted outlives a clean stop, and most of it a kill; nothing is kept when the log is off.
 use strict;
 use warnings;
 use Fabric;
@@ -35,9 +35,9 @@ arrive('e2', 'a', -122.3490, 8);
 $f->poll('e2', q{SELECT arrivals, hits, lead_p50_s > 0 FROM vectorshard.placement_quality}, '1|1|t', 'a hit, and how early');
 $f->poll('e2', q{SELECT count(*) FROM vectorshard.decisions('a') WHERE node = 'e2' AND reason = 'serves the client'}, '1', 'the new planner says that it serves it');
 $f->poll('e1', q{SELECT decision || ' ' || node || ' ' || reason FROM vectorshard.decisions('a') LIMIT 1}, 'end e2 served elsewhere', 'the old one what it ended');
-is($f->sql('e2', q{SELECT rows_copied, bytes_copied > 3000 FROM vectorshard.placement_quality_tables WHERE table_name = 'public.item'}), '3|t',
+is($f->sql('e2', q{SELECT rows_copied, bytes_copied > 3000 FROM vectorshard.placement_quality_tables WHERE node = 'e2' AND table_name = 'public.item'}), '3|t',
 	'what the copy brought, by table');
-is($f->sql('e2', q{SELECT sum(arrivals), sum(hits), sum(copies) FROM vectorshard.placement_quality_hourly}), '1|1|1', 'this hour has it all');
+is($f->sql('e2', q{SELECT sum(arrivals), sum(hits), sum(copies) FROM vectorshard.placement_quality_hourly WHERE node = 'e2'}), '1|1|1', 'this hour has it all');
 
 # Dry run everywhere: nothing moves, but it is told whether it would have been right.
 for my $n ('c1', 'e1', 'e2') {
@@ -45,8 +45,14 @@ for my $n ('c1', 'e1', 'e2') {
 	$f->node($n)->restart;
 }
 is($f->sql('e2', q{SELECT arrivals FROM vectorshard.placement_quality}), '0', 'a clean stop: since the start nothing came');
-is($f->sql('e2', q{SELECT sum(arrivals), sum(hits), max(lead_p50_s) > 0 FROM vectorshard.placement_quality_hourly}), '1|1|t', 'but the hours have it');
-is($f->sql('e2', q{SELECT sum(rows_copied) FROM vectorshard.placement_quality_tables WHERE table_name = 'public.item'}), '3', 'and the tables');
+is($f->sql('e2', q{SELECT sum(arrivals), sum(hits), max(lead_p50_s) > 0 FROM vectorshard.placement_quality_hourly WHERE node = 'e2'}), '1|1|t', 'but the hours have it');
+is($f->sql('e2', q{SELECT sum(rows_copied) FROM vectorshard.placement_quality_tables WHERE node = 'e2' AND table_name = 'public.item'}), '3', 'and the tables');
+# A stop writes the books, so the others hear of them at once, with what each of them counts, and all of it together.
+$f->poll('e1', q{SELECT coalesce(node, 'all'), sum(arrivals), sum(hits), bool_or(lead_p50_s > 0) FROM vectorshard.placement_quality_hourly
+	WHERE arrivals > 0 GROUP BY 1 ORDER BY 1}, "all|1|1|t\ne2|1|1|t", 'another node knows of the hours of all');
+$f->poll('c1', q{SELECT string_agg(concat_ws(' ', coalesce(node, 'all'), rows_copied, bytes_copied > 3000), ', ' ORDER BY node)
+	FROM vectorshard.placement_quality_tables WHERE table_name = 'public.item'}, 'e1 3 t, e2 3 t, all 6 t', 'and of the tables');
+is($f->sql($_, q{SELECT count(*) = count(DISTINCT (node, hour)) FROM vectorshard.quality}), 't', "a row a node and hour on $_") for 'c1', 'e1', 'e2';
 $f->poll($_, 'SELECT bool_and(connected) FROM vectorshard.ship_peers()', 't', "$_ reaches the others") for 'c1', 'e1', 'e2';
 drive('d');
 $f->poll('e1', decided('d'), 'wish e1 wish e2', 'what would be decided');
@@ -63,7 +69,18 @@ arrive('e2', 'b', -122.3400, 90);
 $f->poll('e2', decided('b'), 'wish e2', 'another client');
 arrive('e1', 'b', -122.3600, 2);
 $f->poll('e2', q{SELECT dry_run_arrivals, dry_run_hits FROM vectorshard.placement_quality}, '1|0', 'that nobody would have foreseen');
-$f->poll('e1', q{SELECT sum(dry_run_arrivals), sum(dry_run_hits) FROM vectorshard.placement_quality_hourly}, '1|1', 'the hour has what dry_run counted');
+$f->poll('e1', q{SELECT sum(dry_run_arrivals), sum(dry_run_hits) FROM vectorshard.placement_quality_hourly WHERE node = 'e1'}, '1|1', 'the hour has what dry_run counted');
+
+# Hours are kept for two days; what is older goes everywhere, each node on its own, and leaves nothing behind.
+$f->sql($_, q{INSERT INTO vectorshard.quality (node, hour, arrivals, hits, copies, wasted, wishes, dry_arrivals, dry_hits, leads, held_s, surplus_s, _version)
+	SELECT vectorshard.self_node(), date_trunc('hour', now(), 'UTC') - h * interval '1 hour', 4, 3, 0, 0, 0, 0, 0, '{}', 0, 0, 0 FROM unnest('{49,47}'::int[]) h}) for 'e1', 'e2';
+$f->poll($_, q{SELECT string_agg(coalesce(node, 'all') || ' ' || arrivals || ' ' || hit_ratio, ', ' ORDER BY node)
+	FROM vectorshard.placement_quality_hourly WHERE hour < now() - interval '46 hours'}, 'e1 4 0.75, e2 4 0.75, all 8 0.75', "hours of two days ago on $_, and no older") for 'c1', 'e1', 'e2';
+is($f->sql('c1', q{SELECT count(*) FROM vectorshard.tombstone WHERE table_name = 'vectorshard.quality'}), '0', 'nothing is left of them');
+$f->add_server('e3');
+$f->join('e3');
+is($f->sql('e3', q{SELECT string_agg(coalesce(node, 'all') || ' ' || arrivals, ', ' ORDER BY node)
+	FROM vectorshard.placement_quality_hourly WHERE hour < now() - interval '46 hours'}), 'e1 4, e2 4, all 8', 'a node that joins knows them too');
 
 # Off.
 $f->node('e1')->append_conf('postgresql.conf', "vectorshard.placement_mode = on\nvectorshard.decision_log_hours = 0");

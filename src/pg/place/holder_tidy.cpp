@@ -1,5 +1,5 @@
 // What the holder worker tidies now and then. Removes only rows of this node's own copy of fabric tables that have no
-// meaning any more (wishes long over, holder rows long gone), and those removals are not shipped.
+// meaning any more (wishes long over, holder rows long gone, hours long past), and those removals are not shipped.
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -73,6 +73,8 @@ void Holder::tidy() {
       "DELETE FROM vectorshard.holder h USING vectorshard.node n WHERE h.state = 'gone' AND n.node = $1 "
       "AND to_timestamp(((h._version >> 22) + 1577836800000) / 1000.0) < now() - make_interval(secs => 2 * $2)",
       nullptr, true);
+  run("remove what is told of hours long past",
+      "DELETE FROM vectorshard.quality WHERE $1 > 0 AND $2 > 0 AND hour < now() - interval '48 hours'", nullptr, true);
   run("remove tombstones", "SELECT vectorshard.collect_tombstones() WHERE $1 > 0 AND $2 > 0", nullptr, false);
   // What was in the way of one may have been emptied or altered, of which nobody tells us.
   run("make enrolled tables", "SELECT vectorshard.realize_tables() WHERE $1 > 0 AND $2 > 0", nullptr, false);

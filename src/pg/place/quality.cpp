@@ -36,7 +36,7 @@ using bridge::p_int4;
 using bridge::p_int8;
 using bridge::p_text_array;
 
-constexpr double kWriteEveryS = 60;
+constexpr double kWriteEveryS = 60, kRetryS = 10;
 constexpr int kTablesMost = 256;
 constexpr size_t kNameBytes = 2 * NAMEDATALEN + 8;
 constexpr double kFirstLeadS = 0.1;
@@ -64,22 +64,24 @@ void init_region(void *memory) {
   for (auto &lead : r->leads) pg_atomic_init_u64(&lead, 0);
 }
 
+// The row ships to every node: one statement a minute.
 constexpr char kHourStatement[] = R"(
-  INSERT INTO vectorshard.quality AS q (hour, arrivals, hits, copies, wasted, wishes, dry_arrivals, dry_hits, leads, held_s, surplus_s)
-  SELECT date_trunc('hour', to_timestamp($1), 'UTC'), $2, $3, $4, $5, $6, $7, $8, $9::bigint[], held.n * $10, greatest(held.n - $11, 0) * $10
+  INSERT INTO vectorshard.quality AS q (node, hour, arrivals, hits, copies, wasted, wishes, dry_arrivals, dry_hits, leads, held_s, surplus_s,
+                                        tables, table_rows, table_bytes, _version)
+  SELECT $12, date_trunc('hour', to_timestamp($1), 'UTC'), $2, $3, $4, $5, $6, $7, $8, $9::bigint[], held.n * $10, greatest(held.n - $11, 0) * $10,
+         $14::text[], $15::text[]::bigint[], $16::text[]::bigint[], 0
     FROM (SELECT count(*)::float8 AS n FROM vectorshard.resident r JOIN vectorshard.client c ON c.client = r.client WHERE c.home <> $12) held
    WHERE held.n > 0 OR $13
-  ON CONFLICT (hour) DO UPDATE SET arrivals = q.arrivals + excluded.arrivals, hits = q.hits + excluded.hits,
+  ON CONFLICT (node, hour) DO UPDATE SET arrivals = q.arrivals + excluded.arrivals, hits = q.hits + excluded.hits,
     copies = q.copies + excluded.copies, wasted = q.wasted + excluded.wasted, wishes = q.wishes + excluded.wishes,
     dry_arrivals = q.dry_arrivals + excluded.dry_arrivals, dry_hits = q.dry_hits + excluded.dry_hits,
-    leads = vectorshard.add_counts(q.leads, excluded.leads), held_s = q.held_s + excluded.held_s, surplus_s = q.surplus_s + excluded.surplus_s)";
-constexpr char kTablesStatement[] = R"(
-  INSERT INTO vectorshard.quality_table AS q (hour, table_name, rows, bytes)
-  SELECT date_trunc('hour', to_timestamp($1), 'UTC'), u.name, u.rows::bigint, u.bytes::bigint
-    FROM unnest($2::text[], $3::text[], $4::text[]) AS u (name, rows, bytes)
-  ON CONFLICT (hour, table_name) DO UPDATE SET rows = q.rows + excluded.rows, bytes = q.bytes + excluded.bytes)";
-constexpr const char *kTidyStatements[] = {"DELETE FROM vectorshard.quality WHERE hour < now() - interval '48 hours'",
-                                           "DELETE FROM vectorshard.quality_table WHERE hour < now() - interval '48 hours'"};
+    leads = vectorshard.add_counts(q.leads, excluded.leads), held_s = q.held_s + excluded.held_s, surplus_s = q.surplus_s + excluded.surplus_s,
+    (tables, table_rows, table_bytes) =
+      (SELECT coalesce(array_agg(t.name ORDER BY t.name), '{}'), coalesce(array_agg(t.rows ORDER BY t.name), '{}'), coalesce(array_agg(t.bytes ORDER BY t.name), '{}')
+         FROM (SELECT u.name, sum(u.rows)::bigint AS rows, sum(u.bytes)::bigint AS bytes
+                 FROM (SELECT * FROM unnest(q.tables, q.table_rows, q.table_bytes)
+                       UNION ALL SELECT * FROM unnest(excluded.tables, excluded.table_rows, excluded.table_bytes)) AS u (name, rows, bytes)
+                GROUP BY u.name) t))";
 
 constexpr double kPgEpochS = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * 86400.0;
 Quality less(Quality a, const Quality &b) {
@@ -114,15 +116,19 @@ std::vector<CopiedTable> tables_now() {
   return out;
 }
 
-void write_tables(bridge::Spi &spi, const std::vector<CopiedTable> &tables, double hour_s) {
+/// What the table lacks, column by column.
+struct Lacking {
   std::vector<std::string> names, rows, bytes;
+};
+Lacking lacking(const std::vector<CopiedTable> &tables) {
+  Lacking out;
   for (const CopiedTable &t : tables) {
     if (t.rows == t.rows_written) continue;
-    names.push_back(t.name);
-    rows.push_back(std::to_string(t.rows - t.rows_written));
-    bytes.push_back(std::to_string(t.bytes - t.bytes_written));
+    out.names.push_back(t.name);
+    out.rows.push_back(std::to_string(t.rows - t.rows_written));
+    out.bytes.push_back(std::to_string(t.bytes - t.bytes_written));
   }
-  if (!names.empty()) spi.execute(kTablesStatement, {p_float8(hour_s), p_text_array(names), p_text_array(rows), p_text_array(bytes)});
+  return out;
 }
 
 void note_written(const Quality &now, const std::vector<CopiedTable> &tables) {
@@ -193,6 +199,7 @@ void QualityWriter::write() {
   double now_s = wall_s(), since_s = sampled_s_ > 0 ? sampled_s_ : now_s;
   Quality now = quality_now(), more = quality_unwritten();
   std::vector<CopiedTable> tables = tables_now();
+  Lacking copied = lacking(tables);
   double passed_s = (now_s - since_s) * bridge::guc::time_scale;
   auto active = static_cast<double>(telemetry::active_clients(telemetry::kSessionGapS));
   bridge::WorkerTransaction tx;
@@ -201,10 +208,8 @@ void QualityWriter::write() {
     auto n = [](uint64_t v) { return p_int8(static_cast<int64_t>(v)); };
     spi.execute(kHourStatement, {p_float8(since_s + kPgEpochS), n(more.arrivals), n(more.hits), n(more.copies), n(more.wasted), n(more.wishes),
                                  n(more.dry_arrivals), n(more.dry_hits), bridge::p_text(array_of(more)), p_float8(passed_s),
-                                 p_float8(active), p_int4(bridge::self_node()), bridge::p_bool(any(more))});
-    write_tables(spi, tables, since_s + kPgEpochS);
-    if (std::floor(since_s / 3600) != std::floor(now_s / 3600))
-      for (const char *statement : kTidyStatements) spi.execute(statement);
+                                 p_float8(active), p_int4(bridge::self_node()), bridge::p_bool(any(more) || !copied.names.empty()),
+                                 p_text_array(copied.names), p_text_array(copied.rows), p_text_array(copied.bytes)});
   }
   tx.commit();
   note_written(now, tables);
@@ -214,6 +219,7 @@ void QualityWriter::write() {
 void QualityWriter::write_if_due() {
   double now_s = wall_s();
   if (now_s < next_s_ && next_s_ - now_s <= kWriteEveryS) return;
+  next_s_ = now_s + kRetryS;  // if it fails: a node in doubt may not stamp
   write();
   // What belongs to an hour is written as soon as that has ended.
   next_s_ = std::min(now_s + kWriteEveryS, (std::floor(now_s / 3600) + 1) * 3600);
@@ -242,7 +248,7 @@ VECTORSHARD_FUNCTION(vectorshard_quality_counters) {
   });
 }
 
-/// copied_unwritten(): tables, rows and bytes that came by copies and are not in quality_table yet.
+/// copied_unwritten(): tables, rows and bytes that came by copies and are not in table quality yet.
 VECTORSHARD_FUNCTION(vectorshard_copied_unwritten) {
   return bridge::entry([&]() -> Datum {
     bridge::require_preloaded();

@@ -1,5 +1,5 @@
-// How placement fares, hour by hour: counters in shared memory, which the navigator adds to tables each minute, at the end of
-// each hour, and when the server is shut down. A crash costs what was counted since.
+// How placement fares, hour by hour: counters in shared memory, which the navigator adds to a table that ships to every node each
+// minute, at the end of each hour, and when the server is shut down. A crash costs what was counted since.
 #pragma once
 #include <array>
 #include <cstdint>
