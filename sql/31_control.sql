@@ -33,7 +33,7 @@ SELECT vectorshard.hint('ctl1', 'alone', now() + interval '1 day', now() + inter
 -- Bans and regions, for one client and for all. Homes stay.
 SELECT vectorshard.forbid('ctl2', 'alone');
 SET client_min_messages = error;  -- how many homes there are depends on the tests before
-SELECT vectorshard.forbid(NULL, 'alone', now() + interval '1 day');
+SELECT vectorshard.forbid(NULL, 'alone', '2099-12-31');
 SET client_min_messages = warning;
 SELECT vectorshard.confine('ctl3', pg_temp.box(-180, -90, 180, 90), valid_to => 'infinity');
 SELECT vectorshard.confine(NULL, pg_temp.box(-180, -90, 180, 90), pg_temp.box(0, 0, 1, 1), '2100-01-01', '2100-01-02');
@@ -43,9 +43,9 @@ SELECT node, decision, reason FROM vectorshard.explain_placement('ctl2');
 SELECT vectorshard.report('ctl2', pg_temp.at(-122.4, 37.8));
 SELECT node, tier, policy, decision, reason FROM vectorshard.explain_placement('ctl2');
 SELECT vectorshard.place('ctl2', 'alone');
-SELECT vectorshard.end_policy('never ctl2 on 1 by 1');
+SELECT vectorshard.end_policy('forbid ctl2 on alone by alone');
 SELECT vectorshard.place('ctl2', 'alone');
-SELECT vectorshard.end_policy('pin ctl2 on 1 by 1');
+SELECT vectorshard.end_policy('place ctl2 on alone by alone');
 SELECT until <= now() AS ended, reason FROM vectorshard.wish WHERE client = 'ctl2' AND starts_with(reason, 'the pin');
 -- What the home has stays writable though it is banned.
 SELECT vectorshard.forbid('ctl3', 'alone');
@@ -62,6 +62,43 @@ SELECT vectorshard.keep_copies('ctl2', 2);
 SELECT node, tier, policy, regexp_replace(decision, 'wish(ed)? for \d+ s', 'wished') AS decision, reason FROM vectorshard.explain_placement('ctl2');
 SELECT policy, client, kind, copies, tier, in_force FROM vectorshard.policies WHERE kind LIKE 'keep%' ORDER BY policy;
 SELECT vectorshard.end_policy(policy) FROM vectorshard.policies WHERE kind LIKE 'keep%';
+
+-- Names have one reading, and each is taken by end_policy.
+INSERT INTO control_item VALUES ('ctl on alone by x'), ('ctl"4');
+SET client_min_messages = error;
+SELECT vectorshard.forbid('ctl on alone by x', 'alone'), vectorshard.keep_tier('ctl"4');
+SET client_min_messages = warning;
+SELECT vectorshard.end_policy('forbid ctl on alone by x on alone by alone');
+SELECT vectorshard.end_policy(policy) FROM vectorshard.policies WHERE client LIKE 'ctl%';
+
+-- What leaves a client no node: regions that exclude each other are refused, a ban warns. Only where times and fences meet. A second node, far away:
+SET session_replication_role = replica;
+INSERT INTO vectorshard.node
+  SELECT (jsonb_populate_record(n, '{"node": 9, "name": "far", "kind": "edge", "registrar": false, "port": 1, "uuid": "00000000-0000-0000-0000-000000000009"}')).*
+    FROM vectorshard.node n WHERE node = vectorshard.self_node();
+UPDATE vectorshard.node SET location = pg_temp.at(10, 50) WHERE node = 9;
+RESET session_replication_role;
+SELECT vectorshard.confine('ctl1', pg_temp.box(-123, 37, -122, 38), valid_from => '2100-01-01', valid_to => '2100-02-01');
+SELECT vectorshard.confine('ctl1', pg_temp.box(9, 49, 11, 51));
+SELECT vectorshard.confine(NULL, pg_temp.box(9, 49, 11, 51), valid_from => '2100-01-31');
+SELECT vectorshard.confine('ctl1', pg_temp.box(9, 49, 11, 51), pg_temp.box(0, 0, 2, 2), '2100-01-01');
+SELECT vectorshard.confine('ctl1', pg_temp.box(9, 49, 11, 51), valid_from => '2100-02-01');
+SELECT vectorshard.confine('ctl2', pg_temp.box(9, 49, 11, 51), pg_temp.box(0, 0, 2, 2), '2100-01-01');
+SELECT vectorshard.confine('ctl2', pg_temp.box(-123, 37, -122, 38), pg_temp.box(3, 0, 4, 2), '2100-01-01');
+SELECT vectorshard.confine('ctl2', pg_temp.box(-123, 37, -122, 38), pg_temp.box(1, 0, 4, 2), '2100-01-01');
+SELECT vectorshard.forbid('ctl1', 'alone', '2100-01-10', '2100-01-20');
+SELECT vectorshard.forbid(NULL, 'far', '2100-02-10');
+SELECT vectorshard.confine('ctl3', pg_temp.box(9, 49, 11, 51), valid_to => '2100-02-20');
+SET client_min_messages = error;  -- how many homes there are depends on the tests before
+SELECT vectorshard.confine(NULL, pg_temp.box(9, 49, 11, 51), valid_from => '2099-01-01', valid_to => '2099-01-02') AS for_all \gset
+SET client_min_messages = warning;
+SELECT vectorshard.check_nodes_left(:'for_all');
+SELECT policy FROM vectorshard.policies WHERE client LIKE 'ctl%' OR client IS NULL ORDER BY policy;
+SELECT vectorshard.end_policy('confine ctl1 to area 1 by alone');
+SELECT vectorshard.end_policy(policy) FROM vectorshard.policies WHERE client LIKE 'ctl%' OR client IS NULL;
+SET session_replication_role = replica;
+DELETE FROM vectorshard.node WHERE node = 9;
+RESET session_replication_role;
 
 -- A client that nobody knows is not born where every client is banned.
 SET client_min_messages = error;

@@ -43,7 +43,7 @@ SELECT vectorshard.tidy_decisions(24, 1000000, 10000) > 0 AS removed;
 SELECT count(*) FROM vectorshard.decision_log WHERE client = 'qua1';
 SELECT vectorshard.tidy_decisions(24, 1, 10000) >= 0 AS removed, count(*) >= 0 FROM vectorshard.decision_log;
 SELECT count(*) <= 1 AS one_is_left FROM vectorshard.decision_log;
-SELECT vectorshard.end_policy('never qua1 on 1 by 1');
+SELECT vectorshard.end_policy('forbid qua1 on alone by alone');
 -- This hour is there, and adds up with what is counted since the start.
 SELECT max(q.hour) = date_trunc('hour', now()) AS this_hour, sum(q.wishes) = max(t.wishes) AS wishes, sum(q.arrivals) AS arrivals, sum(q.hits) AS hits,
        max(q.hit_ratio) AS hit_ratio, max(q.lead_p50_s) AS lead_p50_s, sum(q.copies) AS copies, sum(q.wasted_copies) AS wasted, sum(q.copy_s) AS copy_s,

@@ -1,43 +1,6 @@
 -- Place: policies. What operators and applications demand of placement: hints, bans, regions, geofences, copies, tiers.
 -- They bind the planners, and a holder itself refuses what they forbid (src/pg/place/policies.cpp).
 
--- PostGIS may lie in any schema: bodies that use it are bound now.
-CREATE FUNCTION vectorshard.area_fault(area geometry) RETURNS text
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  BEGIN ATOMIC
-    SELECT CASE WHEN ST_SRID(area_fault.area) <> 4326 THEN format('Its SRID is %s, not 4326.', ST_SRID(area_fault.area))
-                WHEN GeometryType(area_fault.area) NOT IN ('POLYGON', 'MULTIPOLYGON') THEN format('It is a %s.', GeometryType(area_fault.area))
-                WHEN ST_IsEmpty(area_fault.area) THEN 'It is empty.'
-                WHEN NOT ST_IsValid(area_fault.area) THEN ST_IsValidReason(area_fault.area) || '.' END;
-  END;
-COMMENT ON FUNCTION vectorshard.area_fault(geometry) IS 'internal: what is wrong with an area of a policy; null: nothing';
-
-CREATE FUNCTION vectorshard.place_fault(place geometry) RETURNS text
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  BEGIN ATOMIC
-    SELECT CASE WHEN ST_SRID(place_fault.place) <> 4326 THEN format('Its SRID is %s, not 4326.', ST_SRID(place_fault.place))
-                WHEN GeometryType(place_fault.place) <> 'POINT' THEN format('It is a %s.', GeometryType(place_fault.place))
-                WHEN ST_IsEmpty(place_fault.place) THEN 'It is empty.'
-                WHEN abs(ST_Y(place_fault.place)) > 90 OR abs(ST_X(place_fault.place)) > 180
-                THEN format('It is %s %s.', ST_X(place_fault.place), ST_Y(place_fault.place)) END;
-  END;
-COMMENT ON FUNCTION vectorshard.place_fault(geometry) IS 'internal: what is wrong with the position of a hint; null: nothing';
-
-CREATE FUNCTION vectorshard.place_text(place geometry) RETURNS text
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  BEGIN ATOMIC
-    SELECT format('%s %s', ST_X(place_text.place), ST_Y(place_text.place));
-  END;
-COMMENT ON FUNCTION vectorshard.place_text(geometry) IS 'internal: longitude and latitude of a point';
-
-CREATE FUNCTION vectorshard.nodes_in(area geometry) RETURNS int[]
-  LANGUAGE sql STABLE PARALLEL SAFE
-  BEGIN ATOMIC
-    SELECT coalesce(array_agg(n.node ORDER BY n.node), '{}') FROM vectorshard.node n
-     WHERE n.state <> 'removed' AND ST_Covers(nodes_in.area, n.location);
-  END;
-COMMENT ON FUNCTION vectorshard.nodes_in(geometry) IS 'internal: the nodes that are located in an area';
-
 CREATE FUNCTION vectorshard.policies_of(clients text[])
   RETURNS TABLE (client text, policy text, kind text, node int, lat float8, lon float8, nodes int[], fenced boolean, copies int,
                  valid_from timestamptz, valid_to timestamptz, given_at int)
@@ -177,21 +140,26 @@ AS $$
 DECLARE
   homes bigint;
   one text;
+  elsewhere boolean;
 BEGIN
-  SELECT count(*), min(c.client) INTO homes, one
+  SELECT count(*), min(c.client),
+         EXISTS (SELECT FROM vectorshard.node n JOIN vectorshard.policy p ON p.policy = policy
+                  WHERE n.state = 'active' AND n.kind = 'core' AND CASE p.kind WHEN 'never' THEN n.node <> p.node ELSE n.node = ANY (vectorshard.nodes_in(p.area)) END)
+    INTO homes, one, elsewhere
     FROM vectorshard.policy p JOIN vectorshard.client c ON p.client = '' OR c.client = p.client
    WHERE p.policy = policy AND p.valid_to > now()
      AND (p.kind = 'never' AND c.home = p.node OR p.kind = 'region' AND NOT c.home = ANY (vectorshard.nodes_in(p.area)));
   IF homes > 0 THEN
     RAISE WARNING USING MESSAGE = format('policy "%s" does not move homes', policy),
       DETAIL = format('Clients whose home is where the policy does not let them be: %s, for example "%s".', homes, one),
-      HINT = 'Move them with vectorshard.move_home(client, to_node).';
+      HINT = CASE WHEN elsewhere THEN 'Move them with vectorshard.move_home(client, to_node).'
+                  ELSE 'The policy allows no active core node to which vectorshard.move_home() could move them.' END;
   END IF;
 END
 $$;
 COMMENT ON FUNCTION vectorshard.warn_of_homes(text) IS 'internal: warns if clients of a ban or region have their home on a node that it forbids';
 
--- The same policy given again: its times anew, and how many copies.
+-- The same policy given again: its times anew, how many copies, and the node, as one that left may have had its name.
 CREATE FUNCTION vectorshard.give_policy(policy text, client text, kind text, valid_from timestamptz, valid_to timestamptz, node int DEFAULT NULL,
                                         place geometry DEFAULT NULL, area geometry DEFAULT NULL, while_in geometry DEFAULT NULL,
                                         copies int DEFAULT NULL, tier text DEFAULT NULL) RETURNS void
@@ -200,10 +168,25 @@ CREATE FUNCTION vectorshard.give_policy(policy text, client text, kind text, val
     INSERT INTO vectorshard.policy (policy, client, kind, valid_from, valid_to, node, place, area, while_in, copies, tier, _version)
     VALUES (give_policy.policy, coalesce(give_policy.client, ''), give_policy.kind, give_policy.valid_from, give_policy.valid_to, give_policy.node,
             give_policy.place, give_policy.area, give_policy.while_in, give_policy.copies, give_policy.tier, 0)
-    ON CONFLICT (policy) DO UPDATE SET copies = excluded.copies, tier = excluded.tier, valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+    ON CONFLICT (policy) DO UPDATE SET node = excluded.node, copies = excluded.copies, tier = excluded.tier, valid_from = excluded.valid_from,
+      valid_to = excluded.valid_to;
   END;
 COMMENT ON FUNCTION vectorshard.give_policy(text, text, text, timestamptz, timestamptz, int, geometry, geometry, geometry, int, text) IS
   'internal: writes a policy; client null: every client';
+
+CREATE FUNCTION vectorshard.give_hint(client text, what text, valid_from timestamptz, valid_to timestamptz, node int DEFAULT NULL, place geometry DEFAULT NULL)
+  RETURNS text LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  name text := vectorshard.policy_name('hint', client, what);
+BEGIN
+  PERFORM vectorshard.give_policy(name, client, 'hint', valid_from, valid_to, node => node, place => place);
+  IF valid_to <= now() THEN PERFORM vectorshard.end_wishes_of(name); END IF;
+  RETURN name;
+END
+$$;
+COMMENT ON FUNCTION vectorshard.give_hint(text, text, timestamptz, timestamptz, int, geometry) IS 'internal: writes a hint, or ends it; its name';
 
 CREATE FUNCTION vectorshard.hint(client text, node text, valid_from timestamptz DEFAULT now(),
                                  valid_to timestamptz DEFAULT now() + interval '1 hour') RETURNS text
@@ -212,14 +195,10 @@ AS $$
 #variable_conflict use_variable
 DECLARE
   target int;
-  name text;
 BEGIN
   PERFORM vectorshard.check_policy(client, valid_from, valid_to, false);
   target := vectorshard.node_of(node);
-  name := format('hint %s on %s by %s', client, target, vectorshard.self_node());
-  PERFORM vectorshard.give_policy(name, client, 'hint', valid_from, valid_to, node => target);
-  IF valid_to <= now() THEN PERFORM vectorshard.end_wishes_of(name); END IF;
-  RETURN name;
+  RETURN vectorshard.give_hint(client, 'on ' || vectorshard.one_word(node), valid_from, valid_to, node => target);
 END
 $$;
 COMMENT ON FUNCTION vectorshard.hint(text, text, timestamptz, timestamptz) IS
@@ -233,7 +212,6 @@ AS $$
 #variable_conflict use_variable
 DECLARE
   fault text;
-  name text;
 BEGIN
   place := vectorshard.in_degrees(place);
   fault := vectorshard.place_fault(place);
@@ -244,10 +222,7 @@ BEGIN
       HINT = 'Give a point in WGS84 degrees: ST_SetSRID(ST_MakePoint(longitude, latitude), 4326).';
   END IF;
   PERFORM vectorshard.check_policy(client, valid_from, valid_to, false);
-  name := format('hint %s at %s by %s', client, vectorshard.place_text(place), vectorshard.self_node());
-  PERFORM vectorshard.give_policy(name, client, 'hint', valid_from, valid_to, place => place);
-  IF valid_to <= now() THEN PERFORM vectorshard.end_wishes_of(name); END IF;
-  RETURN name;
+  RETURN vectorshard.give_hint(client, 'at ' || vectorshard.place_text(place), valid_from, valid_to, place => place);
 END
 $$;
 COMMENT ON FUNCTION vectorshard.hint(text, geometry, timestamptz, timestamptz) IS
@@ -275,8 +250,9 @@ DECLARE
 BEGIN
   PERFORM vectorshard.check_policy(client, valid_from, valid_to, true);
   target := vectorshard.node_of(node);
-  name := format('never%s on %s by %s', ' ' || client, target, vectorshard.self_node());
+  name := vectorshard.policy_name('forbid', client, 'on ' || vectorshard.one_word(node));
   PERFORM vectorshard.give_policy(name, client, 'never', valid_from, valid_to, node => target);
+  PERFORM vectorshard.check_nodes_left(name);
   PERFORM vectorshard.warn_of_homes(name);
   RETURN name;
 END
@@ -308,8 +284,10 @@ BEGIN
     RAISE invalid_parameter_value USING MESSAGE = 'no node is located in the area',
       DETAIL = 'No node could hold the clients but their homes.', HINT = 'Look at the column location of vectorshard.nodes.';
   END IF;
-  name := format('region%s %s by %s', ' ' || client, left(md5(concat_ws(' in ', area::text, while_in::text)), 8), vectorshard.self_node());
+  name := vectorshard.policy_name('confine', client,
+    concat_ws(' ', 'to area', left(md5(area::text), 8), 'while in ' || left(md5(while_in::text), 8)));
   PERFORM vectorshard.give_policy(name, client, 'region', valid_from, valid_to, area => area, while_in => while_in);
+  PERFORM vectorshard.check_nodes_left(name);
   PERFORM vectorshard.warn_of_homes(name);
   RETURN name;
 END
@@ -331,7 +309,7 @@ BEGIN
       HINT = 'The home counts as one.';
   END IF;
   PERFORM vectorshard.check_policy(client, valid_from, valid_to, true);
-  name := format('copies%s by %s', ' ' || client, vectorshard.self_node());
+  name := vectorshard.policy_name('keep_copies', client, NULL);
   PERFORM vectorshard.give_policy(name, client, 'copies', valid_from, valid_to, copies => copies);
   RETURN name;
 END
@@ -362,7 +340,7 @@ BEGIN
       HINT = 'hot: in the heap; cold: at most in a store that is read at once (thaw_s = 0). What may be in any store needs no policy.';
   END IF;
   PERFORM vectorshard.check_policy(client, valid_from, valid_to, true);
-  name := format('tier%s by %s', ' ' || client, vectorshard.self_node());
+  name := vectorshard.policy_name('keep_tier', client, NULL);
   PERFORM vectorshard.give_policy(name, client, 'tier', valid_from, valid_to, tier => tier);
   RETURN name;
 END
@@ -423,6 +401,18 @@ CREATE FUNCTION vectorshard.thaw_for_policies(most int) RETURNS bigint
   END;
 COMMENT ON FUNCTION vectorshard.thaw_for_policies(int) IS 'internal: wishes home what lies in a store below the tier on which a policy keeps it';
 
+CREATE FUNCTION vectorshard.policies_like(name text) RETURNS text
+  LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp
+AS $$
+  SELECT CASE count(*) WHEN 0 THEN 'No policy is in force or to come.'
+           ELSE format('There are: %s%s.', string_agg(format('"%s"', p.policy), ', ' ORDER BY p.nth) FILTER (WHERE p.nth <= 5),
+                       CASE WHEN count(*) > 5 THEN format(' and %s more', count(*) - 5) END) END
+    FROM (SELECT q.policy, row_number() OVER (ORDER BY (SELECT count(*) FROM unnest(string_to_array(q.policy, ' ')) w
+                                                         WHERE w = ANY (string_to_array(policies_like.name, ' '))) DESC, q.policy) AS nth
+            FROM vectorshard.policy q WHERE q.valid_to > now() AND q.kind <> 'inside') p
+$$;
+COMMENT ON FUNCTION vectorshard.policies_like(text) IS 'internal: the policies that there are, in words, those first that have most words of a name';
+
 CREATE FUNCTION vectorshard.end_policy(policy text) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
 AS $$
@@ -438,7 +428,7 @@ BEGIN
   SELECT q.* INTO p FROM vectorshard.policy q WHERE q.policy = policy AND q.valid_to > now() AND q.kind <> 'inside';
   IF NOT FOUND THEN
     RAISE undefined_object USING MESSAGE = format('there is no policy "%s"', policy),
-      DETAIL = 'No policy of that name is in force or to come.', HINT = 'Give a name from the view vectorshard.policies.';
+      DETAIL = vectorshard.policies_like(policy), HINT = 'Give a name from the view vectorshard.policies.';
   END IF;
   -- A row has one writer, unless that is gone for good.
   SELECT n.* INTO giver FROM vectorshard.node n WHERE n.node = (p._version & 1023);

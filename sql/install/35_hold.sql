@@ -67,9 +67,9 @@ COMMENT ON FUNCTION vectorshard.core_nodes_by_distance(int) IS 'internal: active
 REVOKE ALL ON FUNCTION vectorshard.core_nodes_by_distance(int) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION vectorshard.pin_name(client text, node int, planner int) RETURNS text
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT format('pin %s on %s by %s', pin_name.client, pin_name.node, pin_name.planner);
+    SELECT vectorshard.policy_name('place', pin_name.client, 'on ' || vectorshard.node_word(pin_name.node), pin_name.planner);
   END;
 COMMENT ON FUNCTION vectorshard.pin_name(text, int, int) IS 'internal: key of the policy row that place() writes';
 REVOKE ALL ON FUNCTION vectorshard.pin_name(text, int, int) FROM PUBLIC;
@@ -115,7 +115,7 @@ BEGIN
   -- The policy makes planners keep the pin; the wish makes the node obey at once.
   INSERT INTO vectorshard.policy (policy, client, kind, node, valid_from, valid_to, _version)
   VALUES (pin, place.client, 'pin', target.node, now(), place.until, 0)
-  ON CONFLICT (policy) DO UPDATE SET valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+  ON CONFLICT (policy) DO UPDATE SET node = excluded.node, valid_from = excluded.valid_from, valid_to = excluded.valid_to;
   INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
   VALUES (place.client, target.node, self, place.until, format('pinned by %s', session_user), 0)
   ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason, value = excluded.value, eta = NULL;

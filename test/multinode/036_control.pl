@@ -24,12 +24,12 @@ $f->sql('e1', q{SELECT vectorshard.report('q', ST_SetSRID(ST_MakePoint(-122.40, 
 $f->sql('c1', q{SELECT vectorshard.place('a', 'e2')});
 $f->poll('e2', residents('a'), '1', 'a copy by pin');
 $f->sql('e2', q{INSERT INTO item VALUES ('a', 100)});
-is($f->sql('c1', q{SELECT vectorshard.forbid('a', 'e2')}), 'never a on 3 by 1', 'a ban');
+is($f->sql('c1', q{SELECT vectorshard.forbid('a', 'e2')}), 'forbid a on e2 by c1', 'a ban');
 $f->poll('e2', residents('a'), '0', 'the copy goes at once, though it is pinned and was just there');
 is($f->sql('c1', q{SELECT count(*) FROM ONLY item WHERE client = 'a'}), '4', 'its home has all of it');
 is($f->sql('e2', q{SELECT count(*) FROM item WHERE client = 'a'}), '4', 'and it can be read from there');
 like($f->error_of('c1', q{SELECT vectorshard.place('a', 'e2')}), qr/55000: client "a" may not be on node "e2"/, 'place() refuses');
-like($f->error_of('e2', q{INSERT INTO item VALUES ('a', 101)}), qr/55000: client "a" may not be on this node.*never a on 3 by 1.*end_policy/s,
+like($f->error_of('e2', q{INSERT INTO item VALUES ('a', 101)}), qr/55000: client "a" may not be on this node.*forbid a on e2 by c1.*end_policy/s,
 	'so does a writer');
 is($f->sql('e2', q{UPDATE item SET id = 99 WHERE client = 'a' AND id = 100 RETURNING id}), '99', 'an update goes to the home');
 
@@ -39,8 +39,8 @@ $f->poll('e2', residents('b'), '1', 'what is wished and allowed comes');
 $f->sql('e1', q{INSERT INTO vectorshard.wish VALUES ('c', 3, 2, now() + interval '1 hour', 'stale', 0)});
 $f->poll('e2', residents('c'), '1', 'more of it');
 is($f->sql('e2', residents('a')), '0', 'what is banned does not');
-like($f->error_of('e2', q{SELECT vectorshard.end_policy('never a on 3 by 1')}), qr/55000: policy .* given on another node.*"c1"/s, 'ended elsewhere: no');
-$f->sql('c1', q{SELECT vectorshard.end_policy('never a on 3 by 1')});
+like($f->error_of('e2', q{SELECT vectorshard.end_policy('forbid a on e2 by c1')}), qr/55000: policy .* given on another node.*"c1"/s, 'ended elsewhere: no');
+$f->sql('c1', q{SELECT vectorshard.end_policy('forbid a on e2 by c1')});
 $f->poll('e2', residents('a'), '1', 'the wish is obeyed when the ban has ended');
 
 # Every client: what is there goes, what is new is not born there, and is elsewhere.
@@ -49,7 +49,7 @@ $f->poll('e2', 'SELECT count(*) FROM vectorshard.resident', '0', 'nothing stays 
 like($f->error_of('e2', q{INSERT INTO item VALUES ('new', 1)}), qr/55000: client "new" may not be on this node/, 'nobody is born there');
 $f->sql('e1', q{INSERT INTO item VALUES ('new', 1)});
 is($f->sql('e1', residents('new')), '1', 'but next to it');
-$f->sql('c1', q{SELECT vectorshard.end_policy('never on 3 by 1')});
+$f->sql('c1', q{SELECT vectorshard.end_policy('forbid every client on e2 by c1')});
 $f->poll('e2', 'SELECT count(*) FROM vectorshard.resident', '3', 'the wishes are obeyed again');
 
 # A region: nodes that are not located in it.
@@ -62,10 +62,10 @@ $f->poll('e1', residents('d'), '1', 'within the region');
 is($f->sql('e3', residents('d')), '0', 'not without');
 like($f->sql('e1', q{SELECT vectorshard.report('d', ST_SetSRID(ST_MakePoint(-122.3523, 37.70), 4326), speed_mps => 30, heading_deg => 90);
 	SELECT string_agg(node || ': ' || reason, ' ' ORDER BY node) FROM vectorshard.explain_placement('d') WHERE node IN ('e2', 'e1')}),
-	qr/e1: serves the client e2: policy region d \w+ by 1 bans it from the node/, 'the planner says so too');
+	qr/e1: serves the client e2: policy confine d to area \w+ by c1 bans it from the node/, 'the planner says so too');
 
 like($f->sql('e1', q{SELECT string_agg(coalesce(node, '-') || ' ' || policy, ' ' ORDER BY node) FROM vectorshard.explain_placement('d') WHERE policy IS NOT NULL}),
-	qr/^e2 (region d \w+ by 1) - \1$/, 'and names the policy, for the node and for the client');
+	qr/^e2 (confine d to area \w+ by c1) - \1$/, 'and names the policy, for the node and for the client');
 
 # A hint by place.
 $f->sql('c1', q{SELECT vectorshard.hint('h', ST_SetSRID(ST_MakePoint(-122.19, 37.70), 4326))});
@@ -103,7 +103,7 @@ is($f->sql('c1', q{SELECT count(*) FROM ONLY item WHERE client = 's'}), '3', 'it
 # A tier floor: not packed though idle, not by hand either, and brought back when it is given late.
 my $store = PostgreSQL::Test::Utils::tempdir;
 $f->sql('c1', "SELECT vectorshard.add_store('cold', 'file://$store')");
-is($f->sql('e1', q{SELECT vectorshard.keep_tier('t')}), 'tier t by 2', 'a tier floor');
+is($f->sql('e1', q{SELECT vectorshard.keep_tier('t')}), 'keep_tier t by e1', 'a tier floor');
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.policies WHERE tier = 'hot'}, '1', 'its home knows it');
 $f->sql('c1', q{SELECT vectorshard.add_tier_policy(NULL, interval '100 ms', 'cold')});
 $f->poll('c1', q{SELECT count(DISTINCT client) FROM vectorshard.cold_client WHERE client = 'u'}, '1', 'an idle client goes to the store');
@@ -112,7 +112,7 @@ $f->sql('c1', q{SELECT vectorshard.remove_tier_policy(NULL)});
 like($f->error_of('c1', q{SELECT vectorshard.move_to_cold('t', 'cold')}), qr/55000: a policy keeps client "t" out of store "cold".*the tier is hot at least/s, 'nor by hand');
 $f->sql('e1', q{SELECT vectorshard.keep_tier('u')});
 $f->poll('c1', residents('u'), '1', 'given late, it brings back');
-$f->sql('e1', q{SELECT vectorshard.end_policy('tier t by 2')});
+$f->sql('e1', q{SELECT vectorshard.end_policy('keep_tier t by e1')});
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.policies WHERE client = 't'}, '0', 'the floor is gone');
 $f->sql('c1', q{SELECT vectorshard.move_to_cold('t', 'cold')});
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.cold_client WHERE client = 't'}, '1', 'and so is the client');
@@ -151,7 +151,7 @@ $f->poll('e1', q{SELECT count(*) FROM vectorshard.wish WHERE client = 'q' AND un
 like($f->sql('e1', q{SELECT decision || ': ' || reason FROM vectorshard.explain_placement('q') WHERE node = 'e1'}),
 	qr/^no wish: served it last, and has heard nothing of it for \d+ s$/, 'which is told');
 $f->sql('e1', q{SELECT vectorshard.keep_copies('q', 3)});
-$f->poll('c1', q{SELECT count(*) FROM vectorshard.placements WHERE client = 'q' AND reason = 'policy copies q by 2 keeps 3 copies' AND planner = 'c1' AND NOT is_home}, '2',
+$f->poll('c1', q{SELECT count(*) FROM vectorshard.placements WHERE client = 'q' AND reason = 'policy keep_copies q by e1 keeps 3 copies' AND planner = 'c1' AND NOT is_home}, '2',
 	'its home sees to its copies', 20);
 is($f->sql('e1', q{SELECT count(*) FROM vectorshard.wish WHERE client = 'q' AND until > now() AND reason = 'serves the client'}), '0', 'and nobody says that it serves it');
 
@@ -159,7 +159,7 @@ is($f->sql('e1', q{SELECT count(*) FROM vectorshard.wish WHERE client = 'q' AND 
 my $live = q{SELECT string_agg(node, ' ' ORDER BY node) FROM vectorshard.placements WHERE client = 'k' AND state = 'live'};
 $f->sql('e3', q{SELECT vectorshard.keep_copies('k', 2)});
 $f->poll('c1', $live, 'c1 e1', 'two copies: its home, and the nearest to that');
-like($f->sql('c1', q{SELECT string_agg(reason, '') FROM vectorshard.placements WHERE client = 'k'}), qr/^policy copies k by 4 keeps 2 copies$/, 'and why');
+like($f->sql('c1', q{SELECT string_agg(reason, '') FROM vectorshard.placements WHERE client = 'k'}), qr/^policy keep_copies k by e3 keeps 2 copies$/, 'and why');
 $f->node('e1')->stop('immediate');
 $f->poll('e2', residents('k'), '1', 'a node died: the next nearest has one', 90);
 is($f->sql('e3', residents('k')), '0', 'no more than asked for');

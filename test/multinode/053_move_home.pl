@@ -43,12 +43,12 @@ like($f->error_of('c1', q{SELECT vectorshard.move_home('nobody', 'c2')}), qr/427
 like($f->error_of('c1', q{SELECT vectorshard.move_home('car1', 'c2', force => true)}), qr/55000: home of client "car1" is in the fabric.*HINT:.*remove_node/s, 'force without removal');
 
 # A ban that is there refuses; one that comes later holds the move up, says so, and lets it go on when it ends.
-is($f->sql('c1', q{SELECT vectorshard.forbid('car1', 'c2')}), 'never car1 on 2 by 1', 'a ban');
+is($f->sql('c1', q{SELECT vectorshard.forbid('car1', 'c2')}), 'forbid car1 on c2 by c1', 'a ban');
 like($f->error_of('c1', q{SELECT vectorshard.move_home('car1', 'c2')}), qr/55000: client "car1" may not be on node "c2".*HINT:.*end_policy/s, 'no move to where it may not be');
 $f->sql('c1', q{INSERT INTO vectorshard.home_move (client, to_node) VALUES ('car1', 2)});
-$f->poll('c1', q{SELECT last_error FROM vectorshard.home_move}, 'policy "never car1 on 2 by 1" keeps it off node 2', 'what holds the move up');
+$f->poll('c1', q{SELECT last_error FROM vectorshard.home_move}, 'policy "forbid car1 on c2 by c1" keeps it off node "c2"', 'what holds the move up');
 $f->sql('c1', q{DELETE FROM vectorshard.home_move});
-$f->sql('c1', q{SELECT vectorshard.end_policy('never car1 on 2 by 1')});
+$f->sql('c1', q{SELECT vectorshard.end_policy('forbid car1 on c2 by c1')});
 $f->poll('e1', q{SELECT count(*) FROM vectorshard.policies}, '0', 'the ban has ended');
 
 # Asked from another node, to one that does not hold the client.

@@ -66,6 +66,7 @@ struct HomeMove {
   bool target_removed = false;
   bool wished = false;
   std::string banned_by{};      // the policy that keeps it off the target
+  std::string to_name{};
 };
 
 /// When a client that failed may be tried again.

@@ -27,7 +27,8 @@ constexpr char kMoves[] = R"(
          coalesce(n.state = 'active' AND n.kind = 'core', false), m.asked, coalesce(n.state = 'removed', true),
          EXISTS (SELECT FROM vectorshard.wish w WHERE w.client = m.client AND w.node = m.to_node AND w.planner = $1
                     AND w.until > now() + interval '1 minute'),
-         coalesce((SELECT b.policy FROM vectorshard.bans_of(ARRAY[m.client], m.to_node) b), '')
+         coalesce((SELECT b.policy FROM vectorshard.bans_of(ARRAY[m.client], m.to_node) b), ''),
+         coalesce(n.name, '')
     FROM vectorshard.home_move m
     LEFT JOIN vectorshard.client c ON c.client = m.client
     LEFT JOIN vectorshard.resident r ON r.client = m.client
@@ -134,7 +135,7 @@ void Holder::move_homes() {
       for (size_t i = 0; i < rows.size(); i++)
         moves.push_back({rows.at(i, 0), static_cast<NodeId>(rows.int8(i, 1)), static_cast<NodeId>(rows.int8(i, 2)), rows.int8(i, 3),
                          rows.boolean(i, 4), rows.at(i, 5) == "live", rows.boolean(i, 6), rows.boolean(i, 7), rows.boolean(i, 8),
-                         rows.boolean(i, 9), rows.at(i, 10)});
+                         rows.boolean(i, 9), rows.at(i, 10), rows.at(i, 11)});
     }
     tx.commit();
   }
@@ -145,7 +146,7 @@ void Holder::move_homes() {
     else if (!m.resident)
       bring_back({m.client, m.home});
     else if (!m.target_live && !m.banned_by.empty())
-      note(m.client, "policy \"" + m.banned_by + "\" keeps it off node " + std::to_string(m.to));
+      note(m.client, "policy \"" + m.banned_by + "\" keeps it off node \"" + m.to_name + "\"");
     else if (!m.target_live && !m.wished)
       run(kWish, {p_text(m.client), p_int4(m.to), p_int4(bridge::self_node())});
     else if (m.target_live)

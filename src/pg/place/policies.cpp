@@ -1,4 +1,4 @@
-// Policies: see policies.hpp. What is in force when is decided in SQL (sql/install/31_control.sql), by the node's clock.
+// Policies: see policies.hpp. What is in force when is decided in SQL (sql/install/30_policies.sql and 31_control.sql), by the node's clock.
 #include "pg/place/policies.hpp"
 
 #include "pg/bridge/gucs.hpp"
