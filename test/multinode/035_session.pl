@@ -30,6 +30,18 @@ ok(session('daily', $start - $_ * $day), "a session $_ days ago") for reverse 1 
 ok(session('never', $now - $_), 'a session at some hour') for 4 * $day - 5 * $hour, 3 * $day - 9 * $hour, 2 * $day - 13 * $hour, $day - 17 * $hour;
 is($f->sql('e1', q{SELECT count(*) FROM vectorshard.wish WHERE reason ~ '^expected back'}), '0', 'nobody is expected within seconds');
 
+# Before that is due, it is told when, why, how likely, and where the rows will be; of who has no hours nothing.
+my $expected = q{SELECT node || ' ' || reason FROM vectorshard.explain_placement('%s') WHERE decision = 'expected back'};
+like($f->sql('e1', sprintf($expected, 'daily')),
+	qr/^e1 expected back between (\d\d):(?:00|15|30|45) and \d\d:\d\d UTC: came back here at that hour 3 of 3 times that it rested then; hot on this node from \d\d:\d\d UTC on$/,
+	'a client that rests is expected back');
+is($f->sql('e1', q{SELECT round(probability::numeric, 2) || ' ' || (eta_s BETWEEN 900 AND 2700) || ' ' || (round(arrivals_per_h::numeric, 1) = 3.0) || ' ' || (lead_s > 0 AND value > 0)
+	FROM vectorshard.explain_placement('daily') WHERE decision = 'expected back'}), '0.75 true true true', 'with the numbers');
+like($f->sql('e1', sprintf($expected, 'never')), qr/^c1 expected back .* came back here at that hour 1 of \d times that it rested then; out of the store at its home from/,
+	'a weak habit is worth no copy, but an hour of thawing');
+is($f->sql('e1', sprintf($expected, 'often')), '', 'who never rested is not expected');
+is($f->sql('c1', sprintf($expected, 'daily')), '', 'nor on a node where it does not rest');
+
 # Both go into the store once nobody wishes them.
 for my $client ('daily', 'never') {
 	$f->poll('e1', "SELECT count(*) FROM vectorshard.resident WHERE client = '$client'", '0', "$client goes from e1");
@@ -46,6 +58,9 @@ is($f->sql('e1', q{SELECT eta BETWEEN now() + interval '10 min' AND now() + inte
 ok(session('often', $now - 430 - 500 * $_), 'a short pause') for reverse 1 .. 5;
 ok(session('often', $f->sql('e1', 'SELECT extract(epoch FROM now())::bigint - 430')), 'it pauses again');
 $f->poll('e1', q{SELECT count(*) FROM vectorshard.wish WHERE client = 'often' AND reason ~ '^expected back'}, '1', 'who comes back soon is kept');
+like($f->sql('e1', sprintf($expected, 'often')),
+	qr/^e1 expected back between \d\d:\d\d and \d\d:\d\d UTC: came back here \d of \d times that it had paused for \d+ s, within another \d+ s; hot on this node now$/,
+	'which is told as well');
 
 is($f->sql('c1', q{SELECT string_agg(DISTINCT state, ',') FROM vectorshard.holder WHERE client = 'never' AND state <> 'gone'}), 'cold', 'who has no hours stays in the store');
 is($f->sql('e1', q{SELECT count(*) FROM vectorshard.wish WHERE client = 'never' AND reason ~ '^expected back'}), '0', 'and is not expected');
@@ -58,6 +73,7 @@ $f->sql('e1', q{SELECT vectorshard.report('daily', ST_SetSRID(ST_MakePoint(-122.
 $f->poll('c1', q{SELECT reason FROM vectorshard.wish WHERE client = 'daily' AND node = 2}, 'serves the client', 'a start says anew who serves the client');
 is($f->sql('e1', 'SELECT count(*) FROM ONLY item WHERE client = $$daily$$'), '3', 'its rows are there');
 $f->poll('e1', q{SELECT count(*) FROM vectorshard.rest WHERE client = 'daily' AND ended_at IS NULL AND look_at IS NULL}, '1', 'it does not rest');
+is($f->sql('e1', sprintf($expected, 'daily')), '', 'and is not expected any more');
 
 # Dearer than any habit: nothing more is kept for.
 $f->sql('c1', q{SELECT vectorshard.set_price('edge', copy_hour => 1e6)});

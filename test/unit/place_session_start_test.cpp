@@ -57,6 +57,29 @@ TEST(RestHabit, FadesAndIsKeptAsBytes) {
   EXPECT_FALSE(RestHabit::decode(""));
 }
 
+TEST(ExpectedStart, TellsWhenWhyAndHowLikely) {
+  auto hours = expected_start(commuter(5), at(1));
+  ASSERT_TRUE(hours);
+  EXPECT_FALSE(hours->odds.by_pause);
+  EXPECT_EQ(hours->tier, PlaceTier::edge);
+  EXPECT_NEAR(hours->odds.from_s, kMidnight + 8 * 3600, 1);
+  EXPECT_NEAR(hours->odds.to_s, kMidnight + 8.25 * 3600, 1);
+  EXPECT_NEAR(hours->act_s, kMidnight + 8 * 3600 - 5, 1);
+  EXPECT_EQ(hours->odds.began, 5);
+  EXPECT_NEAR(hours->odds.chance(), 5.0 / 6, 1e-9);
+  RestHabit h;
+  for (int i = 0; i < 20; i++) h.note(kMidnight + i * 7919, kMidnight + i * 7919 + 500, true);
+  RestInput in;
+  in.from_s = kMidnight + 0.37 * kDay;
+  in.now_s = in.from_s + 400;
+  auto pause = expected_start(h, in);
+  ASSERT_TRUE(pause);
+  EXPECT_TRUE(pause->odds.by_pause);
+  EXPECT_LE(pause->odds.from_s, in.from_s + 500);
+  EXPECT_GE(pause->odds.to_s, in.from_s + 500);
+  EXPECT_FALSE(expected_start(RestHabit(), in));
+}
+
 TEST(PlanRest, WarmsBeforeTheHourAndNotForTheNight) {
   RestHabit h = commuter(5);
   RestPlan night = plan_rest(h, at(1));

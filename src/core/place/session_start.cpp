@@ -49,12 +49,19 @@ void RestHabit::note(double from_s, double to_s, bool here) {
   for (double at = first; at <= to_s; at += kBinS) count(bins_[bin_of(at)], here && at + kBinS > to_s);
 }
 
-double RestHabit::rate(double from_s, double at_s) const {
-  auto chance = [](const Seen &s) { return s.began / (s.silent + kDoubt); };
-  double rate = chance(bins_[bin_of(at_s)]) / kBinS;
-  if (int k = pause_of(at_s - from_s); k >= 0) rate = std::max(rate, chance(pauses_[k]) / (pause_start(k + 1) - pause_start(k)));
-  return rate;
+double StartOdds::chance() const { return began / (silent + kDoubt); }
+
+StartOdds RestHabit::odds(double from_s, double at_s) const {
+  const Seen &hour = bins_[bin_of(at_s)];
+  StartOdds out{bin_start(at_s), bin_start(at_s) + kBinS, hour.silent, hour.began, false};
+  if (int k = pause_of(at_s - from_s); k >= 0) {
+    StartOdds pause{from_s + pause_start(k), from_s + pause_start(k + 1), pauses_[k].silent, pauses_[k].began, true};
+    if (pause.rate() > out.rate()) out = pause;
+  }
+  return out;
 }
+
+double RestHabit::rate(double from_s, double at_s) const { return odds(from_s, at_s).rate(); }
 
 double RestHabit::next_change(double from_s, double at_s) {
   double next = bin_start(at_s) + kBinS;
@@ -76,6 +83,23 @@ std::optional<RestHabit> RestHabit::decode(std::string_view bytes) {
   return h;
 }
 
+namespace {
+
+bool worth_at_edge(double rate, const RestInput &in) { return rate * 3600 * in.miss_s >= in.edge_cost_h; }
+bool worth_at_home(double rate, const RestInput &in) { return rate * 3600 * in.cold_miss_s >= in.home_cost_h && rate > 0; }
+
+}  // namespace
+
+std::optional<ExpectedStart> expected_start(const RestHabit &habit, const RestInput &in) {
+  std::optional<ExpectedStart> out;
+  for (double a = in.now_s; a < in.now_s + kDayS; a = std::max(RestHabit::next_change(in.from_s, a), a + 1)) {
+    StartOdds odds = habit.odds(in.from_s, a);
+    if (worth_at_edge(odds.rate(), in)) return ExpectedStart{odds, PlaceTier::edge, a - in.lead_s - in.thaw_s};
+    if (worth_at_home(odds.rate(), in) && (!out || odds.rate() > out->odds.rate())) out = {odds, PlaceTier::home, a - in.thaw_s};
+  }
+  return out;
+}
+
 RestPlan plan_rest(const RestHabit &habit, const RestInput &in) {
   RestPlan plan;
   double best_home = 0, horizon = in.now_s + kDayS, change = horizon;
@@ -84,7 +108,7 @@ RestPlan plan_rest(const RestHabit &habit, const RestInput &in) {
   for (double a = in.now_s; a < horizon && !found;) {
     double b = std::max(RestHabit::next_change(in.from_s, a), a + 1);
     double rate = habit.rate(in.from_s, a), due = a - in.lead_s - in.thaw_s;
-    bool edge = rate * 3600 * in.miss_s >= in.edge_cost_h, home = rate * 3600 * in.cold_miss_s >= in.home_cost_h && rate > 0;
+    bool edge = worth_at_edge(rate, in), home = worth_at_home(rate, in);
     if (edge && due <= in.now_s) {
       if (plan.tier != PlaceTier::edge) plan = {PlaceTier::edge, b, (a + b) / 2, rate};
       else if (a <= plan.until_s) plan.until_s = b;

@@ -13,6 +13,15 @@
 
 namespace vectorshard::place {
 
+/// How likely a start is in a stretch of time, and by what.
+struct StartOdds {
+  double from_s = 0, to_s = 0;
+  int silent = 0, began = 0;  // so often it rested until then, and so often it came then
+  bool by_pause = false;      // after a pause of that length; else at that hour
+  double chance() const;
+  double rate() const { return chance() / (to_s - from_s); }
+};
+
 /// Counted for each quarter of an hour of the day and each class of pauses: how often the client was silent when it began, and how
 /// often it came back here in it. Plain data of 240 bytes.
 class RestHabit {
@@ -25,7 +34,8 @@ class RestHabit {
   void note(double from_s, double to_s, bool here);
   /// Starts here a second, at `at_s`, of a client that is silent since `from_s` until then. A habit takes some days to be believed.
   double rate(double from_s, double at_s) const;
-  /// The first time after `at_s` at which rate() may change.
+  StartOdds odds(double from_s, double at_s) const;
+  /// The first time after `at_s` at which they may change.
   static double next_change(double from_s, double at_s);
 
   std::string encode() const;
@@ -63,5 +73,13 @@ struct RestPlan {
 
 /// Looks a day ahead. What lies in a store is brought back so early that it is here at the start.
 RestPlan plan_rest(const RestHabit &habit, const RestInput &in);
+
+/// The next start, within a day, that is worth having the rows there for.
+struct ExpectedStart {
+  StartOdds odds;
+  PlaceTier tier = PlaceTier::edge;  // or home
+  double act_s = 0;                  // when the rows are brought there
+};
+std::optional<ExpectedStart> expected_start(const RestHabit &habit, const RestInput &in);
 
 }  // namespace vectorshard::place

@@ -14,4 +14,7 @@ inline int64 steady_us() {
   return int64{t.tv_sec} * 1000000 + t.tv_nsec / 1000;
 }
 
+/// The same in seconds.
+inline double steady_s() { return static_cast<double>(steady_us()) / 1e6; }
+
 }  // namespace vectorshard::bridge

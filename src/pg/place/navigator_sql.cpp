@@ -8,6 +8,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/place/navigator_plan.hpp"
 #include "pg/place/navigator_queue.hpp"
+#include "pg/place/sessions.hpp"
 #include "pg/predict/api.hpp"
 extern "C" {
 #include "funcapi.h"
@@ -178,6 +179,28 @@ void put_rest(FunctionCallInfo fcinfo, const Plan &plan, const NodeMap &map, dou
   put(fcinfo, row_of(rest, plan, map, now_s));
 }
 
+/// Of a client whose session ended here: when it will be back, and where its rows are for that.
+void put_expected(FunctionCallInfo fcinfo, const Plan &plan, const NodeMap &map) {
+  std::optional<Expectation> back;
+  {
+    bridge::AsSuperuser rights;
+    bridge::Spi spi;
+    back = expectation_of(spi, plan.subject.known.client);
+  }
+  if (!back) return;
+  Row row;
+  row.node = predict::node_name(map, back->node);
+  row.probability = back->chance;
+  row.eta_s = back->eta_s;
+  row.arrivals_per_h = back->rate_per_s * 3600;
+  row.lead_s = back->lead_s;
+  row.value = back->value;
+  if (auto held = plan.held.find(back->node); held != plan.held.end()) row.tier = held->second == "live" ? "hot" : held->second;
+  row.decision = "expected back";
+  row.reason = back->reason;
+  put(fcinfo, row);
+}
+
 void explain(FunctionCallInfo fcinfo, const std::string &client) {
   Plan plan = plan_of(client);
   if (plan.home == kNoNode && !plan.subject.moving)
@@ -188,6 +211,7 @@ void explain(FunctionCallInfo fcinfo, const std::string &client) {
   double now_s = telemetry::clients_now();
   put_situation(fcinfo, plan, map);
   put_rest(fcinfo, plan, map, now_s);
+  put_expected(fcinfo, plan, map);
   for (const Decision &d : plan.decisions) put(fcinfo, row_of(d, plan, map, now_s));
   for (const OtherWish &w : plan.others) {
     Row row;
