@@ -54,7 +54,7 @@ constexpr char kMissingQuery[] = R"(
 
 }  // namespace
 
-double Holder::now_s() const { return static_cast<double>(bridge::steady_us()) / 1e6; }
+double Holder::now_s() const { return bridge::steady_s(); }
 
 bool Holder::may_try(const std::string &client) const {
   auto it = retries_.find(client);

@@ -10,6 +10,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/worker.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/bridge/wall.hpp"
 #include "pg/place/motion_table.hpp"
 #include "pg/place/navigator_plan.hpp"
@@ -28,7 +29,7 @@ namespace vectorshard::place {
 
 namespace {
 
-using bridge::wall_s;
+using bridge::steady_s;
 
 using bridge::p_float8;
 using bridge::p_int4;
@@ -130,7 +131,7 @@ void Navigator::start_up() {
 }
 
 void Navigator::keep_gap() {
-  double left_s = last_round_s_ + kGapS - wall_s();
+  double left_s = last_round_s_ + kGapS - steady_s();
   if (left_s > 0 && left_s <= kGapS)
     bridge::pg_call([&] {
       WaitLatch(nullptr, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, static_cast<long>(left_s * 1000) + 1, PG_WAIT_EXTENSION);
@@ -148,8 +149,8 @@ Subject subject_of(const std::string &client) {
 void Navigator::add_due(std::vector<Subject> &out) {
   bool changed = take_policies_changed() || planned_in_mode_ != bridge::guc::placement_mode;
   planned_in_mode_ = bridge::guc::placement_mode;
-  if (!changed && wall_s() < next_policy_look_s_) return;
-  double now = wall_s(), next = now + kPolicyLookS;
+  if (!changed && steady_s() < next_policy_look_s_) return;
+  double now = steady_s(), next = now + kPolicyLookS;
   bridge::WorkerTransaction tx;
   {
     bridge::Spi spi;
@@ -180,7 +181,7 @@ void Navigator::add_due(std::vector<Subject> &out) {
 
 /// Clients that have to be looked at though they do not report.
 void Navigator::pass(std::vector<Subject> &out) {
-  double now = wall_s(), now_s = telemetry::clients_now();
+  double now = steady_s(), now_s = telemetry::clients_now();
   if (bridge::guc::navigator_pass_ms == 0 || (!passing_ && now < next_pass_s_)) return;
   if (!passing_) next_pass_s_ = now + bridge::guc::navigator_pass_ms / 1000.0;
   std::vector<telemetry::Known> due;
@@ -352,7 +353,7 @@ std::vector<Plan> Navigator::plan(std::vector<Subject> subjects) {
 
 /// Clients that rest here and are expected back.
 void Navigator::rest() {
-  if (wall_s() < sessions_.next_s()) return;
+  if (steady_s() < sessions_.next_s()) return;
   bridge::WorkerTransaction tx;
   std::vector<Plan> expected;
   {
@@ -408,8 +409,8 @@ void Navigator::save() {
     ereport(LOG, (errmsg("vectorshard navigator: could not write how placement fared: %s", e.message.c_str())));
   }
   telemetry::PassCursor cursor;
-  double end = wall_s() + kSaveMostS;
-  for (bool all = false; !all && wall_s() < end;) {
+  double end = steady_s() + kSaveMostS;
+  for (bool all = false; !all && steady_s() < end;) {
     std::vector<telemetry::Known> unwritten;
     all = telemetry::pass_on_unwritten(cursor, kClientsARound, unwritten);
     std::vector<const telemetry::Known *> clients;
@@ -422,11 +423,11 @@ void Navigator::save() {
 void Navigator::keep_books() {
   try {
     quality_.write_if_due();
-    if (wall_s() >= next_log_tidy_s_) next_log_tidy_s_ = wall_s() + (log_.tidy() ? 1 : kLogTidyS);
+    if (steady_s() >= next_log_tidy_s_) next_log_tidy_s_ = steady_s() + (log_.tidy() ? 1 : kLogTidyS);
   } catch (const bridge::PgError &e) {
     // The transaction is aborted as a whole by its destructor, so the error may end here.
     ereport(LOG, (errmsg("vectorshard navigator: could not keep its books: %s", e.message.c_str())));
-    next_log_tidy_s_ = wall_s() + kLogTidyS;
+    next_log_tidy_s_ = steady_s() + kLogTidyS;
   }
 }
 
@@ -442,12 +443,14 @@ long Navigator::round() {
   }
   rest();
   fence_silent();
-  last_round_s_ = wall_s();
+  last_round_s_ = steady_s();
   keep_books();
   if (more || fencing_) return 0;
-  double next = std::min({next_policy_look_s_, next_log_tidy_s_, quality_.next_s(), sessions_.next_s()});
+  // The books are kept by the time of day, whose hours they tell apart; everything else here only waits.
+  double books_s = steady_s() + quality_.next_s() - bridge::wall_s();
+  double next = std::min({next_policy_look_s_, next_log_tidy_s_, books_s, sessions_.next_s()});
   if (bridge::guc::navigator_pass_ms != 0) next = std::min(next, passing_ ? 0 : next_pass_s_);
-  return std::clamp(static_cast<long>((next - wall_s()) * 1000) + 1, 1L, kIdleMs);
+  return std::clamp(static_cast<long>((next - steady_s()) * 1000) + 1, 1L, kIdleMs);
 }
 
 Navigator &navigator() {

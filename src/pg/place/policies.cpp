@@ -160,7 +160,7 @@ class CopiesLook {
  public:
   PoliciesDue look(bridge::Spi &spi, size_t most, bool changed) {
     std::vector<std::string> dead = dead_nodes(spi);
-    double now_s = static_cast<double>(bridge::steady_us()) / 1e6;
+    double now_s = bridge::steady_s();
     if (changed || dead != dead_ || now_s >= next_s_) begin(dead);
     PoliciesDue out;
     out.again_s = kDeathsS;
@@ -170,7 +170,7 @@ class CopiesLook {
                                                  bridge::p_text(after_), p_int4(static_cast<int>(most))});
     for (size_t i = 0; i < rows.size(); i++)
       if (rows.boolean(i, 1)) out.clients.push_back(rows.at(i, 0));
-    double took_s = static_cast<double>(bridge::steady_us()) / 1e6 - now_s;
+    double took_s = bridge::steady_s() - now_s;
     took_s_ += took_s;
     going_ = rows.size() == most;
     if (going_) {

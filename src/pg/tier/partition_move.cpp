@@ -4,6 +4,7 @@
 
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/tier/move_row.hpp"
 #include "pg/tier/objects.hpp"
 #include "pg/tier/spool.hpp"
@@ -20,6 +21,7 @@ namespace {
 
 using bridge::p_int8;
 using bridge::p_text;
+using bridge::steady_s;
 
 constexpr long kPollMs = 200;        // a move that waits for old snapshots looks again
 constexpr double kRetryS = 1;        // after an error
@@ -57,8 +59,6 @@ std::vector<PartitionMove> unfinished() {
     return out;
   });
 }
-
-double now_s() { return static_cast<double>(GetCurrentTimestamp()) / 1e6; }
 
 /// True once no snapshot is left, on this server or on a standby that tells us, that is older than the transaction and
 /// could be used on the heap `relid`.
@@ -227,7 +227,7 @@ void PartitionMoves::give_up(const PartitionMove &m) {
 /// The failed step's transaction is gone; what becomes of the move is decided in a new one.
 void PartitionMoves::failed(const PartitionMove &m, int sqlstate, const std::string &error) {
   int attempts = in_transaction([&] { return count_move_error(m.move, error); });
-  not_before_s_[m.move] = now_s() + std::min(kMostRetryS, kRetryS * attempts);
+  not_before_s_[m.move] = steady_s() + std::min(kMostRetryS, kRetryS * attempts);
   // Changed between export and swap: what was exported is not what is there.
   if (sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE && m.state == MoveState::registered) sqlstate = ERRCODE_WRONG_OBJECT_TYPE;
   if (on_error(m.direction, m.state, attempts, permanent(sqlstate)) == OnError::retry) return;
@@ -244,8 +244,8 @@ long PartitionMoves::run() {
     any = false;
     for (const PartitionMove &m : unfinished()) {
       auto paused = not_before_s_.find(m.move);
-      if (paused != not_before_s_.end() && paused->second > now_s()) {
-        wait((paused->second - now_s()) * 1000);
+      if (paused != not_before_s_.end() && paused->second > steady_s()) {
+        wait((paused->second - steady_s()) * 1000);
         continue;
       }
       try {

@@ -6,6 +6,7 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/bridge/worker.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/tier/api.hpp"
@@ -26,6 +27,7 @@ namespace vectorshard::tier {
 namespace {
 
 using bridge::p_int4;
+using bridge::steady_s;
 using bridge::p_text;
 
 constexpr double kTidyEveryS = 60;
@@ -47,7 +49,6 @@ class Tiering {
   void bring_back_wished();
   void pack_idle();
   void tidy();
-  double now_s() const { return static_cast<double>(GetCurrentTimestamp()) / 1e6; }
 
   bool started_ = false;
   double next_look_s_ = 0, next_tidy_s_ = 0, no_pack_before_s_ = 0, pause_s_ = 0;
@@ -107,14 +108,14 @@ void Tiering::bring_back_wished() {
     for (size_t i = 0; i < rows.size(); i++) out.push_back(rows.at(i, 0));
     return out;
   });
-  std::erase_if(return_not_before_s_, [&](auto &entry) { return entry.second <= now_s(); });
+  std::erase_if(return_not_before_s_, [&](auto &entry) { return entry.second <= steady_s(); });
   for (const std::string &client : clients) {
     if (return_not_before_s_.contains(client)) continue;
     try {
       in_transaction([&] { bring_back(client); });
     } catch (const bridge::PgError &e) {
       // The transaction was aborted as a whole by its destructor, so the error may end here.
-      return_not_before_s_[client] = now_s() + kReturnRetryS;
+      return_not_before_s_[client] = steady_s() + kReturnRetryS;
       ereport(LOG, (errmsg("vectorshard tiering: client \"%s\" stays in the store: %s", client.c_str(), e.message.c_str()),
                     e.detail.empty() ? 0 : errdetail("%s", e.detail.c_str())));
     }
@@ -122,7 +123,7 @@ void Tiering::bring_back_wished() {
 }
 
 void Tiering::pack_idle() {
-  if (now_s() < no_pack_before_s_) return;
+  if (steady_s() < no_pack_before_s_) return;
   struct Policy {
     std::string store;
     double idle_s = 0;
@@ -142,14 +143,14 @@ void Tiering::pack_idle() {
       continue;
     }
     pause_s_ = std::min(kMostPauseS, pause_s_ > 0 ? pause_s_ * 2 : kFirstPauseS);
-    no_pack_before_s_ = now_s() + pause_s_;
+    no_pack_before_s_ = steady_s() + pause_s_;
     return;
   }
 }
 
 void Tiering::tidy() {
-  if (now_s() < next_tidy_s_) return;
-  next_tidy_s_ = now_s() + kTidyEveryS;
+  if (steady_s() < next_tidy_s_) return;
+  next_tidy_s_ = steady_s() + kTidyEveryS;
   in_transaction([] {
     bridge::Spi spi;
     spi.query("SELECT vectorshard.retire_segments(), vectorshard.plan_due_partitions()");
@@ -164,14 +165,14 @@ long Tiering::round() {
   run_requested();
   long moves_ms = partitions_.run();
   explain_returns();
-  if (now_s() >= next_look_s_) {
-    next_look_s_ = now_s() + bridge::guc::tiering_interval_ms / 1000.0;
+  if (steady_s() >= next_look_s_) {
+    next_look_s_ = steady_s() + bridge::guc::tiering_interval_ms / 1000.0;
     bring_back_wished();
     pack_idle();
     tidy();
   }
   long check_ms = ship::check_round();
-  double left_ms = std::min((next_look_s_ - now_s()) * 1000, static_cast<double>(check_ms));
+  double left_ms = std::min((next_look_s_ - steady_s()) * 1000, static_cast<double>(check_ms));
   if (moves_ms >= 0) left_ms = std::min(left_ms, static_cast<double>(moves_ms));
   return std::clamp(static_cast<long>(left_ms) + 1, 1L, static_cast<long>(bridge::guc::tiering_interval_ms));
 }
