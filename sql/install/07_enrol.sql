@@ -179,6 +179,11 @@ END $$;
 COMMENT ON FUNCTION vectorshard.warn_of_sequences(regclass) IS 'internal: warns of columns that count for each node alone';
 REVOKE ALL ON FUNCTION vectorshard.warn_of_sequences(regclass) FROM PUBLIC;
 
+CREATE FUNCTION vectorshard.lock_table(p_table regclass) RETURNS void
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_lock_table';
+COMMENT ON FUNCTION vectorshard.lock_table(regclass) IS 'internal: locks a table against everybody, by its number; raises if it is gone, or under a snapshot from before';
+REVOKE ALL ON FUNCTION vectorshard.lock_table(regclass) FROM PUBLIC;
+
 -- The foreign child that stands for the rows which are not in this heap. It goes with its table (pg_depend 'a'), and
 -- nobody reads it but through the table.
 CREATE OR REPLACE FUNCTION vectorshard.attach_elsewhere(p_table regclass) RETURNS void
@@ -284,8 +289,12 @@ DECLARE
   stamp bigint;
 BEGIN
   PERFORM vectorshard.require_member();
+  -- First of what is no table of users, which nobody shall lock; then of what an ALTER TABLE that was under way has left.
   PERFORM vectorshard.check_relation(p_table);
-  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table);
+  -- Not beside run_on_all_nodes(): what that alters is told apart by what was enrolled before.
+  PERFORM pg_advisory_xact_lock(hashtextextended('vectorshard.run_on_all_nodes', 0));
+  PERFORM vectorshard.lock_table(p_table);
+  PERFORM vectorshard.check_relation(p_table);
   IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = p_table AND attname = '_version' AND NOT attisdropped) THEN
     PERFORM vectorshard.refuse(p_table, 'duplicate_column', 'It has a column _version.', 'Rename that column: the name is needed for row versions.');
   END IF;

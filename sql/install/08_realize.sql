@@ -40,7 +40,6 @@ CREATE OR REPLACE FUNCTION vectorshard.adopt_table(p_table regclass, p_definitio
 DECLARE
   full_table boolean;
 BEGIN
-  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table);
   EXECUTE format('SELECT EXISTS (SELECT FROM %s)', p_table) INTO full_table;
   IF full_table THEN
     PERFORM vectorshard.refuse(p_table, 'object_not_in_prerequisite_state', 'A table of that name exists on this node and has rows.',
@@ -61,18 +60,21 @@ CREATE OR REPLACE FUNCTION vectorshard.realize_table(s vectorshard.shard_table) 
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 DECLARE
   t regclass := to_regclass(s.table_name);
+  attach boolean := s.state = 'enrolled';
 BEGIN
-  IF s.state = 'undistributed' THEN
-    IF t IS NULL OR NOT vectorshard.is_attached(t) THEN RETURN false; END IF;
+  IF t IS NULL AND NOT attach OR t IS NOT NULL AND vectorshard.is_attached(t) = attach THEN RETURN false; END IF;
+  -- The row was read a while ago. Whoever enrolled the table since, took it out or dropped it, did so under its lock, and is done.
+  IF t IS NOT NULL THEN PERFORM vectorshard.lock_table(t); END IF;
+  SELECT n.* INTO s FROM vectorshard.shard_table n WHERE n.table_name = s.table_name;
+  IF (s.state = 'enrolled') IS DISTINCT FROM attach OR t IS NOT NULL AND vectorshard.is_attached(t) = attach THEN RETURN false; END IF;
+  IF NOT attach THEN
     PERFORM vectorshard.detach_table(t);
     RETURN true;
-  END IF;
-  IF t IS NOT NULL AND vectorshard.is_attached(t) THEN RETURN false; END IF;
-  IF t IS NULL THEN
+  ELSIF t IS NOT NULL THEN
+    PERFORM vectorshard.adopt_table(t, s.definition);
+  ELSE
     EXECUTE s.definition;
     t := s.table_name::regclass;
-  ELSE
-    PERFORM vectorshard.adopt_table(t, s.definition);
   END IF;
   PERFORM vectorshard.check_relation(t);
   PERFORM vectorshard.attach_table(t, s.kind);
@@ -127,12 +129,12 @@ DECLARE
   elsewhere boolean := false;
 BEGIN
   PERFORM vectorshard.require_member();
+  PERFORM vectorshard.lock_table(p_table) FROM vectorshard.shard_table WHERE table_name = vectorshard.name_of(p_table) AND state = 'enrolled';
   SELECT * INTO s FROM vectorshard.shard_table WHERE table_name = vectorshard.name_of(p_table) AND state = 'enrolled';
   IF NOT FOUND THEN
     RAISE EXCEPTION 'table % is not enrolled', vectorshard.name_of(p_table) USING
       ERRCODE = 'undefined_object', HINT = 'Look at vectorshard.shard_table.';
   END IF;
-  EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', p_table);
   SELECT inhrelid INTO child FROM pg_inherits WHERE inhparent = p_table;
   IF child IS NOT NULL THEN
     EXECUTE format('SELECT EXISTS (SELECT FROM %s)', child) INTO elsewhere;

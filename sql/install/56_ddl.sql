@@ -133,7 +133,7 @@ BEGIN
   PERFORM vectorshard.check_same_columns(numbers);
   INSERT INTO vectorshard.ddl (statement, node, role, search_path, sql, tables, _version)
     SELECT number, vectorshard.self_node(), current_user, p_search_path, p_sql,
-           coalesce(array_agg(b.key) FILTER (WHERE b.value IS DISTINCT FROM a.value), '{}'), number
+           coalesce(array_agg(key) FILTER (WHERE b.value IS DISTINCT FROM a.value), '{}'), number
       FROM jsonb_each_text(before) b FULL JOIN jsonb_each_text(vectorshard.definitions()) a USING (key);
   INSERT INTO vectorshard.ddl_done (statement, done) VALUES (number, true);
   RETURN number;

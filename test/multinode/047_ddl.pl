@@ -109,6 +109,19 @@ like($f->error_of('c1', q{SELECT vectorshard.run_on_all_nodes('DROP TABLE trip')
 $f->sql('c1', 'CREATE ROLE clerk; GRANT EXECUTE ON FUNCTION vectorshard.run_on_all_nodes(text) TO clerk');
 like($f->error_of('c1', q{SET ROLE clerk; SELECT vectorshard.run_on_all_nodes('CREATE TABLE y (a int)')}), qr/42501/, 'not for everybody');
 
+# A table that is being enrolled meanwhile: the statement waits, and then every node runs it on the table.
+$f->sql('c1', 'CREATE TABLE late (car text, id int, PRIMARY KEY (car, id))');
+my $enrolling = $f->node('c1')->background_psql('postgres');
+$enrolling->query_safe(q{BEGIN; SELECT vectorshard.create_vector_shard_table('late', 'car')});
+my $altering = $f->node('c1')->background_psql('postgres');
+$altering->query_until(qr/begun/, "\\echo begun\nSELECT vectorshard.run_on_all_nodes('ALTER TABLE late ADD COLUMN w int');\n");
+$f->poll('c1', q{SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT vectorshard.run_on_all_nodes' AND wait_event_type = 'Lock'}, '1', 'an ALTER TABLE waits for an enrolment');
+$enrolling->query_safe('COMMIT');
+$_->quit for $enrolling, $altering;
+$f->sql('c1', q{INSERT INTO late VALUES ('car2', 1, 7)});
+$f->poll($_, q{SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('late') AND attname = 'w'}, '1', "$_ has the column") for @nodes;
+same('a table that was altered just after', 'late');
+
 # A node that joins now has it all.
 $f->add_server('e3');
 $f->join('e3');

@@ -9,6 +9,8 @@ extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "access/xact.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -59,6 +61,26 @@ void run_as_extension_owner(const char *sql, const std::vector<bridge::Param> &p
 }
 
 }  // namespace
+
+/// lock_table(table): by its OID, whatever it is called when the lock comes. What is looked at afterwards is what an ALTER TABLE that went before has left;
+/// under a snapshot from before, the rows and columns of yesterday would be enrolled.
+VECTORSHARD_FUNCTION(vectorshard_lock_table) {
+  return bridge::entry([&]() -> Datum {
+    Oid relid = PG_GETARG_OID(0);
+    if (IsolationUsesXactSnapshot())
+      bridge::raise_sqlstate(ERRCODE_ACTIVE_SQL_TRANSACTION, "a table is enrolled or taken out at isolation level READ COMMITTED only",
+                             "The snapshot of this transaction may be older than rows and columns of the table.",
+                             "Call this in a transaction of its own, or BEGIN ISOLATION LEVEL READ COMMITTED.");
+    char *name = bridge::pg_call([&] {
+      LockRelationOid(relid, AccessExclusiveLock);
+      return get_rel_name(relid);
+    });
+    if (!name)
+      bridge::raise_sqlstate(ERRCODE_UNDEFINED_TABLE, "table does not exist any more", "It was dropped while its lock was waited for.",
+                             "Name an existing table.");
+    PG_RETURN_VOID();
+  });
+}
 
 VECTORSHARD_FUNCTION(vectorshard_create_vector_shard_table) {
   return bridge::entry([&]() -> Datum {
