@@ -140,3 +140,14 @@ COMMENT ON FUNCTION vectorshard.copy_time_ms(int) IS
   'milliseconds a copy from the given node to this one took lately (moving average); null: not measured';
 REVOKE ALL ON FUNCTION vectorshard.copy_time_ms(int) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION vectorshard.copy_time_ms(int) TO pg_monitor;
+
+CREATE FUNCTION vectorshard.copy_jobs_from() RETURNS TABLE (source int, jobs bigint, copies bigint)
+  LANGUAGE c VOLATILE PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'vectorshard_copy_jobs_from';
+COMMENT ON FUNCTION vectorshard.copy_jobs_from() IS 'internal: jobs by which copies came to this node, by the number of the node that they came from';
+REVOKE ALL ON FUNCTION vectorshard.copy_jobs_from() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vectorshard.copy_jobs_from() TO pg_monitor;
+
+CREATE VIEW vectorshard.copy_jobs AS
+  SELECT n.name AS source, j.jobs, j.copies, j.copies::float8 / j.jobs AS copies_a_job
+    FROM vectorshard.copy_jobs_from() j LEFT JOIN vectorshard.node n ON n.node = j.source;
+COMMENT ON VIEW vectorshard.copy_jobs IS 'how many jobs brought copies to this node since the server started, from where, and how many copies shared one';

@@ -120,10 +120,10 @@ $f->poll('c1', q{SELECT count(*) FROM vectorshard.cold_client WHERE client = 't'
 # A floor of cold: a store that is read at once will do, an archive will not, by itself or by hand; nor does the client stay where a store becomes one.
 my $archive = PostgreSQL::Test::Utils::tempdir;
 $f->sql('c1', qq{SELECT vectorshard.add_store('glacier', 'file://$archive', 3600); INSERT INTO item SELECT 'v', i FROM generate_series(1, 3) i});
-is($f->sql('e1', q{SELECT vectorshard.keep_tier('u', 'cold')}), 'tier u by 2', 'a floor of cold in place of hot');
-$f->poll('c1', q{SELECT tier, in_force FROM vectorshard.policies WHERE policy = 'tier u by 2'}, 'cold|t', 'its home knows it');
+is($f->sql('e1', q{SELECT vectorshard.keep_tier('u', 'cold')}), 'keep_tier u by e1', 'a floor of cold in place of hot');
+$f->poll('c1', q{SELECT tier, in_force FROM vectorshard.policies WHERE policy = 'keep_tier u by e1'}, 'cold|t', 'its home knows it');
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.wish WHERE client IN ('t', 'u', 'v') AND until > now()}, '0', 'nobody wishes it any more', 90);
-like($f->error_of('c1', q{SELECT vectorshard.move_to_cold('u', 'glacier')}), qr/55000: a policy keeps client "u" out of store "glacier".*"tier u by 2": the tier is cold at least/s, 'not into an archive by hand');
+like($f->error_of('c1', q{SELECT vectorshard.move_to_cold('u', 'glacier')}), qr/55000: a policy keeps client "u" out of store "glacier".*"keep_tier u by e1": the tier is cold at least/s, 'not into an archive by hand');
 $f->sql('c1', q{SELECT vectorshard.add_tier_policy(NULL, interval '100 ms', 'glacier')});
 $f->poll('c1', q{SELECT count(DISTINCT client) FROM vectorshard.cold_client WHERE client = 'v'}, '1', 'an idle client goes to the archive');
 is($f->sql('c1', residents('u')), '1', 'but this one');

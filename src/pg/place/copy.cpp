@@ -105,6 +105,7 @@ void CopyPort::start(std::vector<CopyItem> items, std::vector<CopyEnded> &ended)
   job_bytes_ = 0;
   job_s_ = 0;
   if (!connect(ended)) return;
+  note_job(source_);
   std::vector<std::string> clients, generations, states, versions;
   for (const CopyItem &i : items_) {
     clients.push_back(i.client);

@@ -36,6 +36,7 @@ struct Region {
   ConditionVariable ended;
   Slot slots[kSlots];
   PathMeter meters[kNodeMax + 1];
+  CopyJobs jobs[kNodeMax + 1];
 };
 
 Region *region = nullptr;
@@ -48,6 +49,7 @@ void init_region(void *memory) {
   LWLockInitialize(&r->lock, LWLockNewTrancheId());
   ConditionVariableInit(&r->ended);
   for (PathMeter &m : r->meters) new (&m) PathMeter();
+  for (CopyJobs &j : r->jobs) new (&j) CopyJobs();
 }
 
 Region *the_region() {
@@ -183,6 +185,25 @@ void note_copy(NodeId source, double bytes, double seconds) {
   if (source < 1 || source > kNodeMax) return;
   Locked locked(LW_EXCLUSIVE);
   region->meters[source].note_copy(bytes, seconds);
+  region->jobs[source].copies++;
+}
+
+void note_job(NodeId source) {
+  if (source < 1 || source > kNodeMax) return;
+  Locked locked(LW_EXCLUSIVE);
+  region->jobs[source].jobs++;
+}
+
+std::map<NodeId, CopyJobs> copy_jobs() {
+  std::vector<CopyJobs> all(kNodeMax + 1);
+  {
+    Locked locked(LW_SHARED);
+    std::copy(std::begin(region->jobs), std::end(region->jobs), all.begin());
+  }
+  std::map<NodeId, CopyJobs> out;
+  for (NodeId node = 1; node <= kNodeMax; node++)
+    if (const CopyJobs &j = all[static_cast<size_t>(node)]; j.jobs > 0) out[node] = j;
+  return out;
 }
 
 void note_link_rtt(NodeId source, double seconds) noexcept {

@@ -62,6 +62,13 @@ bool copies_wanted();
 
 /// Worker: a client came from `source`, `seconds` after its job began, as the last of `bytes`.
 void note_copy(NodeId source, double bytes, double seconds);
+/// Worker: a job from `source` begins.
+void note_job(NodeId source);
+/// Jobs from a source, and the copies that came by them, since the server started. What moves together shares jobs.
+struct CopyJobs {
+  uint64_t jobs = 0, copies = 0;
+};
+std::map<NodeId, CopyJobs> copy_jobs();
 /// What was measured of copies from each source, since the server started.
 std::map<NodeId, Path> measured_paths();
 

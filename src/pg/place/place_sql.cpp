@@ -7,7 +7,9 @@
 #include "pg/place/api.hpp"
 #include "pg/place/holder_queue.hpp"
 extern "C" {
+#include "funcapi.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 }
 
 namespace vectorshard::place {
@@ -59,5 +61,22 @@ VECTORSHARD_FUNCTION(vectorshard_copy_time_ms) {
     double ms = place::copy_time_ms(PG_GETARG_INT32(0));
     if (ms <= 0) PG_RETURN_NULL();
     return bridge::pg_call([&]() -> Datum { return Float8GetDatum(ms); });
+  });
+}
+
+/// copy_jobs_from(): source, jobs, copies.
+VECTORSHARD_FUNCTION(vectorshard_copy_jobs_from) {
+  return bridge::entry([&]() -> Datum {
+    std::map<NodeId, place::CopyJobs> all = place::copy_jobs();
+    bridge::pg_call([&] {
+      InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+      auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+      for (auto &[source, j] : all) {
+        Datum values[3] = {Int32GetDatum(source), Int64GetDatum(static_cast<int64>(j.jobs)), Int64GetDatum(static_cast<int64>(j.copies))};
+        bool nulls[3] = {};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+      }
+    });
+    return 0;
   });
 }
