@@ -63,21 +63,47 @@ CREATE FUNCTION vectorshard.policy_name(given_by text, client text, what text, p
 COMMENT ON FUNCTION vectorshard.policy_name(text, text, text, int) IS
   'internal: what a policy is called: the function that gives it, for whom (null: every client), what, and the node where it is given';
 
+-- Whatever their times and geofences: only these have to be looked at more closely. Many clients share few areas.
+CREATE FUNCTION vectorshard.policy_suspects(policy text, kinds text[]) RETURNS text[]
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH me AS MATERIALIZED (SELECT p.* FROM vectorshard.policy p WHERE p.policy = policy_suspects.policy),
+    there AS MATERIALIZED (SELECT n.node FROM vectorshard.node n WHERE n.state = 'active'),
+    binding AS MATERIALIZED (
+      SELECT q.client, q.kind, q.node, q.area FROM me JOIN vectorshard.policy q
+          ON me.client = '' AND (q.kind = ANY (policy_suspects.kinds) OR q.policy = me.policy) AND q.kind IN ('never', 'region')
+         AND q.valid_to > greatest(now(), me.valid_from) AND q.valid_from < me.valid_to),
+    areas AS MATERIALIZED (
+      SELECT a.area, vectorshard.nodes_in(a.area) AS nodes FROM (SELECT DISTINCT b.area FROM binding b WHERE b.kind = 'region') a),
+    excluded AS MATERIALIZED (
+      SELECT b.client, n.node FROM binding b LEFT JOIN areas a ON a.area = b.area CROSS JOIN there n
+       WHERE CASE b.kind WHEN 'never' THEN n.node = b.node ELSE NOT n.node = ANY (a.nodes) END),
+    open AS MATERIALIZED (
+      SELECT n.node FROM there n WHERE NOT EXISTS (SELECT FROM excluded x WHERE x.client = '' AND x.node = n.node))
+    SELECT array_prepend((SELECT me.client FROM me),
+                         ARRAY(SELECT x.client FROM excluded x LEFT JOIN open o ON o.node = x.node WHERE x.client <> ''
+                                GROUP BY x.client HAVING count(DISTINCT o.node) = (SELECT count(*) FROM open) ORDER BY x.client));
+  END;
+COMMENT ON FUNCTION vectorshard.policy_suspects(text, text[]) IS
+  'internal: the client of a ban or region (empty: every client), and those others for whom all that bind together with it at some time leave no node';
+
 -- Regions within a geofence bind those who are in there: of such as have a common point, up to three besides the given one are looked at.
-CREATE FUNCTION vectorshard.nodes_left(policy text, kinds text[])
+CREATE FUNCTION vectorshard.nodes_left(policy text, kinds text[], clients text[])
   RETURNS TABLE (client text, at timestamptz, fenced boolean, nodes int[], others text[])
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     WITH RECURSIVE me AS MATERIALIZED (SELECT p.* FROM vectorshard.policy p WHERE p.policy = nodes_left.policy),
     there AS MATERIALIZED (SELECT coalesce(array_agg(n.node ORDER BY n.node), '{}') AS nodes FROM vectorshard.node n WHERE n.state = 'active'),
+    relevant AS MATERIALIZED (
+      SELECT q.*, q.policy = me.policy AS mine, CASE q.kind WHEN 'region' THEN vectorshard.nodes_in(q.area) END AS within
+        FROM me JOIN vectorshard.policy q
+          ON q.client = ANY (array_append(nodes_left.clients, '')) AND (q.kind = ANY (nodes_left.kinds) OR q.policy = me.policy)
+         AND q.kind IN ('never', 'region') AND q.valid_to > greatest(now(), me.valid_from) AND q.valid_from < me.valid_to),
     binding AS MATERIALIZED (
-      SELECT q.policy, q.client, q.valid_from, q.valid_to, q.while_in, q.policy = me.policy AS mine,
-             ARRAY(SELECT n FROM unnest(there.nodes) n
-                    WHERE CASE q.kind WHEN 'never' THEN n <> q.node ELSE n = ANY (vectorshard.nodes_in(q.area)) END) AS nodes
-        FROM me CROSS JOIN there JOIN vectorshard.policy q
-          ON (q.kind = ANY (nodes_left.kinds) OR q.policy = me.policy) AND q.valid_to > greatest(now(), me.valid_from) AND q.valid_from < me.valid_to
-         AND (me.client = '' OR q.client IN ('', me.client))),
-    whom AS MATERIALIZED (SELECT me.client FROM me UNION SELECT b.client FROM binding b WHERE (SELECT me.client FROM me) = ''),
+      SELECT q.policy, q.client, q.valid_from, q.valid_to, q.while_in, q.mine,
+             ARRAY(SELECT n FROM unnest(there.nodes) n WHERE CASE q.kind WHEN 'never' THEN n <> q.node ELSE n = ANY (q.within) END) AS nodes
+        FROM relevant q CROSS JOIN there),
+    whom AS MATERIALIZED (SELECT w.client FROM unnest(nodes_left.clients) w (client)),
     binds AS MATERIALIZED (
       SELECT b.client AS whom, b.* FROM binding b WHERE b.client <> ''
       UNION ALL
@@ -106,8 +132,8 @@ CREATE FUNCTION vectorshard.nodes_left(policy text, kinds text[])
                     AND NOT b.nodes @> (SELECT c.nodes FROM binding c WHERE c.mine) ORDER BY b.policy)
       FROM held h;
   END;
-COMMENT ON FUNCTION vectorshard.nodes_left(text, text[]) IS
-  'internal: for each client that a ban or region binds, and each moment and set of geofences in which others bind it too: the active nodes that are left, and what excludes those that the policy itself allows; client empty: all that have no policy of their own';
+COMMENT ON FUNCTION vectorshard.nodes_left(text, text[], text[]) IS
+  'internal: for each of these clients, which a ban or region binds, and each moment and set of geofences in which others bind it too: the active nodes that are left, and what excludes those that the policy itself allows; client empty: all that have no policy of their own';
 
 -- Regions that exclude each other say two things, so the later is refused. A ban goes before everything and passes, but not silently. Nodes that join
 -- or leave later may lie anywhere, and of what another node is given at the same time this one has not heard: then the home alone holds the client.
@@ -117,25 +143,31 @@ AS $$
 #variable_conflict use_variable
 DECLARE
   p vectorshard.policy;
-  kinds text[] := '{never,region}';
+  kinds text[];
+  suspects text[];
   l record;
   message text;
   detail text;
 BEGIN
   SELECT q.* INTO p FROM vectorshard.policy q WHERE q.policy = policy;
   IF p.valid_to <= now() THEN RETURN; END IF;
-  IF p.kind = 'region' AND EXISTS (SELECT FROM vectorshard.nodes_left(policy, '{region}') n WHERE n.nodes = '{}') THEN kinds := '{region}'; END IF;
-  FOR l IN SELECT n.*, n.nodes = '{}' AS none FROM vectorshard.nodes_left(policy, kinds) n
-            WHERE n.nodes = '{}' OR p.client = '' AND n.client = '' AND NOT n.fenced
-                                    AND NOT EXISTS (SELECT FROM vectorshard.node c WHERE c.node = ANY (n.nodes) AND c.kind = 'core')
-            ORDER BY n.nodes <> '{}', n.client <> p.client, n.at, n.client, n.others LIMIT 1 LOOP
+  FOREACH kinds SLICE 1 IN ARRAY CASE p.kind WHEN 'region' THEN '{{region,region},{never,region}}'::text[] ELSE '{{never,region}}' END LOOP
+    suspects := vectorshard.policy_suspects(policy, kinds);
+    FOR i IN 0 .. (cardinality(suspects) - 1) / 500 LOOP
+      SELECT n.*, n.nodes = '{}' AS none INTO l FROM vectorshard.nodes_left(policy, kinds, suspects[i * 500 + 1 : i * 500 + 500]) n
+       WHERE n.nodes = '{}' OR p.client = '' AND n.client = '' AND NOT n.fenced AND 'never' = ANY (kinds)
+                               AND NOT EXISTS (SELECT FROM vectorshard.node c WHERE c.node = ANY (n.nodes) AND c.kind = 'core')
+       ORDER BY n.nodes <> '{}', n.client <> p.client, n.at, n.client, n.others LIMIT 1;
+      EXIT WHEN FOUND;
+    END LOOP;
+    CONTINUE WHEN l IS NULL;
     detail := format('%s together with %s%s.', CASE WHEN l.at > now() THEN format('From %s on it binds', l.at) ELSE 'It binds' END,
                      nullif((SELECT string_agg(format('"%s"', o), ', ') FROM unnest(l.others[1:3]) o), ''),
                      CASE WHEN cardinality(l.others) > 3 THEN format(' and %s more', cardinality(l.others) - 3) END);
     IF l.others = '{}' THEN detail := format(CASE p.kind WHEN 'region' THEN 'No active %s is located in the area.' ELSE 'The fabric has no other active %s.' END, CASE WHEN l.none THEN 'node' ELSE 'core node' END); END IF;
     message := format('policy "%s" leaves no %s for %s', policy, CASE WHEN l.none THEN 'node' ELSE 'core node' END,
                       CASE l.client WHEN '' THEN 'a client' ELSE format('client "%s"', l.client) END);
-    IF l.none AND kinds = '{region}' THEN
+    IF l.none AND NOT 'never' = ANY (kinds) THEN
       RAISE object_not_in_prerequisite_state USING MESSAGE = message, DETAIL = detail,
         HINT = 'End the other policy with vectorshard.end_policy(), or give times that do not overlap.';
     ELSIF l.none THEN

@@ -138,21 +138,21 @@ CREATE FUNCTION vectorshard.warn_of_homes(policy text) RETURNS void
 AS $$
 #variable_conflict use_variable
 DECLARE
+  p vectorshard.policy;
+  allowed int[];
   homes bigint;
   one text;
-  elsewhere boolean;
 BEGIN
-  SELECT count(*), min(c.client),
-         EXISTS (SELECT FROM vectorshard.node n JOIN vectorshard.policy p ON p.policy = policy
-                  WHERE n.state = 'active' AND n.kind = 'core' AND CASE p.kind WHEN 'never' THEN n.node <> p.node ELSE n.node = ANY (vectorshard.nodes_in(p.area)) END)
-    INTO homes, one, elsewhere
-    FROM vectorshard.policy p JOIN vectorshard.client c ON p.client = '' OR c.client = p.client
-   WHERE p.policy = policy AND p.valid_to > now()
-     AND (p.kind = 'never' AND c.home = p.node OR p.kind = 'region' AND NOT c.home = ANY (vectorshard.nodes_in(p.area)));
+  SELECT q.* INTO p FROM vectorshard.policy q WHERE q.policy = policy;
+  IF p.valid_to <= now() THEN RETURN; END IF;
+  allowed := CASE p.kind WHEN 'region' THEN vectorshard.nodes_in(p.area)
+                         ELSE ARRAY(SELECT n.node FROM vectorshard.node n WHERE n.node <> p.node) END;
+  SELECT count(*), min(c.client) INTO homes, one
+    FROM vectorshard.client c WHERE (p.client = '' OR c.client = p.client) AND NOT c.home = ANY (allowed);
   IF homes > 0 THEN
     RAISE WARNING USING MESSAGE = format('policy "%s" does not move homes', policy),
       DETAIL = format('Clients whose home is where the policy does not let them be: %s, for example "%s".', homes, one),
-      HINT = CASE WHEN elsewhere THEN 'Move them with vectorshard.move_home(client, to_node).'
+      HINT = CASE WHEN EXISTS (SELECT FROM vectorshard.node n WHERE n.node = ANY (allowed) AND n.state = 'active' AND n.kind = 'core') THEN 'Move them with vectorshard.move_home(client, to_node).'
                   ELSE 'The policy allows no active core node to which vectorshard.move_home() could move them.' END;
   END IF;
 END

@@ -104,6 +104,18 @@ std::string names(const std::vector<NodeId> &nodes, const NodeMap &map) {
   return out;
 }
 
+/// Policies that exclude each other are refused where they are given, but not what two nodes are given at the same time, or what is left when nodes go.
+bool nowhere_allowed(const Plan &plan, const NodeMap &map, double now_s) {
+  auto banned = [&](NodeId node, const Policy &p) {
+    if (now_s < p.from_s || now_s >= p.to_s || p.soon) return false;
+    if (p.kind == PolicyKind::never) return p.node == node;
+    return p.kind == PolicyKind::region && std::find(p.nodes.begin(), p.nodes.end(), node) == p.nodes.end();
+  };
+  return !map.sites().empty() && std::all_of(map.sites().begin(), map.sites().end(), [&](const auto &site) {
+    return std::any_of(plan.policies.begin(), plan.policies.end(), [&](const Policy &p) { return banned(site.node, p); });
+  });
+}
+
 /// Policies that are about no single node.
 void put_policies(FunctionCallInfo fcinfo, const Plan &plan, const NodeMap &map) {
   double now_s = telemetry::clients_now();
@@ -114,6 +126,7 @@ void put_policies(FunctionCallInfo fcinfo, const Plan &plan, const NodeMap &map)
     if (p.kind == PolicyKind::copies)
       put_remark(fcinfo, "at least " + std::to_string(p.copies) + " copies", "on nodes that answer, the home among them", p.name);
   }
+  if (nowhere_allowed(plan, map, now_s)) put_remark(fcinfo, "no node may hold it", "its bans and regions leave none: its home keeps what it has");
 }
 
 /// The place of a decision among those that were weighed by value, 1 the best; null if nothing was weighed.
