@@ -26,20 +26,21 @@ struct alignas(kCacheLine) Slot {
   int32_t next_in_bucket;  // slots of a partition are named by index; -1: none
   int32_t older, newer;    // order of age
   int32_t next_marked;
-  int64_t received_at;
-  int64_t checkpointed_at;
-  double written_at_s;     // the motion's time when it was checkpointed
-  double look_again_s;     // clients' seconds; 0: when it reports
   bool marked;             // in the navigator's list
   bool arrived;
   bool used;               // again, since it became the newest
   uint8_t client_bytes;
+  int64_t received_at;
   char client[kMaxClientBytes];
+  int64_t checkpointed_at;
+  double written_at_s;     // the motion's time when it was checkpointed
+  double look_again_s;     // clients' seconds; 0: when it reports
   alignas(kCacheLine) Motion motion;
 
   std::string_view name() const { return {client, client_bytes}; }
 };
 static_assert(sizeof(Slot) - kMaxClientBytes <= 1024);
+static_assert(offsetof(Slot, client) <= kCacheLine / 2);
 
 /// Counters in shared memory, added to without a lock.
 enum Counter { kAccepted, kRefusedFirst, kDropped = kRefusedFirst + kRefusalCount, kArrivals, kHits, kCounterCount };
