@@ -9,6 +9,8 @@
 #   make bench-place         placement policies side by side (DATA=folder with trajectories and sites)
 #   make bench-ship          shipping and merging against logical replication and pglogical (about 25 minutes)
 #   make bench-navigator     one pass of the navigator over a million made-up clients, on one core (CLIENTS=)
+#   make bench-read          reads against plain tables and postgres_fdw (about 5 minutes)
+#   make test-oracle         install what is missing, build, queries at random against plain tables (ORACLE_QUERIES=500000, SEED=)
 #   make bench-telemetry     taking reports against writing them into a PostGIS table (about 5 minutes)
 #
 # The core library alone builds with CMake (CMakeLists.txt), without PostgreSQL.
@@ -34,8 +36,8 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
-ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-navigator bench-telemetry bootstrap test-histories sim,$(MAKECMDGOALS)),)
-.PHONY: check demo bench-ship bench-place vectorshard-sim bench-navigator bench-telemetry bootstrap test-histories sim
+ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-telemetry test-oracle bootstrap test-histories sim,$(MAKECMDGOALS)),)
+.PHONY: check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-telemetry test-oracle bootstrap test-histories sim
 bootstrap:
 	scripts/bootstrap
 check: bootstrap
@@ -49,6 +51,10 @@ bench-ship:
 	scripts/bench-ship
 bench-telemetry: bootstrap
 	scripts/bench-telemetry
+bench-read: bootstrap
+	scripts/bench-read
+test-oracle: bootstrap
+	ORACLE_QUERIES=$(or $(ORACLE_QUERIES),500000) scripts/check oracle
 bench-place: bootstrap
 	scripts/bench-place
 bench-navigator:
