@@ -8,7 +8,7 @@ use Fabric;
 use Oracle;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time usleep);
+use Time::HiRes qw(time);
 
 my $seed = $ENV{SEED} // time % 1_000_000;
 my $queries = $ENV{ORACLE_QUERIES} // 20_000;
@@ -53,10 +53,8 @@ my ($asked, $wrong) = (0, 0);
 sub run_at {
 	my ($node, @statements) = @_;
 	my @got = run_all($node, 'postgres', @statements);
-	for (my $tries = 0; @statements == 1 && $got[0] =~ /Retry the transaction/ && $tries < 20; $tries++) {
-		usleep(100_000);
-		@got = run_all($node, 'postgres', @statements);
-	}
+	return @got if @statements > 1 || $got[0] !~ /Retry the transaction/;
+	$f->wait_for(sub { @got = run_all($node, 'postgres', @statements); return $got[0] !~ /Retry the transaction/; }, 20);
 	return @got;
 }
 
