@@ -1,5 +1,5 @@
 # Topology: core c1 (the home of all), edges e1, e2 and e3, which all want everything at once.
-# Proves: the fabric's limits of bytes, copies and transfers are kept by a crowd of nodes that hear of each other late, and nearly used up;
+# Proves: the fabric's limits of bytes, copies and transfers are kept by a crowd of nodes that hear of each other late, and used up (copies to the last);
 # what a writer or an operator asks for comes all the same, at a full node's side too, and counts; planners are told; no row is lost.
 use strict;
 use warnings;
@@ -64,12 +64,20 @@ cmp_ok($now, '<=', (2 << 20) + 2 * 288000, 'and is all that is beyond');
 # Copies: those that are there count.
 $f->sql('c1', q{UPDATE vectorshard.wish SET until = now() WHERE client ~ '^b'});
 set_everywhere('max_fabric_bytes', '0');
-set_everywhere('max_fabric_copies', 45);
+set_everywhere('max_fabric_copies', 20);
 wish_everywhere('a');
-fills($copies, 40, 45, 'copies');
+fills($copies, 20, 20, 'copies');
 written_on('e1', 'a60');
 written_on('e3', 'a59');
-cmp_ok(on_all($copies), '<=', 47, 'and no more but those');
+# A planner knows it too: of a client that drives on e1 towards e2 a copy is made where it is served, and no other.
+$f->sql('c1', q{UPDATE vectorshard.wish SET until = now() WHERE client = 'a58'});
+$f->poll('e1', q{SELECT count(*) FROM vectorshard.wish WHERE client = 'a58' AND until > now()}, '0', 'nobody wishes it');
+is($f->sql('e1', q{SELECT vectorshard.report(array_agg('a58'::text), array_agg(-122.3523 - 0.00034 * (90 - i)),
+	array_agg(37.70::float8), NULL, NULL, array_agg(now() - (95 - i) * interval '1 s')) FROM generate_series(0, 90) i}), '91', 'a client drives');
+$f->poll('e1', q{SELECT count(*) FROM vectorshard.resident WHERE client = 'a58'}, '1', 'it is served in any case');
+$f->poll('e1', q{SELECT count(*) FROM vectorshard.decisions('a58') WHERE node = 'e2' AND decision = 'refused' AND reason ~ 'the fabric holds as many copies as it may'}, '1',
+	'but not copied to where it may go');
+cmp_ok(on_all($copies), '<=', 23, 'and no more but those');
 
 # Transfers: two at each of four nodes, while all wait for the home; and one at each, however many nodes there are.
 my $under_way = q{SELECT count(*) FROM vectorshard.holder WHERE node = vectorshard.self_node() AND state = 'copying'};
