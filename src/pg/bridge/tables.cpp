@@ -49,6 +49,7 @@ constexpr const char *kTablesQuery = R"(
          coalesce(s.client_column, CASE WHEN n.nspname = 'vectorshard' AND c.relname = 'motion' THEN 'client' END, ''),
          coalesce((SELECT i.inhrelid::int8 FROM pg_inherits i JOIN pg_class f ON f.oid = i.inhrelid
                     WHERE i.inhparent = c.oid AND f.relkind = 'f' LIMIT 1), 0),
+         (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = c.oid) = 1,
          array_to_string(coalesce((SELECT x.indkey::int2[] FROM pg_index x
                                     WHERE x.indrelid = c.oid AND x.indisprimary), '{}'::int2[]), ' ')
     FROM pg_class c
@@ -110,7 +111,8 @@ void load(Cache &c) {
     t->client_column = rows.at(i, 4);
     t->reference = t->client_column.empty();
     t->elsewhere = static_cast<Oid>(rows.int8(i, 5));
-    parse_key(*t, rows.at(i, 6));
+    t->only_child = rows.boolean(i, 6);
+    parse_key(*t, rows.at(i, 7));
     c.by_oid.emplace(t->relid, std::move(t));
   }
   load_columns(spi, c);

@@ -40,6 +40,7 @@ struct EnrolledTable {
   std::vector<EnrolledColumn> columns;  // live, not generated, in attnum order; includes _version
   std::vector<AttrNumber> key;          // the primary key's columns, in key order
   Oid elsewhere = InvalidOid;           // the foreign child, if any
+  bool only_child = false;              // and no table inherits beside it
 };
 
 /// The enrolled table, or null. Valid until the next call that may process invalidations (any catalog access):

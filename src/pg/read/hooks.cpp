@@ -2,6 +2,7 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/tables.hpp"
 #include "pg/read/api.hpp"
+#include "pg/read/local_plan.hpp"
 #include "pg/read/session.hpp"
 extern "C" {
 #include "executor/executor.h"
@@ -59,6 +60,7 @@ void init() {
   ExecutorRun_hook = run_executor;
   previous_analyze = post_parse_analyze_hook;
   post_parse_analyze_hook = analyze;
+  init_local_plans();
 }
 
 }  // namespace vectorshard::read

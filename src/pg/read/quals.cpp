@@ -154,14 +154,18 @@ bool nameable_type(Oid type) {
   }
 }
 
+bool equates_clients(OpExpr *op) {
+  set_opfuncid(op);
+  return is_client_equality(op->opfuncid) && deterministic(op->inputcollid);
+}
+
 Naming names_client(PlannerInfo *root, Expr *clause, Index relid, const ClientColumn &client,
                     Expr **value) {
   if (!client.attnum || !nameable_type(client.type)) return Naming::none;
   if (IsA(clause, OpExpr)) {
     OpExpr *op = castNode(OpExpr, clause);
     if (list_length(op->args) != 2) return Naming::none;
-    set_opfuncid(op);
-    if (!is_client_equality(op->opfuncid) || !deterministic(op->inputcollid)) return Naming::none;
+    if (!equates_clients(op)) return Naming::none;
     Node *left = static_cast<Node *>(linitial(op->args)), *right = static_cast<Node *>(lsecond(op->args));
     if (!is_client_var(left, relid, client)) std::swap(left, right);
     if (!is_client_var(left, relid, client) || !free_of_relation(root, right, relid)) return Naming::none;

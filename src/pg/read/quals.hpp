@@ -25,6 +25,9 @@ struct ClientColumn {
 /// If `clause` is `client = x` or `client = ANY (x)` with x free of columns of `relid` and not volatile: how, and x.
 Naming names_client(PlannerInfo *root, Expr *clause, Index relid, const ClientColumn &client, Expr **value);
 
+/// True if the operator is an equality by which equal clients have equal text.
+bool equates_clients(OpExpr *op);
+
 /// True if this kind of client column can be looked up by the text of its values.
 bool nameable_type(Oid type);
 
