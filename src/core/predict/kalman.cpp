@@ -83,14 +83,16 @@ void update_stop(const telemetry::KalmanState &was, Metres z, const Metres *velo
   k.stop_x += new_share * dx;
   k.stop_y += new_share * dy;
   k.p_stop += new_share * (was.p_pos - was.p_stop) + new_share * (1 - new_share) * (dx * dx + dy * dy) / 2 + kRollM2PerS * dt;
-  auto log_likelihood = [](double ex, double ey, double variance) { return -(ex * ex + ey * ey) / (2 * variance) - std::log(variance); };
-  double ex = z.x - k.stop_x, ey = z.y - k.stop_y, s = k.p_stop + kPositionVariance;
-  double stop = log_likelihood(ex, ey, s), move = log_likelihood(z.x - k.x, z.y - k.y, k.p_pos + kPositionVariance);
+  // Of two likelihoods exp(-e² / 2v) / v: variances are multiplied, so that there is one exponential and no logarithm.
+  auto misses = [](double ex, double ey, double variance) { return (ex * ex + ey * ey) / (2 * variance); };
+  double ex = z.x - k.stop_x, ey = z.y - k.stop_y, s = k.p_stop + kPositionVariance, moves = k.p_pos + kPositionVariance;
+  double more = misses(z.x - k.x, z.y - k.y, moves) - misses(ex, ey, s), odds = prior / (1 - prior) * moves / s;
   if (velocity) {
-    stop += log_likelihood(velocity->x, velocity->y, kVelocityVariance);
-    move += log_likelihood(velocity->x - k.vx, velocity->y - k.vy, k.p_vel + kVelocityVariance);
+    double v = k.p_vel + kVelocityVariance;
+    more += misses(velocity->x - k.vx, velocity->y - k.vy, v) - misses(velocity->x, velocity->y, kVelocityVariance);
+    odds *= v / kVelocityVariance;
   }
-  double odds = prior / (1 - prior) * std::exp(std::clamp(stop - move, -30.0, 30.0));
+  odds *= std::exp(std::clamp(more, -30.0, 30.0));
   k.stopped = std::clamp(odds / (1 + odds), 1e-3, 1 - 1e-3);
   double gain = k.p_stop / s;
   k.stop_x += gain * ex;
