@@ -87,6 +87,13 @@ is(ask(q{SELECT count(*) FROM trip t JOIN visit v USING (car) WHERE car = 'a'}),
 ask('COMMIT');
 is(ask('EXECUTE p'), '10|trip', 'then the kept plan reads the heap again');
 
+# A function that a parallel query calls plans its own statement.
+ask(q{CREATE FUNCTION count_of_a(int) RETURNS bigint LANGUAGE plpgsql PARALLEL SAFE AS 'BEGIN RETURN (SELECT count(*) FROM trip t WHERE t.car = ''a''); END'});
+ask(q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers = 0});
+ok(ask('EXPLAIN SELECT min(count_of_a(oid::int)) FROM pg_class WHERE count_of_a(oid::int) > 0') =~ /Gather/, 'the query is parallel');
+is(ask('SELECT min(count_of_a(oid::int)), max(count_of_a(oid::int)) FROM pg_class WHERE count_of_a(oid::int) > 0'), '10|10', 'in a parallel query');
+ask('RESET ALL');
+
 # Cursors go backwards where they could before.
 ask(q{BEGIN; DECLARE k SCROLL CURSOR FOR SELECT id FROM trip WHERE car = 'a' ORDER BY id});
 is(ask('FETCH 3 FROM k; FETCH BACKWARD 1 FROM k'), "1\n2\n3\n2", 'a cursor goes backwards');

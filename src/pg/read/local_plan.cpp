@@ -12,7 +12,7 @@
 #include "pg/read/named_tables.hpp"
 #include "pg/read/row_text.hpp"
 extern "C" {
-#include "access/parallel.h"
+#include "access/xact.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/planner.h"
@@ -45,11 +45,12 @@ bool residents(List *clients, Snapshot snapshot) {
   });
 }
 
-/// A cursor may be read backwards, which a plan with the child cannot; only what is read forwards once may be planned again.
+/// A cursor may be read backwards, which a plan with the child cannot; only what is read forwards once may be planned again. A parallel
+/// query, functions that it calls included, may take no snapshot to look under.
 bool may_be_local(const Query *query, int options) {
   return query->commandType == CMD_SELECT && (options & CURSOR_OPT_PARALLEL_OK) && !query->rowMarks && !query->hasSubLinks && !query->cteList &&
          !query->setOperations && !query->utilityStmt && bridge::guc::read_scope == bridge::guc::kReadFabric && bridge::shared() &&
-         bridge::self_node() != kNoNode && !IsParallelWorker();
+         bridge::self_node() != kNoNode && !IsInParallelMode();
 }
 
 RangeTblEntry *marker(List *clients, Query *whole) {
