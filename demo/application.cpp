@@ -11,6 +11,7 @@ namespace vectorshard::demo {
 namespace {
 
 constexpr int kTries = 8;
+constexpr int kWarmUpTries = 1500;  // 0.02 s each
 constexpr int kTileBytes = 6000;
 constexpr size_t kMostTiles = 8;
 
@@ -119,6 +120,11 @@ void Application::warm_up(FleetClient &client, size_t node, double observed_unix
     update_tile(client, node);
     insert_tile(client, node);
   });
+  // Looked for at once: the client says no more, so its copy does not stay.
+  for (int tries = 0; !inspectors_.look(node, client).resident; tries++) {
+    if (tries == kWarmUpTries) throw std::runtime_error("no copy of " + client.name + " has come to the node that serves it");
+    sleep_s(0.02);
+  }
   if (client.outcome_unknown || !outcome_.errors.empty()) throw std::runtime_error("the application's first statements failed: " + outcome_.errors.begin()->first);
   outcome_ = Outcome();
 }

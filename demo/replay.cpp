@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <exception>
 #include <future>
-#include <set>
 #include <thread>
 
 #include "application.hpp"
@@ -22,7 +21,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr double kLookEveryS = 0.5;
-constexpr int kWarmUpTries = 400;  // 0.05 s each
 
 struct Totals {
   std::atomic<int> arrivals = 0, hits = 0;
@@ -132,7 +130,7 @@ class Runner {
 
 /// Sessions that were used before, and servers that have copied before: what follows is to show the fabric, not how servers
 /// read their catalogs for the first time. Every runner has a client of its own at every node; a copy of each comes there.
-void warm_up(const Fabric &fabric, Inspectors &inspectors, const std::string &suffix, std::vector<std::unique_ptr<Runner>> &runners) {
+void warm_up(const Fabric &fabric, const std::string &suffix, std::vector<std::unique_ptr<Runner>> &runners) {
   Plan names;
   for (size_t i = 0; i < runners.size() * fabric.edges(); i++) names.clients.push_back({"warm_up." + std::to_string(i), {}, 0});
   Fleet fleet(names, suffix);
@@ -147,13 +145,6 @@ void warm_up(const Fabric &fabric, Inspectors &inspectors, const std::string &su
     warming.push_back(std::async(std::launch::async, [&runner = *runners[i], own] { runner.warm_up(own); }));
   }
   for (auto &each : warming) each.get();
-  std::set<size_t> missing;  // a copy that was seen may be gone again: these clients say no more
-  for (size_t i = 0; i < fleet.clients.size(); i++) missing.insert(i);
-  for (int tries = 0; !missing.empty(); tries++) {
-    std::erase_if(missing, [&](size_t i) { return inspectors.look(i % fabric.edges(), *fleet.clients[i]).resident; });
-    if (tries == kWarmUpTries) throw std::runtime_error("no copy of " + fleet.clients[*missing.begin()]->name + " has come to the node that serves it");
-    sleep_s(0.05);
-  }
 }
 
 std::string facts(const Totals &totals, const Observer &observer) {
@@ -176,7 +167,7 @@ Outcome replay(const Fabric &fabric, const Plan &plan, Fleet &fleet, const Repla
     runners.push_back(std::make_unique<Runner>(fabric, inspectors, settings, static_cast<unsigned>(i + 1)));
   for (size_t i = 0; i < fleet.clients.size(); i++) runners[i % runners.size()]->take(*fleet.clients[i]);
 
-  warm_up(fabric, inspectors, fleet.suffix, runners);
+  warm_up(fabric, fleet.suffix, runners);
   Totals totals;
   std::atomic<size_t> running = runners.size();
   std::vector<std::exception_ptr> failures(runners.size());

@@ -1,6 +1,7 @@
 // Merging a `holder` row that a peer stated about itself, outside the stream: core/base/holder.hpp decides. Two that come
 // at once for a holder not known yet may each find the other's row; then the second is decided against the first.
 #include "core/base/holder.hpp"
+#include "core/base/version.hpp"
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/spi.hpp"
@@ -26,8 +27,11 @@ void learn_holder(std::string_view client, NodeId node, Generation generation, c
   bridge::AsSuperuser rights;
   bridge::LearnedWrites learned;
   bridge::Spi spi;
+  // A statement has less than the row that it speaks of (its bytes): it is put down as a tick older, so that the row itself, which is
+  // shipped, still counts as newer whichever comes first.
+  constexpr Version kTick = Version{1} << kVersionTickShift;
   std::vector<bridge::Param> stated{bridge::p_text(client), bridge::p_int4(node), bridge::p_int8(generation),
-                                    bridge::p_text(state), bridge::p_int8(version)};
+                                    bridge::p_text(state), bridge::p_int8(version > kTick ? version - kTick : version)};
   if (spi.execute(kInsert, stated) > 0) return;
   bridge::Rows known = spi.query(kKnown, {bridge::p_text(client), bridge::p_int4(node)});
   if (known.empty()) return;  // tidied away this moment: it was long gone
