@@ -123,6 +123,25 @@ sub wait_for {
 	return 0;
 }
 
+# Brings a client onto a node by a wish of its own, and off it again; false, with what was found, if it does not come or go.
+sub bring {
+	my ($self, $name, $client) = @_;
+	$self->sql($name, "INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
+	  SELECT '$client', n, n, now() + interval '1 hour', 'test', 0 FROM vectorshard.self_node() n ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until");
+	return $self->poll_until($name, "SELECT count(*) FROM vectorshard.resident WHERE client = '$client' AND confirmed", '1');
+}
+sub unwish {
+	my ($self, $name, $client) = @_;
+	$self->sql($name, "UPDATE vectorshard.wish SET until = now() - interval '1 s' WHERE client = '$client' AND node = vectorshard.self_node()");
+	return;
+}
+sub send_away {
+	my ($self, $name, $client) = @_;
+	$self->unwish($name, $client);
+	$self->node($name)->psql('postgres', "SELECT vectorshard.evict('$client')");
+	return $self->poll_until($name, "SELECT count(*) FROM vectorshard.resident WHERE client = '$client'", '0');
+}
+
 # As a test.
 sub poll {
 	my ($self, $name, $sql, $expected, $what, $timeout) = @_;

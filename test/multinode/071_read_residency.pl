@@ -5,7 +5,7 @@
 use strict;
 use warnings;
 use Fabric;
-use IPC::Run;
+use Session;
 use Test::More;
 
 my $f = Fabric->new(core => 'c1', edges => ['e1'], config => "vectorshard.placement_mode = off\nvectorshard.keep_s = 0");
@@ -16,32 +16,10 @@ $f->poll('e1', q{SELECT count(*) FROM trip}, '300', 'e1 reads all rows');
 my $all = q{SELECT count(*), count(DISTINCT (car, id)), sum(id) FROM trip};
 my $sound = '300|300|15150';
 
-# Onto e1, by a wish of its own; off it again.
-sub bring {
-	my ($client) = @_;
-	$f->sql('e1', "INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
-	  VALUES ('$client', 2, 2, now() + interval '1 hour', 'test', 0) ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until");
-	return $f->poll_until('e1', "SELECT count(*) FROM vectorshard.resident WHERE client = '$client'", '1');
-}
-sub unwish { $f->sql('e1', "UPDATE vectorshard.wish SET until = now() - interval '1 s' WHERE client = '$_[0]'"); return; }
-sub send_away {
-	my ($client) = @_;
-	unwish($client);
-	$f->node('e1')->psql('postgres', "SELECT vectorshard.evict('$client')");
-	return $f->poll_until('e1', "SELECT count(*) FROM vectorshard.resident WHERE client = '$client'", '0');
-}
-
-# A session that stays open: ask(sql) gives the first line of its answer.
-my ($in, $out) = ('', '');
-my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('e1')->connstr('postgres') ], '<', \$in, '>', \$out, '2>&1', IPC::Run::timeout(300));
-sub ask {
-	my ($sql) = @_;
-	$out = '';
-	$in .= "$sql;\n\\echo done\n";
-	$session->pump until $out =~ /^done$/m;
-	$out =~ s/\n?done\n$//;
-	return $out;
-}
+sub bring { return $f->bring('e1', $_[0]); }
+sub send_away { return $f->send_away('e1', $_[0]); }
+my $session = Session->new($f->node('e1'));
+sub ask { return $session->ask($_[0]); }
 my $where = q{SELECT string_agg(DISTINCT tableoid::regclass::text, ' ') FROM trip WHERE car = 'a'};
 
 # Copied in while a snapshot is open.
@@ -115,6 +93,5 @@ is(ask(q{UPDATE trip SET note = 'warm' WHERE car = 'a' AND id IN (7, 8) RETURNIN
 is($f->sql('c1', q{SELECT count(*) FROM ONLY trip WHERE car = 'a'}), '100', 'has brought it back at the home');
 is(ask($all), $sound, 'nothing is lost');
 
-$in .= "\\q\n";
 $session->finish;
 done_testing();

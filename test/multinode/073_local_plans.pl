@@ -5,7 +5,7 @@
 use strict;
 use warnings;
 use Fabric;
-use IPC::Run;
+use Session;
 use Test::More;
 
 my $f = Fabric->new(core => 'c1', edges => ['e1'], config => "vectorshard.placement_mode = off\nvectorshard.keep_s = 0");
@@ -15,28 +15,10 @@ $f->sql('c1', q{CREATE TABLE trip (car text, id int, note text, PRIMARY KEY (car
                 INSERT INTO visit SELECT c, i FROM unnest(ARRAY['a', 'b']) c, generate_series(1, 4) i});
 $f->poll('e1', q{SELECT (SELECT count(*) FROM trip) + (SELECT count(*) FROM visit)}, '38', 'e1 reads all rows');
 
-sub bring {
-	my ($client) = @_;
-	$f->sql('e1', "INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
-	  VALUES ('$client', 2, 2, now() + interval '1 hour', 'test', 0) ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until");
-	return $f->poll_until('e1', "SELECT count(*) FROM vectorshard.resident WHERE client = '$client' AND confirmed", '1');
-}
-sub send_away {
-	my ($client) = @_;
-	$f->sql('e1', "UPDATE vectorshard.wish SET until = now() - interval '1 s' WHERE client = '$client'");
-	$f->node('e1')->psql('postgres', "SELECT vectorshard.evict('$client')");
-	return $f->poll_until('e1', "SELECT count(*) FROM vectorshard.resident WHERE client = '$client'", '0');
-}
-my ($in, $out) = ('', '');
-my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('e1')->connstr('postgres') ], '<', \$in, '>', \$out, '2>&1', IPC::Run::timeout(300));
-sub ask {
-	my ($sql) = @_;
-	$out = '';
-	$in .= "$sql;\n\\echo done\n";
-	$session->pump until $out =~ /^done$/m;
-	$out =~ s/\n?done\n$//;
-	return $out;
-}
+sub bring { return $f->bring('e1', $_[0]); }
+sub send_away { return $f->send_away('e1', $_[0]); }
+my $session = Session->new($f->node('e1'));
+sub ask { return $session->ask($_[0]); }
 sub with_child { my ($sql) = @_; return ask("EXPLAIN (COSTS OFF) $sql") =~ /_elsewhere/ ? 1 : 0; }
 
 ok(bring('a'), 'a is on e1');
@@ -103,6 +85,5 @@ ask('COMMIT');
 $f->sql('e1', 'CREATE TABLE trip_more () INHERITS (trip)');
 is(ask(q{EXPLAIN (COSTS OFF) SELECT * FROM trip WHERE car = 'a'}) =~ /trip_more/ ? 1 : 0, 1, 'a second child is read');
 $f->sql('e1', 'DROP TABLE trip_more');
-$in .= "\\q\n";
 $session->finish;
 done_testing();
