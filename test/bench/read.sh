@@ -5,11 +5,11 @@ NODES=8
 TRIP='CREATE TABLE trip (client text COLLATE "C", id int, kind int, km numeric, note text, PRIMARY KEY (client, id))'
 VISIT='CREATE TABLE visit (client text COLLATE "C", place int, rating int, PRIMARY KEY (client, place))'
 
-# rows CONDITION: of the clients c for which it holds.
-rows() {
-  printf '%s' "INSERT INTO trip SELECT 'car' || c, i, (c + i) % 10, (c * 37 + i * 11) % 1000 / 8.0, repeat('n', 60) FROM generate_series(1, $CLIENTS) c, generate_series(1, 100) i WHERE $1;
-    INSERT INTO visit SELECT 'car' || c, p, (c * p) % 6 FROM generate_series(1, $CLIENTS) c, generate_series(1, 10) p WHERE $1"
+# trips TABLE CONDITION, visits CONDITION: rows of the clients c for which it holds.
+trips() {
+  printf '%s' "INSERT INTO $1 SELECT 'car' || c, i, (c + i) % 10, (c * 37 + i * 11) % 1000 / 8.0, repeat('n', 60) FROM generate_series(1, $CLIENTS) c, generate_series(1, 100) i WHERE $2"
 }
+visits() { printf '%s' "INSERT INTO visit SELECT 'car' || c, p, (c * p) % 6 FROM generate_series(1, $CLIENTS) c, generate_series(1, 10) p WHERE $1"; }
 
 setup_local() {
   make_server plain
@@ -20,7 +20,7 @@ setup_local() {
   sql alone -c "SELECT vectorshard.create_fabric('alone', ST_SetSRID(ST_MakePoint(0, 0), 4326))" -c "$TRIP" -c "$VISIT" \
     -c "SELECT vectorshard.create_vector_shard_table('trip', 'client'), vectorshard.create_vector_shard_table('visit', 'client')" >/dev/null
   local server
-  for server in plain alone; do sql $server -c "$(rows true)" -c 'VACUUM ANALYZE trip' -c 'VACUUM ANALYZE visit'; done
+  for server in plain alone; do sql $server -c "$(trips trip true)" -c "$(visits true)" -c 'VACUUM ANALYZE trip' -c 'VACUUM ANALYZE visit'; done
 }
 
 setup_fabric() {
@@ -39,7 +39,7 @@ setup_fabric() {
       -c "SELECT vectorshard.join_fabric('n$i', 'hub', ST_SetSRID(ST_MakePoint($i, 0), 4326), kind => 'core')" >/dev/null
   done
   for i in $(seq $NODES); do
-    sql n$i -c "$(rows "c % $NODES = $i - 1")" -c 'VACUUM ANALYZE trip'
+    sql n$i -c "$(trips trip "c % $NODES = $i - 1")" -c "$(visits "c % $NODES = $i - 1")" -c 'VACUUM ANALYZE trip'
     sql n$i -c 'CREATE DATABASE plain'
     sql n$i/plain -c "$TRIP"
   done
@@ -58,7 +58,10 @@ setup_asker() {
       -c "CREATE USER MAPPING FOR CURRENT_USER SERVER s$i OPTIONS (user 'postgres')" \
       -c "CREATE FOREIGN TABLE trip_$i PARTITION OF trip FOR VALUES WITH (MODULUS $NODES, REMAINDER $((i - 1))) SERVER s$i OPTIONS (table_name 'trip')"
   done
-  sql n1/asker -c "$(rows true | sed '/INSERT INTO visit/d; s/;$//')" -c 'ALTER DATABASE asker SET enable_partitionwise_aggregate = on' -c 'ANALYZE trip'
+  sql n1/asker -c "$(trips trip true)" -c 'ALTER DATABASE asker SET enable_partitionwise_aggregate = on' -c 'ANALYZE trip'
+  # For a row of one node: the very rows whose home n2 is, in a plain table there.
+  sql n2/plain -c "${TRIP/TABLE trip/TABLE home_of_n2}" -c "$(trips home_of_n2 "c % $NODES = 1")" -c 'VACUUM ANALYZE home_of_n2'
+  sql n1/asker -c "CREATE FOREIGN TABLE home_of_n2 (client text COLLATE \"C\", id int, kind int, km numeric, note text) SERVER s2"
 }
 
 # wait_for QUERY SERVER: until it gives true.
@@ -84,19 +87,20 @@ bench() {
 write_scripts() {
   printf '%s\n' '\set c random(1, :clients)' '\set i random(1, 100)' "SELECT km, note FROM trip WHERE client = 'car' || :c AND id = :i;" >"$WORK/point.sql"
   printf '%s\n' '\set c random(1, :clients)' "SELECT count(*), sum(v.rating) FROM trip t JOIN visit v USING (client) WHERE client = 'car' || :c AND t.id = v.place;" >"$WORK/join.sql"
-  # Clients whose home is n2, in both ways of the rows.
-  printf '%s\n' '\set c random(1, :clients / 8 - 1)' '\set i random(1, 100)' "SELECT km, note FROM trip WHERE client = 'car' || (:c * 8 + 1) AND id = :i;" >"$WORK/remote.sql"
+  # Clients whose home is n2.
+  local table
+  for table in trip home_of_n2; do
+    printf '%s\n' '\set c random(1, :clients / 8 - 1)' '\set i random(1, 100)' "SELECT km, note FROM $table WHERE client = 'car' || (:c * 8 + 1) AND id = :i;" >"$WORK/remote_$table.sql"
+  done
   printf '%s\n' 'SELECT count(*), sum(km), avg(km) FROM trip WHERE kind <> 3;' >"$WORK/aggregate.sql"
   printf '%s\n' '\set c random(1, :clients - 100)' "SELECT client, id, km FROM trip WHERE client IN ($(seq -s, -f "'car' || :c + %.0f" 0 99 | sed "s/'car' || :c + \([0-9]*\)/'car' || (:c + \1)/g")) AND id < 10;" >"$WORK/list.sql"
-  # postgres_fdw knows no nodes: its rows of the same clients are where the hash put them; this one partition's are asked for.
-  printf '%s\n' '\set c random(1, :clients)' '\set i random(1, 100)' "SELECT km, note FROM trip_2 WHERE client = 'car' || :c AND id = :i;" >"$WORK/remote_fdw.sql"
 }
 
 round() {
   bench point plain prepared point; bench point alone prepared point
   bench simple plain simple point; bench simple alone simple point
   bench join plain prepared join; bench join alone prepared join
-  bench remote n1/asker prepared remote_fdw; bench remote n1 prepared remote
+  bench remote n1/asker prepared remote_home_of_n2; bench remote n1 prepared remote_trip
   bench aggregate n1/asker prepared aggregate; bench aggregate n1 prepared aggregate
   bench list n1/asker prepared list; bench list n1 prepared list
 }
