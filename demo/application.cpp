@@ -125,7 +125,7 @@ void Application::warm_up(FleetClient &client, size_t node, double observed_unix
     if (tries == kWarmUpTries) throw std::runtime_error("no copy of " + client.name + " has come to the node that serves it");
     sleep_s(0.02);
   }
-  if (client.outcome_unknown || !outcome_.errors.empty()) throw std::runtime_error("the application's first statements failed: " + outcome_.errors.begin()->first);
+  if (!outcome_.errors.empty()) throw std::runtime_error("the application's first statements failed: " + outcome_.errors.begin()->first);
   outcome_ = Outcome();
 }
 
