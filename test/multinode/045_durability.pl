@@ -104,6 +104,19 @@ is($f->sql('e1', 'SELECT count(*) FROM ONLY trip WHERE id IN (2001, 2002)'), '2'
 kill 'CONT', $pid;
 settled('interrupted waits');
 
+# A commit whose record is on disk, and that is not visible yet, as all are for a moment (a standby that does not answer
+# makes it long): who waits until it can be seen must not wait for its locks, which it keeps until the shipper has answered.
+$f->sql('e1', $_) for q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'}, 'SELECT pg_reload_conf()';
+my %w = (out => '', err => '');
+$w{run} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $f->node('e1')->connstr('postgres') . " application_name='not visible'",
+	'-c', $home, '-c', "INSERT INTO trip VALUES ('car1', 2003, 'waits')" ], '<', \undef, '>', \$w{out}, '2>', \$w{err});
+$f->poll('e1', q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'not visible'}, '1', 'a commit is on disk and not visible');
+$f->poll('e1', q{SELECT xact_start < clock_timestamp() - interval '50 ms' FROM pg_stat_activity WHERE backend_type = 'vectorshard shipper'}, 't', 'the shipper waits for it');
+$f->sql('e1', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'not visible'});
+$w{run}->finish;
+unlike($w{err}, qr/08007/, 'visible: it is shipped and answered');
+$f->sql('e1', $_) for 'ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()';
+
 # The home is dead.
 $f->node('c1')->stop('immediate');
 my $short = 'SET vectorshard.durability_timeout_ms = 500';

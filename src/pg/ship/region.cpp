@@ -10,7 +10,6 @@
 extern "C" {
 #include "access/xact.h"
 #include "pgstat.h"
-#include "storage/lmgr.h"
 #include "storage/procarray.h"
 }
 
@@ -99,18 +98,19 @@ bool decoded_visible() {
 void wait_decoded_visible() {
   bridge::require_preloaded();
   // Only what was decoded when we were called: later ones are routed by what the caller has committed before.
-  bridge::pg_call([&] {
+  std::vector<TransactionId> waiting(kMaxDecoded);
+  int n = bridge::pg_call([&] {
     LWLockAcquire(bridge::shared()->lock, LW_EXCLUSIVE);
     prune(region);
-    int n = region->decoded_count;
-    TransactionId *waiting = n > 0 ? static_cast<TransactionId *>(palloc(sizeof(TransactionId) * static_cast<size_t>(n))) : nullptr;
-    std::copy(region->decoded, region->decoded + n, waiting);
+    int count = region->decoded_count;
+    std::copy(region->decoded, region->decoded + count, waiting.data());
     LWLockRelease(bridge::shared()->lock);
-    // Their locks are released right after they can be seen.
-    for (int i = 0; i < n; i++)
-      if (TransactionIdIsInProgress(waiting[i])) XactLockTableWait(waiting[i], nullptr, nullptr, XLTW_None);
-    if (waiting) pfree(waiting);
+    return count;
   });
+  // Not for their locks: a commit that waits for other nodes (commit_wait) can be seen and keeps them, until the shipper,
+  // which may be who asks here, has answered it. What stands in the WAL is visible a moment later.
+  for (int i = 0; i < n; i++)
+    while (bridge::pg_call([&] { return TransactionIdIsInProgress(waiting[i]); })) nap();
 }
 
 void publish_peers(const std::vector<PeerStatus> &peers, uint64 routed_lsn) {
