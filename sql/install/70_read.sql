@@ -33,3 +33,69 @@ COMMENT ON COLUMN vectorshard.telemetry.lon IS 'degrees, WGS84';
 COMMENT ON COLUMN vectorshard.telemetry.lat IS 'degrees, WGS84';
 COMMENT ON COLUMN vectorshard.telemetry.speed_mps IS 'metres per second; null: derived from the reports';
 COMMENT ON COLUMN vectorshard.telemetry.heading_deg IS 'degrees clockwise from north; null: derived from the reports';
+
+CREATE FUNCTION vectorshard.holds(clients text[]) RETURNS boolean
+LANGUAGE C STRICT STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_holds';
+COMMENT ON FUNCTION vectorshard.holds(text[]) IS
+  'internal: whether all these clients are resident here, under the snapshot of the query, so that their rows can be read from the heap';
+REVOKE ALL ON FUNCTION vectorshard.holds(text[]) FROM PUBLIC;
+
+-- Which node an application should talk to.
+
+CREATE FUNCTION vectorshard.answers(node int) RETURNS boolean
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_answers';
+COMMENT ON FUNCTION vectorshard.answers(int) IS 'internal: false if this node found lately that the other one does not answer';
+REVOKE ALL ON FUNCTION vectorshard.answers(int) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.node_at(lon float8, lat float8) RETURNS int
+LANGUAGE C STRICT STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'vectorshard_node_at';
+COMMENT ON FUNCTION vectorshard.node_at(float8, float8) IS 'internal: the node in whose area the position lies';
+REVOKE ALL ON FUNCTION vectorshard.node_at(float8, float8) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.route(client text)
+  RETURNS TABLE (node text, host text, port int, dbname text, holds boolean, reason text)
+  LANGUAGE sql VOLATILE STRICT PARALLEL RESTRICTED ROWS 3
+  SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
+  BEGIN ATOMIC
+    SELECT n.name, n.host, n.port, n.dbname, k.holds,
+           CASE WHEN k.serves THEN 'serves the client' WHEN k.holds THEN 'holds a copy' ELSE 'is its home' END
+             || CASE WHEN k.node = c.home AND (k.serves OR k.holds) THEN ', is its home' ELSE '' END
+             || CASE WHEN a.answers THEN '' ELSE ', does not answer' END
+      FROM (SELECT u.node, bool_or(u.holds) AS holds, bool_or(u.serves) AS serves
+              FROM (SELECT h.node, true AS holds, false AS serves FROM vectorshard.holder h
+                     WHERE h.client = route.client AND h.state = 'live'
+                    UNION ALL
+                    SELECT w.node, false, true FROM vectorshard.wish w
+                     WHERE w.client = route.client AND w.planner = w.node AND w.reason = 'serves the client' AND w.until > pg_catalog.now()
+                    UNION ALL
+                    SELECT c.home, false, false FROM vectorshard.client c WHERE c.client = route.client) u
+             GROUP BY u.node) k
+      JOIN vectorshard.node n ON n.node = k.node AND n.state = 'active'
+      CROSS JOIN LATERAL (SELECT vectorshard.answers(k.node) AS answers) a
+      LEFT JOIN vectorshard.client c ON c.client = route.client
+     ORDER BY a.answers DESC, k.serves DESC, k.holds DESC, k.node = c.home DESC, n.name;
+  END;
+COMMENT ON FUNCTION vectorshard.route(text) IS
+  'nodes to talk to about a client, the best one first: the one that serves it, those that hold its rows, its home; nodes that do not answer come last';
+
+CREATE FUNCTION vectorshard.route("position" geometry)
+  RETURNS TABLE (node text, host text, port int, dbname text, distance_m float8, reason text)
+  LANGUAGE sql VOLATILE STRICT PARALLEL RESTRICTED ROWS 4
+  SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp
+  BEGIN ATOMIC
+    SELECT n.name, n.host, n.port, n.dbname, d.distance_m,
+           CASE WHEN n.node = s.node THEN 'serves the place' ELSE 'is near' END || CASE WHEN a.answers THEN '' ELSE ', does not answer' END
+      FROM (SELECT ST_PointOnSurface(ST_Transform(route."position", 4326)) AS point) p
+      CROSS JOIN LATERAL (SELECT vectorshard.node_at(ST_X(p.point), ST_Y(p.point)) AS node) s
+      CROSS JOIN vectorshard.node n
+      CROSS JOIN LATERAL (SELECT ST_DistanceSphere(n.location, p.point) AS distance_m) d
+      CROSS JOIN LATERAL (SELECT vectorshard.answers(n.node) AS answers) a
+     WHERE n.state = 'active'
+     ORDER BY a.answers DESC, n.node = s.node DESC, d.distance_m, n.name
+     LIMIT 4;
+  END;
+COMMENT ON FUNCTION vectorshard.route(geometry) IS
+  'nodes to talk to at a place, the best one first: the one in whose area it lies, then the nearest; nodes that do not answer come last';
+
+-- Where a client is, is not for everybody who may connect: applications are granted it.
+REVOKE ALL ON FUNCTION vectorshard.route(text), vectorshard.route(geometry) FROM PUBLIC;

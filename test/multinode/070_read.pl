@@ -61,7 +61,7 @@ $f->poll('e1', q{SELECT count(*) FROM trip WHERE car = 'big'}, '3000', 'more row
 is($f->sql('e1', q{SELECT count(*) FROM (SELECT FROM trip LIMIT 10) x}), '10', 'a scan that stops early');
 my $plan = $f->sql('e1', q{EXPLAIN (ANALYZE, VERBOSE, COSTS off, TIMING off, SUMMARY off) SELECT note FROM trip WHERE car = 'a1' AND id > 2});
 like($plan, qr/Remote SQL: SELECT .* FROM public\.trip t WHERE t\."car" = \$1 AND \(\(t\.id > 2\)\)/, 'EXPLAIN: SQL');
-like($plan, qr/Nodes Asked: c1\n/, 'EXPLAIN: nodes');
+like($plan, qr/Nodes Asked: c1 \(rows=2\)\n/, 'EXPLAIN: nodes');
 
 # Changing rows elsewhere.
 is($f->sql('e1', q{UPDATE trip SET note = note || '!', odo = NULL WHERE car = 'a1' AND id = 2 RETURNING car, id, note, odo, twice}),

@@ -53,3 +53,15 @@ TEST(ReadStatements, Changes) {
             "UPDATE public.trip SET \"note\" = 'x', \"at\" = NULL WHERE \"car\" = 'c''1' AND \"id\" = '7' RETURNING \"id\"");
   EXPECT_EQ(delete_statement("public.trip", true, {{"car", "c"}}, {}), "DELETE FROM ONLY public.trip WHERE \"car\" = 'c'");
 }
+
+TEST(ReadStatements, AHolderTellsWhetherItHasTheClients) {
+  SelectSpec s;
+  s.table = "public.trip";
+  s.client_column = "car";
+  s.columns = {"car", "id"};
+  s.clients = std::vector<std::string>{"car1"};
+  s.conditions = {"id > 3"};
+  EXPECT_EQ(holder_statement(s),
+            "WITH h AS MATERIALIZED (SELECT vectorshard.holds('{\"car1\"}'::text[]) AS holds) SELECT h.holds, t.\"car\", t.\"id\" "
+            "FROM h LEFT JOIN ONLY public.trip t ON h.holds AND t.\"car\" = 'car1' AND (id > 3)");
+}

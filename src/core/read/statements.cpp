@@ -34,6 +34,35 @@ std::string returning_clause(const std::vector<std::string> &columns) {
   return columns.empty() ? "" : " RETURNING " + column_list(columns);
 }
 
+std::vector<std::string> conditions_of(const SelectSpec &spec) {
+  std::string column = "t." + quote_name(spec.client_column);
+  std::string client_text = "(" + column + ")::text COLLATE \"C\"";
+  std::vector<std::string> where;
+  const std::string &given = spec.parameter;
+  if (spec.clients) {
+    if (spec.clients->size() == 1)
+      where.push_back(column + " = " + (given.empty() ? quote_value(spec.clients->front()) : given));
+    else
+      where.push_back(column + " = ANY (" + (given.empty() ? quote_value(array_text(*spec.clients)) : given) + ")");
+  } else {
+    where.push_back("EXISTS (SELECT FROM vectorshard.client h WHERE h.client = " + client_text +
+                    " AND h.home = " + (given.empty() ? std::to_string(spec.home) : given) + ")");
+    if (!spec.leave_out.empty())
+      where.push_back(client_text + " <> ALL (" + quote_value(array_text(spec.leave_out)) + "::text[])");
+  }
+  for (const auto &c : spec.conditions) where.push_back("(" + c + ")");
+  return where;
+}
+
+std::vector<std::string> selected(const SelectSpec &spec) {
+  std::vector<std::string> columns;
+  for (const auto &c : spec.columns) {
+    bool state = std::find(spec.state_columns.begin(), spec.state_columns.end(), c) != spec.state_columns.end();
+    columns.push_back(state ? "vectorshard.crdt_state(t." + quote_name(c) + ")" : "t." + quote_name(c));
+  }
+  return columns;
+}
+
 }  // namespace
 
 std::string quote_name(std::string_view name) {
@@ -68,29 +97,16 @@ std::string array_text(const std::vector<std::string> &items) {
 }
 
 std::string select_statement(const SelectSpec &spec) {
-  std::string column = "t." + quote_name(spec.client_column);
-  std::string client_text = "(" + column + ")::text COLLATE \"C\"";
-  std::vector<std::string> where;
-  const std::string &given = spec.parameter;
-  if (spec.clients) {
-    if (spec.clients->size() == 1)
-      where.push_back(column + " = " + (given.empty() ? quote_value(spec.clients->front()) : given));
-    else
-      where.push_back(column + " = ANY (" + (given.empty() ? quote_value(array_text(*spec.clients)) : given) + ")");
-  } else {
-    where.push_back("EXISTS (SELECT FROM vectorshard.client h WHERE h.client = " + client_text +
-                    " AND h.home = " + (given.empty() ? std::to_string(spec.home) : given) + ")");
-    if (!spec.leave_out.empty())
-      where.push_back(client_text + " <> ALL (" + quote_value(array_text(spec.leave_out)) + "::text[])");
-  }
-  for (const auto &c : spec.conditions) where.push_back("(" + c + ")");
-  std::vector<std::string> columns;
-  for (const auto &c : spec.columns) {
-    bool state = std::find(spec.state_columns.begin(), spec.state_columns.end(), c) != spec.state_columns.end();
-    columns.push_back(state ? "vectorshard.crdt_state(t." + quote_name(c) + ")" : "t." + quote_name(c));
-  }
-  return "SELECT " + join(columns, ", ") + " FROM " + spec.table + " t WHERE " + join(where, " AND ") +
+  return "SELECT " + join(selected(spec), ", ") + " FROM " + spec.table + " t WHERE " + join(conditions_of(spec), " AND ") +
          (spec.locking.empty() ? "" : " FOR " + spec.locking);
+}
+
+std::string holder_statement(const SelectSpec &spec) {
+  const std::string &given = spec.parameter;
+  std::string names = given.empty() ? quote_value(array_text(*spec.clients)) : given;
+  return "WITH h AS MATERIALIZED (SELECT vectorshard.holds(" + names + "::text[]) AS holds) SELECT h.holds, " +
+         join(selected(spec), ", ") + " FROM h LEFT JOIN ONLY " + spec.table + " t ON h.holds AND " +
+         join(conditions_of(spec), " AND ");
 }
 
 std::string update_statement(const std::string &table, bool only, const std::vector<ColumnValue> &set,

@@ -39,6 +39,9 @@ std::string quote_value(std::string_view value);
 std::string array_text(const std::vector<std::string> &items);
 
 std::string select_statement(const SelectSpec &spec);
+/// The same of the local heap of a node that may hold copies of `clients`. A first column more: whether it holds them all,
+/// under the snapshot of the rows; if not, or if there are no rows, one row without values follows.
+std::string holder_statement(const SelectSpec &spec);
 /// UPDATE of the one row with this key, with RETURNING if `returning` is not empty. `only`: of the local heap.
 std::string update_statement(const std::string &table, bool only, const std::vector<ColumnValue> &set,
                              const std::vector<ColumnValue> &key, const std::vector<std::string> &returning);

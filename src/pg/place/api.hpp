@@ -23,6 +23,9 @@ double copy_time_ms(NodeId node);
 /// The round trip of a link to another node, as it was measured lately.
 void note_link_rtt(NodeId node, double seconds) noexcept;
 
+/// That round trip in seconds; 0: not measured (as on a Unix socket).
+double link_rtt_s(NodeId node) noexcept;
+
 /// Register the shared regions of holder and navigator. Called once, from the postmaster's library load.
 void init_holder();
 void init_navigator();

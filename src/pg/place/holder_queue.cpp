@@ -212,6 +212,12 @@ void note_link_rtt(NodeId source, double seconds) noexcept {
   region->meters[source].note_rtt(seconds);
 }
 
+double link_rtt_s(NodeId node) noexcept {
+  if (node < 1 || node > kNodeMax) return 0;
+  Locked locked(LW_SHARED);
+  return region->meters[node].path().rtt_s;
+}
+
 std::map<NodeId, Path> measured_paths() {
   std::vector<PathMeter> meters(kNodeMax + 1);
   {

@@ -1,6 +1,8 @@
 // Cursors at other nodes: see cursor.hpp.
 #include "pg/read/cursor.hpp"
 
+#include "pg/bridge/steady.hpp"
+
 namespace vectorshard::read {
 
 namespace {
@@ -33,7 +35,9 @@ Result<void> Cursor::fetch() {
 
 Result<void> Cursor::take() {
   under_way_ = false;
+  int64 before_us = bridge::steady_us();
   auto r = session_.receive();
+  waited_us_ += bridge::steady_us() - before_us;
   if (!r.ok()) return r.error();
   last_batch_ = PQntuples(r.value().get()) < kBatchRows;
   batches_.push_back(std::move(r).value());

@@ -21,6 +21,10 @@ class Cursor : public Waiter {
   const char *value(int column) const;
   const Session &session() const { return session_; }
   bool any_row() const { return any_row_; }
+  /// The next call of next() begins another batch.
+  bool batch_is_read() const { return !batches_.empty() && row_ + 1 >= PQntuples(batches_.front().get()); }
+  /// For how long rows were waited for.
+  int64_t waited_us() const { return waited_us_; }
 
   void collect() override;
 
@@ -37,6 +41,7 @@ class Cursor : public Waiter {
   bool any_row_ = false;
   std::deque<bridge::PgResult> batches_;  // the front one is being read
   int row_ = -1;
+  int64_t waited_us_ = 0;
   std::optional<Error> error_;  // found while collecting for somebody else
 };
 

@@ -89,13 +89,13 @@ bool ElsewhereScan::resident_cached(const std::string &client) {
 
 void ElsewhereScan::rewind() {
   end_cold();
-  cursors_.clear();
+  questions_.clear();
   started_ = false;
 }
 
 bool ElsewhereScan::next(TupleTableSlot *slot) {
   if (!started_) start();
-  return (cold_ && next_cold(slot)) || (!cursors_.empty() && next_remote(slot));
+  return (cold_ && next_cold(slot)) || (!questions_.empty() && next_remote(slot));
 }
 
 void ElsewhereScan::start() {
@@ -143,12 +143,9 @@ void ElsewhereScan::start_named() {
       for (const auto &c : where.cold) bring_back_here(c);
     open_cold([&] { return tier::scan_cold_clients(plan_.parent, &where.cold, estate_->es_snapshot); });
   }
-  for (auto &[home, names] : where.homes) {
-    if (locks())
-      for (const auto &c : names) hold_elsewhere(c);
-    SelectSpec spec = select_spec();
-    spec.clients = names;
-    ask(home, spec);
+  if (!where.homes.empty()) {
+    sources_ = Sources(std::move(where.homes), locks());
+    ask_named(sources_.first());
   }
   if (!for_peer)
     for (const auto &c : clients) place::note_missed_access(c);
@@ -164,7 +161,7 @@ void ElsewhereScan::start_all() {
   for (const HomeNode &home : homes) {
     spec.home = home.node;
     spec.leave_out = std::move(here[home.node]);
-    ask(home.node, spec);
+    ask({home.node, true, {}}, spec);
   }
 }
 
@@ -187,38 +184,88 @@ void ElsewhereScan::prepare_remote() {
   MemoryContextSwitchTo(old);
 }
 
-void ElsewhereScan::ask(NodeId node, const SelectSpec &spec) {
-  Session &session = session_at(node);
-  nodes_asked_.insert(session.name());
-  auto cursor = Cursor::open(session, select_statement(spec), !locks());
+void ElsewhereScan::ask(const Ask &to, const SelectSpec &spec) {
+  Session &session = session_at(to.node);
+  Tally &tally = nodes_asked_[session.name()];
+  auto cursor = Cursor::open(session, to.is_home ? select_statement(spec) : holder_statement(spec), !locks());
   if (cursor.ok())
-    cursors_.push_back(std::move(cursor).value());
+    questions_.push_back({to, std::move(cursor).value(), &tally});
   else
-    report_unreachable(node, cursor.error(), locks());
+    ask_others(to, cursor.error());
+}
+
+void ElsewhereScan::ask_named(const std::vector<Ask> &asks) {
+  for (const Ask &to : asks) {
+    if (locks())
+      for (const auto &c : to.clients) hold_elsewhere(c);
+    SelectSpec spec = select_spec();
+    spec.clients = to.clients;
+    ask(to, spec);
+  }
+}
+
+/// Asks others for what `failed` asked in vain: with `error` because the node does not answer, without because it does
+/// not hold the clients any more.
+void ElsewhereScan::ask_others(const Ask &failed, const std::optional<Error> &error) {
+  if (error && !lost_) lost_.emplace(failed.node, *error);
+  if (plan_.naming == Naming::none) return report_unreachable(failed.node, *error, locks(), std::nullopt);
+  std::vector<std::string> left;
+  std::vector<Ask> others = sources_.next(failed, &left);
+  if (!left.empty()) report_unreachable(lost_->first, lost_->second, locks(), left.size());
+  ask_named(others);
+}
+
+/// The row under the cursor, if it is one of the answer.
+bool ElsewhereScan::take_row(const Question &q, TupleTableSlot *slot) {
+  const Cursor &cursor = *q.cursor;
+  int first = q.ask.is_home ? 0 : 1;  // a holder tells in front whether it has the clients; its only row may tell just that
+  const char *client = cursor.value(first + client_at_);
+  if (!client) return false;
+  if (plan_.naming == Naming::none) {
+    if (resident_cached(client)) return false;
+    if (locks()) hold_elsewhere(client);
+  }
+  q.tally->rows++;
+  input_->store(slot, [&](int i) { return cursor.value(first + i); });
+  return true;
+}
+
+void ElsewhereScan::end_question() {
+  questions_.front().tally->waited_us += questions_.front().cursor->waited_us();
+  questions_.pop_front();
 }
 
 bool ElsewhereScan::next_remote(TupleTableSlot *slot) {
-  while (!cursors_.empty()) {
-    Cursor &cursor = *cursors_.front();
-    auto row = cursor.next();
+  while (!questions_.empty()) {
+    if (questions_.size() > 1 && questions_.front().cursor->batch_is_read()) {
+      questions_.push_back(std::move(questions_.front()));
+      questions_.pop_front();
+    }
+    Question &q = questions_.front();
+    auto row = q.cursor->next();
     if (!row.ok()) {
       // Half an answer is never given out as a whole one.
-      if (cursor.any_row()) raise_unreachable(cursor.session(), row.error());
-      report_unreachable(cursor.session().node(), row.error(), locks());
+      if (q.cursor->any_row()) raise_unreachable(q.cursor->session(), row.error());
+      Ask failed = std::move(q.ask);
+      end_question();
+      ask_others(failed, row.error());
+    } else if (!row.value()) {
+      end_question();
+    } else if (!q.ask.is_home && *q.cursor->value(0) == 'f') {
+      Ask failed = std::move(q.ask);
+      end_question();
+      ask_others(failed, std::nullopt);
+    } else if (take_row(q, slot)) {
+      return true;
     }
-    if (!row.ok() || !row.value()) {
-      cursors_.erase(cursors_.begin());
-      continue;
-    }
-    if (plan_.naming == Naming::none) {
-      std::string client = cursor.value(client_at_);
-      if (resident_cached(client)) continue;
-      if (locks()) hold_elsewhere(client);
-    }
-    input_->store(slot, [&](int i) { return cursor.value(i); });
-    return true;
   }
   return false;
+}
+
+std::map<std::string, ElsewhereScan::Tally> ElsewhereScan::nodes_asked() const {
+  auto out = nodes_asked_;
+  for (const Question &q : questions_) out[q.cursor->session().name()].waited_us += q.cursor->waited_us();
+  return out;
 }
 
 bool ElsewhereScan::next_cold(TupleTableSlot *slot) {

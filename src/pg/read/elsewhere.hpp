@@ -5,9 +5,10 @@
 // client is either resident under it, and its rows come from the heap beside this scan, or it is not, and they come from
 // here alone.
 #pragma once
+#include <deque>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "pg/read/cursor.hpp"
 #include "pg/read/private.hpp"
 #include "pg/read/row_text.hpp"
+#include "pg/read/sources.hpp"
 #include "pg/tier/api.hpp"
 extern "C" {
 #include "nodes/execnodes.h"
@@ -33,8 +35,13 @@ class ElsewhereScan {
   /// Starts anew with the present values of parameters.
   void rewind();
 
+  /// What one node did for the scan.
+  struct Tally {
+    int64_t rows = 0;
+    int64_t waited_us = 0;  // for its answers, beyond what came while others were read
+  };
   // For EXPLAIN ANALYZE, over all rounds of the scan.
-  const std::set<std::string> &nodes_asked() const { return nodes_asked_; }
+  std::map<std::string, Tally> nodes_asked() const;
   int segments_read() const { return segments_read_ + (cold_ ? cold_->segments_read() : 0); }
 
  private:
@@ -44,7 +51,10 @@ class ElsewhereScan {
   bool resident(std::string_view client) const;
   bool resident_cached(const std::string &client);
   bool locks() const { return plan_.changes || plan_.lock_strength > 0; }
-  void ask(NodeId node, const SelectSpec &spec);
+  void ask(const Ask &to, const SelectSpec &spec);
+  void ask_named(const std::vector<Ask> &asks);
+  void ask_others(const Ask &failed, const std::optional<Error> &error);
+  void end_question();
   template <class Open>
   void open_cold(Open &&open);
   bool next_cold(TupleTableSlot *slot);
@@ -62,12 +72,21 @@ class ElsewhereScan {
   Oid naming_type_ = InvalidOid;
   std::unique_ptr<tier::ColdScan> cold_;
   MemoryContext cold_context_ = nullptr;  // of what the cold scan makes
-  std::vector<std::unique_ptr<Cursor>> cursors_;  // one a node, read in turn
+  /// What one node was asked.
+  struct Question {
+    Ask ask;
+    std::unique_ptr<Cursor> cursor;
+    Tally *tally;
+  };
+  bool take_row(const Question &q, TupleTableSlot *slot);
+  std::deque<Question> questions_;  // read batch by batch in turn, so that all nodes work
+  Sources sources_;                 // for clients that are named
+  std::optional<std::pair<NodeId, Error>> lost_;  // the first node that did not answer
   std::optional<RowInput> input_;
   std::vector<AttrNumber> columns_;
   int client_at_ = 0;                    // position of the client among columns_
   std::unordered_map<std::string, bool> resident_;
-  std::set<std::string> nodes_asked_;
+  std::map<std::string, Tally> nodes_asked_;
   int segments_read_ = 0;
 };
 

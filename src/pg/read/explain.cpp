@@ -27,6 +27,17 @@ std::string joined(const std::set<std::string> &items) {
   return out.empty() ? "none" : out;
 }
 
+/// Each node with the rows that it gave, and how long they were waited for.
+std::string asked_text(const ElsewhereScan &ran, bool timing) {
+  std::set<std::string> items;
+  for (const auto &[name, tally] : ran.nodes_asked()) {
+    char waited[64] = "";
+    if (timing) snprintf(waited, sizeof waited, " time=%.3f", static_cast<double>(tally.waited_us) / 1000);
+    items.insert(name + " (rows=" + std::to_string(tally.rows) + waited + ")");
+  }
+  return joined(items);
+}
+
 std::string naming_text(ForeignScanState *node, ForeignScan *scan, ExplainState *es) {
   Node *expression = static_cast<Node *>(linitial(scan->fdw_exprs));
   return bridge::pg_call([&] {
@@ -61,10 +72,10 @@ void explain_scan(ForeignScanState *node, ExplainState *es) {
     property(es, "Clients", plan.naming == Naming::none ? "all" : naming_text(node, scan, es));
     if (es->verbose) {
       bool local = bridge::guc::read_scope == bridge::guc::kReadLocal || bridge::self_node() == kNoNode;
-      property(es, "Nodes", local ? "this one alone" : plan.naming == Naming::none ? homes_text() : "homes of the clients");
+      property(es, "Nodes", local ? "this one alone" : plan.naming == Naming::none ? homes_text() : "homes of the clients, or nearer holders");
       explain_remote(node, scan, plan, es);
     }
-    if (es->analyze) property(es, "Nodes Asked", ran ? joined(ran->nodes_asked()) : "none");
+    if (es->analyze) property(es, "Nodes Asked", ran ? asked_text(*ran, es->timing) : "none");
   }
   if (es->analyze && plan.role != Role::telemetry) {
     int segments = ran ? ran->segments_read() : 0;

@@ -6,6 +6,7 @@
 #include "pg/apply/api.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/read/sources.hpp"
 #include "pg/tier/api.hpp"
 extern "C" {
 #include "access/xact.h"
@@ -57,6 +58,7 @@ void hold_elsewhere(const std::string &client) {
   bridge::lock_client_shared(client);
   if (apply::residency_now(client).resident) raise_moved(client);
   known().held.insert(client);
+  note_changed_at_home(client);
 }
 
 void bring_back_here(const std::string &client) {

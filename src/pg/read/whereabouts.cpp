@@ -1,6 +1,7 @@
 // Where clients are: see whereabouts.hpp. The tables of the fabric are read with the extension's rights.
 #include "pg/read/whereabouts.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "core/read/statements.hpp"
@@ -11,6 +12,7 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/fabric/api.hpp"
 #include "pg/read/session.hpp"
+#include "pg/ship/api.hpp"
 #include "pg/tier/api.hpp"
 extern "C" {
 #include "access/xact.h"
@@ -49,30 +51,44 @@ Snapshot latest() {
   });
 }
 
-/// The nearest core node; none if this node is one itself, and so knows every client it can hear of.
-NodeId core_to_ask() {
+/// The core nodes, nearest first; none if this node is one itself, and so knows every client it can hear of.
+std::vector<NodeId> cores_to_ask() {
   auto r = read_fabric("SELECT c.node FROM vectorshard.core_nodes_by_distance($1) c LIMIT CASE WHEN EXISTS (SELECT FROM "
-                       "vectorshard.node n WHERE n.node = $1 AND n.kind = 'core') THEN 0 ELSE 1 END",
+                       "vectorshard.node n WHERE n.node = $1 AND n.kind = 'core') THEN 0 END",
                        {p_int4(bridge::self_node())}, latest());
-  return r.empty() ? kNoNode : static_cast<NodeId>(r.int8(0, 0));
+  std::vector<NodeId> out;
+  for (size_t i = 0; i < r.size(); i++) out.push_back(static_cast<NodeId>(r.int8(i, 0)));
+  std::stable_partition(out.begin(), out.end(), [](NodeId core) { return !ship::known_dead(core); });
+  return out;
 }
 
 std::map<std::string, NodeId> homes_by_core(const std::vector<std::string> &clients, bool all_wanted) {
   std::map<std::string, NodeId> out;
-  NodeId core = core_to_ask();
-  if (core == kNoNode) return out;
-  Session &session = session_at(core);
-  auto sent = session.send("SELECT client, home FROM vectorshard.client WHERE client = ANY (" +
-                               quote_value(array_text(clients)) + ")",
-                           nullptr);
-  auto reply = sent.ok() ? session.receive() : Result<bridge::PgResult>(sent.error());
-  if (!reply.ok()) {
-    report_unreachable(core, reply.error(), all_wanted);
+  std::optional<std::pair<NodeId, Error>> lost;
+  for (NodeId core : cores_to_ask()) {
+    Session &session = session_at(core);
+    auto sent = session.send("SELECT client, home FROM vectorshard.client WHERE client = ANY (" +
+                                 quote_value(array_text(clients)) + ")",
+                             nullptr);
+    auto reply = sent.ok() ? session.receive() : Result<bridge::PgResult>(sent.error());
+    if (!reply.ok()) {
+      if (!lost) lost.emplace(core, reply.error());
+      continue;
+    }
+    const PGresult *r = reply.value().get();
+    for (int i = 0; i < PQntuples(r); i++) out[PQgetvalue(r, i, 0)] = static_cast<NodeId>(atoi(PQgetvalue(r, i, 1)));
     return out;
   }
-  const PGresult *r = reply.value().get();
-  for (int i = 0; i < PQntuples(r); i++) out[PQgetvalue(r, i, 0)] = static_cast<NodeId>(atoi(PQgetvalue(r, i, 1)));
+  if (lost) report_unreachable(lost->first, lost->second, all_wanted, clients.size());
   return out;
+}
+
+/// Clients with that home that are not resident here.
+size_t clients_at_home(NodeId home) {
+  auto r = read_fabric("SELECT count(*) FROM vectorshard.client c WHERE c.home = $1 AND NOT EXISTS (SELECT FROM "
+                       "vectorshard.resident r WHERE r.client = c.client)",
+                       {p_int4(home)}, latest());
+  return static_cast<size_t>(r.int8(0, 0));
 }
 
 [[noreturn]] void raise_not_home(const std::string &client, NodeId home) {
@@ -87,6 +103,15 @@ std::map<std::string, NodeId> known_homes(const std::vector<std::string> &client
   std::map<std::string, NodeId> out;
   auto r = read_fabric("SELECT client, home FROM vectorshard.client WHERE client = ANY ($1)", {p_text_array(clients)}, latest());
   for (size_t i = 0; i < r.size(); i++) out[r.at(i, 0)] = static_cast<NodeId>(r.int8(i, 1));
+  return out;
+}
+
+std::map<std::string, std::vector<NodeId>> live_holders(const std::vector<std::string> &clients) {
+  auto r = read_fabric("SELECT h.client, h.node FROM vectorshard.holder h JOIN vectorshard.node n USING (node) "
+                       "WHERE h.client = ANY ($1) AND h.state = 'live' AND n.state = 'active' AND n.node <> $2",
+                       {p_text_array(clients), p_int4(bridge::self_node())}, latest());
+  std::map<std::string, std::vector<NodeId>> out;
+  for (size_t i = 0; i < r.size(); i++) out[r.at(i, 0)].push_back(static_cast<NodeId>(r.int8(i, 1)));
   return out;
 }
 
@@ -131,7 +156,7 @@ std::map<NodeId, std::vector<std::string>> residents_by_home(Snapshot snapshot) 
   return out;
 }
 
-void report_unreachable(NodeId node, const Error &error, bool all_wanted) {
+void report_unreachable(NodeId node, const Error &error, bool all_wanted, std::optional<size_t> clients) {
   static LocalTransactionId transaction = InvalidLocalTransactionId;
   static std::set<NodeId> warned;
   const Session &session = session_at(node);
@@ -141,9 +166,11 @@ void report_unreachable(NodeId node, const Error &error, bool all_wanted) {
   transaction = MyProc->lxid;
   if (!warned.insert(node).second) return;
   const char *name = session.name().c_str(), *message = error.message.c_str(), *detail = error.detail.c_str();
+  unsigned long count = clients ? *clients : clients_at_home(node);
   bridge::pg_call([&] {
     ereport(WARNING, (errcode(ERRCODE_CONNECTION_FAILURE), errmsg("node \"%s\" cannot be reached: its rows are left out", name),
-                      errdetail("%s%s%s", message, *detail ? ": " : "", detail)));
+                      errdetail_plural("%lu client is not covered. %s%s%s", "%lu clients are not covered. %s%s%s", count, count,
+                                       message, *detail ? ": " : "", detail)));
   });
 }
 

@@ -1,6 +1,7 @@
 // Where the rows of clients are that are not in the local heap, as far as this node knows.
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,8 +32,11 @@ std::map<std::string, NodeId> known_homes(const std::vector<std::string> &client
 
 /// Where `clients` are, whose residency was already denied under `snapshot`. Clients that this node does not know are
 /// looked up at the nearest core node, unless this is one. With read_scope home raises for a client whose home is
-/// another node. If that core node cannot be reached: report_unreachable().
+/// another node. A core node that cannot be reached is passed over; if none can: report_unreachable().
 Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snapshot, bool all_wanted);
+
+/// The other active nodes where `clients` are live, as far as this node has heard, homes among them.
+std::map<std::string, std::vector<NodeId>> live_holders(const std::vector<std::string> &clients);
 
 /// The other active nodes that can be homes: core nodes, and nodes that some client has for home.
 std::vector<HomeNode> other_homes();
@@ -41,8 +45,10 @@ std::vector<HomeNode> other_homes();
 /// many that naming them costs more than it saves.
 std::map<NodeId, std::vector<std::string>> residents_by_home(Snapshot snapshot);
 
-/// With on_unreachable = error raises; with warn, warns once for each node and transaction. `all_wanted`, for rows that
-/// are to be written or locked: raises whatever the setting says, since a write that leaves rows out is no write.
-void report_unreachable(NodeId node, const Error &error, bool all_wanted);
+/// With on_unreachable = error raises; with warn, warns once for each node and transaction and says how many clients are
+/// not covered. `all_wanted`, for rows that are to be written or locked: raises whatever the setting says, since a write
+/// that leaves rows out is no write. `clients`: how many it concerns; nullopt: all that have the node for home and are
+/// not resident here.
+void report_unreachable(NodeId node, const Error &error, bool all_wanted, std::optional<size_t> clients);
 
 }  // namespace vectorshard::read

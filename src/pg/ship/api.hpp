@@ -15,6 +15,8 @@ Batch export_client(std::string_view client, BatchKind kind);
 /// Waits until every transaction that the shipper has decoded so far is visible to a new snapshot, so that a copy
 /// read afterwards lacks nothing that was routed before. In a transaction.
 void wait_decoded_visible();
+/// The shipper has no connection to `node`, and failed to make one lately. It may succeed by now.
+bool known_dead(NodeId node);
 
 /// Records durably, in the current transaction, that `peer` lacks changes of `client` (or, with client empty, of the
 /// reference table `table`). The shipper syncs it when the peer answers. Idempotent.

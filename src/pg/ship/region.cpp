@@ -124,6 +124,18 @@ void publish_peers(const std::vector<PeerStatus> &peers, uint64 routed_lsn) {
   });
 }
 
+bool known_dead(NodeId node) {
+  if (!region) return false;
+  return bridge::pg_call([&] {
+    LWLockAcquire(bridge::shared()->lock, LW_SHARED);
+    const PeerStatus *end = region->peers + region->peer_count;
+    const PeerStatus *peer = std::find_if(std::as_const(region->peers), end, [&](const PeerStatus &p) { return p.node == node; });
+    bool dead = peer != end && !peer->connected && peer->last_error[0] != '\0';
+    LWLockRelease(bridge::shared()->lock);
+    return dead;
+  });
+}
+
 std::vector<PeerStatus> read_peer_status() {
   uint64 routed_lsn;
   return read_peer_status(&routed_lsn);
