@@ -13,7 +13,6 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
-#include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 }
@@ -31,25 +30,6 @@ ForeignScan *plan_of(ForeignScanState *node) { return castNode(ForeignScan, node
   bridge::raise_sqlstate(ERRCODE_FEATURE_NOT_SUPPORTED, "vectorshard.telemetry can only be written",
                          "Reports become the motion of their clients; they are not kept.",
                          "Use vectorshard.predict() for where a client is going.");
-}
-
-/// The elements of an array as texts, without nulls and duplicates.
-std::vector<std::string> names_in(Datum array, Oid array_type) {
-  Oid type = bridge::pg_call([&] { return getBaseType(get_base_element_type(array_type)); });
-  Datum *values;
-  bool *nulls;
-  int n;
-  bridge::pg_call([&] {
-    int16 length;
-    bool by_value;
-    char align;
-    get_typlenbyvalalign(type, &length, &by_value, &align);
-    deconstruct_array(DatumGetArrayTypeP(array), type, length, by_value, align, &values, &nulls, &n);
-  });
-  std::set<std::string> names;
-  for (int i = 0; i < n; i++)
-    if (!nulls[i]) names.insert(text_of(type, values[i]));
-  return {names.begin(), names.end()};
 }
 
 }  // namespace

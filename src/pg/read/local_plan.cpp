@@ -1,6 +1,7 @@
 // Plans of the heap alone: see local_plan.hpp. A table may be left to its heap if a condition that every row must meet names its
 // client: rows of other clients cannot count, and rows of that one lie nowhere else while it is resident. What has to be checked
-// at the start, and the statement as it was, travel in the plan as an entry of its range table that nothing refers to.
+// at the start, and what is done if it does not hold, travel in the plan as an entry of its range table that nothing refers to:
+// the statement as it was; or, where a parameter names the client and any execution may find another, the plan with the child.
 //
 // Plain C where the planner is called: its errors pass through as they are.
 #include "pg/read/local_plan.hpp"
@@ -15,7 +16,11 @@ extern "C" {
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
+#include "storage/lmgr.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 }
@@ -33,13 +38,65 @@ PlannedStmt *next_planner(Query *query, const char *source, int options, ParamLi
   return previous_planner ? previous_planner(query, source, options, params) : standard_planner(query, source, options, params);
 }
 
+/// The parameter's value as a constant, if it is settled; else the parameter.
+Node *settled_param(Param *param, ParamListInfo params) {
+  ParamExternData space;
+  if (!params || param->paramid < 1 || param->paramid > params->numParams) return reinterpret_cast<Node *>(param);
+  const ParamExternData *p =
+      params->paramFetch ? params->paramFetch(params, param->paramid, false, &space) : &params->params[param->paramid - 1];
+  if (!(p->pflags & PARAM_FLAG_CONST) || p->ptype != param->paramtype) return reinterpret_cast<Node *>(param);
+  int16 length;
+  bool by_value;
+  get_typlenbyval(p->ptype, &length, &by_value);
+  Datum value = p->isnull ? 0 : datumCopy(p->value, by_value, length);
+  return reinterpret_cast<Node *>(makeConst(p->ptype, param->paramtypmod, param->paramcollid, length, value, p->isnull, by_value));
+}
+
+Node *with_values(Node *node, void *params) {
+  if (!node) return nullptr;
+  if (IsA(node, Param)) return settled_param(castNode(Param, node), static_cast<ParamListInfo>(params));
+  auto mutator = reinterpret_cast<Node *(*)()>(reinterpret_cast<void (*)()>(with_values));
+  return expression_tree_mutator(node, mutator, params);
+}
+
+/// The names as constants, as far as the values of parameters are settled.
+List *settled(List *clients, ParamListInfo params) {
+  List *out = NIL;
+  ListCell *lc;
+  foreach (lc, clients) {
+    Node *name = static_cast<Node *>(lfirst(lc));
+    if (!IsA(name, Const) && params) name = with_values(name, params);
+    out = lappend(out, IsA(name, Const) || IsA(name, Param) || !params ? name : eval_const_expressions(nullptr, name));
+  }
+  return out;
+}
+
+bool all_settled(List *clients) {
+  ListCell *lc;
+  foreach (lc, clients)
+    if (!IsA(lfirst(lc), Const)) return false;
+  return true;
+}
+
+bool resident(const std::string &name, Snapshot snapshot) {
+  return (snapshot ? apply::residency_under(snapshot, name) : apply::residency_now(name)).resident;
+}
+
+/// Whether all of them are here. A parameter whose value is not given names nobody that could be.
 bool residents(List *clients, Snapshot snapshot) {
   return bridge::entry([&]() -> bool {
     ListCell *lc;
     foreach (lc, clients) {
+      if (!IsA(lfirst(lc), Const)) return false;
       Const *c = lfirst_node(Const, lc);
-      std::string name = text_of(getBaseType(c->consttype), c->constvalue);
-      if (!(snapshot ? apply::residency_under(snapshot, name) : apply::residency_now(name)).resident) return false;
+      if (c->constisnull) continue;  // equals no client
+      Oid type = getBaseType(c->consttype);
+      if (!OidIsValid(get_element_type(type))) {
+        if (!resident(text_of(type, c->constvalue), snapshot)) return false;
+        continue;
+      }
+      for (const std::string &name : names_in(c->constvalue, type))
+        if (!resident(name, snapshot)) return false;
     }
     return true;
   });
@@ -53,12 +110,13 @@ bool may_be_local(const Query *query, int options) {
          bridge::self_node() != kNoNode && !IsInParallelMode();
 }
 
-RangeTblEntry *marker(List *clients, Query *whole) {
+/// `whole`: a Query or a PlannedStmt.
+RangeTblEntry *marker(List *clients, void *whole) {
   RangeTblEntry *entry = makeNode(RangeTblEntry);
   entry->rtekind = RTE_RESULT;
   entry->eref = makeAlias(kMarker, NIL);
   entry->values_lists = clients;
-  entry->subquery = whole;
+  entry->subquery = static_cast<Query *>(whole);
   return entry;
 }
 
@@ -72,22 +130,39 @@ const RangeTblEntry *marker_of(const PlannedStmt *plan) {
 PlannedStmt *plan(Query *query, const char *source, int options, ParamListInfo params) {
   List *tables = NIL, *clients = NIL;
   if (may_be_local(query, options)) clients = bridge::entry([&]() -> List * { return clients_of(query, &tables); });
-  if (clients == NIL || !residents(clients, nullptr)) return next_planner(query, source, options, params);
-  Query *whole = static_cast<Query *>(copyObjectImpl(query));
+  clients = settled(clients, params);
+  bool certain = all_settled(clients);
+  if (clients == NIL || (certain && !residents(clients, nullptr))) return next_planner(query, source, options, params);
+  auto *copy = static_cast<Query *>(copyObjectImpl(query));
+  PlannedStmt *whole = certain ? nullptr : next_planner(copy, source, options, params);
   ListCell *lc;
   foreach (lc, tables) static_cast<RangeTblEntry *>(lfirst(lc))->inh = false;
   PlannedStmt *local = next_planner(query, source, options, params);
-  local->rtable = lappend(local->rtable, marker(clients, whole));
+  local->rtable = lappend(local->rtable, marker(clients, whole ? static_cast<void *>(whole) : copy));
+  if (!whole) return local;
+  local->relationOids = list_concat_unique_oid(local->relationOids, whole->relationOids);
+  local->invalItems = list_concat(local->invalItems, whole->invalItems);
   return local;
 }
 
-/// The plan may be a kept one, so it is not changed; the new one lives as long as this execution.
+/// The plan with the child. One that was made beforehand has not had its tables locked; what changes them locks the parent too.
+PlannedStmt *whole_plan(const RangeTblEntry *marks, QueryDesc *query) {
+  Node *whole = reinterpret_cast<Node *>(marks->subquery);
+  if (!IsA(whole, PlannedStmt))
+    return next_planner(static_cast<Query *>(copyObjectImpl(whole)), query->sourceText, CURSOR_OPT_PARALLEL_OK, query->params);
+  ListCell *lc;
+  foreach (lc, castNode(PlannedStmt, whole)->rtable) {
+    const RangeTblEntry *entry = lfirst_node(RangeTblEntry, lc);
+    if (entry->rtekind == RTE_RELATION) LockRelationOid(entry->relid, entry->rellockmode);
+  }
+  return castNode(PlannedStmt, whole);
+}
+
+/// The plan may be a kept one, so it is not changed; one that is made anew lives as long as this execution.
 void start(QueryDesc *query, int flags) {
   const RangeTblEntry *marks = marker_of(query->plannedstmt);
-  if (marks && (bridge::guc::read_scope != bridge::guc::kReadFabric || !residents(marks->values_lists, query->snapshot))) {
-    Query *whole = static_cast<Query *>(copyObjectImpl(marks->subquery));
-    query->plannedstmt = next_planner(whole, query->sourceText, CURSOR_OPT_PARALLEL_OK, query->params);
-  }
+  if (marks && (bridge::guc::read_scope != bridge::guc::kReadFabric || !residents(settled(marks->values_lists, query->params), query->snapshot)))
+    query->plannedstmt = whole_plan(marks, query);
   if (previous_start)
     previous_start(query, flags);
   else

@@ -24,7 +24,7 @@ constexpr int kMostTables = 8;
 struct Table {
   int index = 0;  // in the range table
   ClientColumn client;
-  Const *value = nullptr;
+  Node *value = nullptr;
 };
 
 struct Search {
@@ -54,15 +54,26 @@ Table *client_of(Search *s, Node *node) {
   return nullptr;
 }
 
-Const *constant(Node *node) {
-  if (contain_var_clause(node) || contain_volatile_functions(node)) return nullptr;
-  Node *folded = eval_const_expressions(nullptr, static_cast<Node *>(copyObjectImpl(node)));
-  while (IsA(folded, RelabelType)) folded = reinterpret_cast<Node *>(castNode(RelabelType, folded)->arg);
-  if (!IsA(folded, Const) || castNode(Const, folded)->constisnull || !nameable_type(castNode(Const, folded)->consttype)) return nullptr;
-  return castNode(Const, folded);
+/// Something that is no parameter of the statement, and of which only the executor knows the value.
+bool needs_executor(Node *node, void *) {
+  if (!node) return false;
+  if (IsA(node, Param)) return castNode(Param, node)->paramkind != PARAM_EXTERN;
+  if (IsA(node, SubLink) || IsA(node, SubPlan) || IsA(node, Aggref) || IsA(node, WindowFunc) || IsA(node, GroupingFunc)) return true;
+  auto walker = reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(needs_executor));
+  return expression_tree_walker(node, walker, nullptr);
 }
 
-void name(Search *s, Table *table, Const *value, Relids reach) {
+/// Constants and parameters of the statement that name one client or (`list`) many; null if it is more than those.
+Node *value_of(Node *node, bool list) {
+  if (contain_var_clause(node) || needs_executor(node, nullptr)) return nullptr;
+  Node *folded = eval_const_expressions(nullptr, static_cast<Node *>(copyObjectImpl(node)));
+  while (IsA(folded, RelabelType)) folded = reinterpret_cast<Node *>(castNode(RelabelType, folded)->arg);
+  if (IsA(folded, Const) ? castNode(Const, folded)->constisnull : contain_mutable_functions(folded)) return nullptr;
+  Oid type = getBaseType(exprType(folded));
+  return nameable_type(list ? get_base_element_type(type) : type) ? folded : nullptr;
+}
+
+void name(Search *s, Table *table, Node *value, Relids reach) {
   if (!table || table->value || (reach && !bms_is_member(table->index, reach))) return;
   table->value = value;
   s->grown = true;
@@ -76,10 +87,16 @@ void take_equality(Search *s, OpExpr *op, Relids reach) {
     if (a->value) name(s, b, a->value, reach);
     if (b->value) name(s, a, b->value, reach);
   } else if (a && !a->value) {
-    if (Const *value = constant(right)) name(s, a, value, reach);
+    if (Node *value = value_of(right, false)) name(s, a, value, reach);
   } else if (b && !b->value) {
-    if (Const *value = constant(left)) name(s, b, value, reach);
+    if (Node *value = value_of(left, false)) name(s, b, value, reach);
   }
+}
+
+void take_list(Search *s, ScalarArrayOpExpr *op, Relids reach) {
+  Table *table = equates_with_any(op) ? client_of(s, static_cast<Node *>(linitial(op->args))) : nullptr;
+  if (!table || table->value) return;
+  if (Node *value = value_of(static_cast<Node *>(lsecond(op->args)), true)) name(s, table, value, reach);
 }
 
 void take_conditions(Search *s, Node *node, Relids reach) {
@@ -91,6 +108,8 @@ void take_conditions(Search *s, Node *node, Relids reach) {
     take_conditions(s, reinterpret_cast<Node *>(castNode(BoolExpr, node)->args), reach);
   } else if (IsA(node, OpExpr)) {
     take_equality(s, castNode(OpExpr, node), reach);
+  } else if (IsA(node, ScalarArrayOpExpr)) {
+    take_list(s, castNode(ScalarArrayOpExpr, node), reach);
   }
 }
 

@@ -159,6 +159,11 @@ bool equates_clients(OpExpr *op) {
   return is_client_equality(op->opfuncid) && deterministic(op->inputcollid);
 }
 
+bool equates_with_any(ScalarArrayOpExpr *op) {
+  set_sa_opfuncid(op);
+  return op->useOr && is_client_equality(op->opfuncid) && deterministic(op->inputcollid);
+}
+
 Naming names_client(PlannerInfo *root, Expr *clause, Index relid, const ClientColumn &client,
                     Expr **value) {
   if (!client.attnum || !nameable_type(client.type)) return Naming::none;
@@ -174,8 +179,7 @@ Naming names_client(PlannerInfo *root, Expr *clause, Index relid, const ClientCo
   }
   if (IsA(clause, ScalarArrayOpExpr)) {
     ScalarArrayOpExpr *op = castNode(ScalarArrayOpExpr, clause);
-    set_sa_opfuncid(op);
-    if (!op->useOr || !is_client_equality(op->opfuncid) || !deterministic(op->inputcollid)) return Naming::none;
+    if (!equates_with_any(op)) return Naming::none;
     Node *right = static_cast<Node *>(lsecond(op->args));
     if (!is_client_var(static_cast<Node *>(linitial(op->args)), relid, client) || !free_of_relation(root, right, relid))
       return Naming::none;

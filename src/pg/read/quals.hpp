@@ -27,6 +27,8 @@ Naming names_client(PlannerInfo *root, Expr *clause, Index relid, const ClientCo
 
 /// True if the operator is an equality by which equal clients have equal text.
 bool equates_clients(OpExpr *op);
+/// The same of `client = ANY (array)`.
+bool equates_with_any(ScalarArrayOpExpr *op);
 
 /// True if this kind of client column can be looked up by the text of its values.
 bool nameable_type(Oid type);

@@ -1,10 +1,13 @@
 // Values to and from text: see row_text.hpp.
 #include "pg/read/row_text.hpp"
 
+#include <set>
+
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/merging_types.hpp"
 extern "C" {
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -87,6 +90,24 @@ std::optional<std::string> text_of(TupleTableSlot *slot, AttrNumber column) {
   if (null) return std::nullopt;
   Oid type = TupleDescAttr(slot->tts_tupleDescriptor, column - 1)->atttypid;
   return bridge::merging_kind(type) ? bridge::merging_state_text(type, value) : text_of(type, value);
+}
+
+std::vector<std::string> names_in(Datum array, Oid array_type) {
+  Oid type = bridge::pg_call([&] { return getBaseType(get_base_element_type(array_type)); });
+  Datum *values;
+  bool *nulls;
+  int n;
+  bridge::pg_call([&] {
+    int16 length;
+    bool by_value;
+    char align;
+    get_typlenbyvalalign(type, &length, &by_value, &align);
+    deconstruct_array(DatumGetArrayTypeP(array), type, length, by_value, align, &values, &nulls, &n);
+  });
+  std::set<std::string> names;
+  for (int i = 0; i < n; i++)
+    if (!nulls[i]) names.insert(text_of(type, values[i]));
+  return {names.begin(), names.end()};
 }
 
 }  // namespace vectorshard::read

@@ -58,4 +58,7 @@ std::string text_of(Oid type, Datum value);
 /// As above; no value if it is null. Of a type that merges, the text with the full state.
 std::optional<std::string> text_of(TupleTableSlot *slot, AttrNumber column);
 
+/// The elements of an array of clients as texts, without nulls and duplicates.
+std::vector<std::string> names_in(Datum array, Oid array_type);
+
 }  // namespace vectorshard::read
