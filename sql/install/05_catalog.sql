@@ -31,10 +31,11 @@ CREATE TABLE vectorshard.shard_table (
   state         text NOT NULL CHECK (state IN ('enrolled', 'undistributed')),
   weight        float8 NOT NULL DEFAULT 1 CHECK (weight BETWEEN 0 AND 1000),
   in_size       boolean NOT NULL DEFAULT true,
+  consistency   text NOT NULL DEFAULT 'eventual' CHECK (consistency IN ('eventual', 'home')),
   _version      bigint NOT NULL
 );
 COMMENT ON TABLE vectorshard.shard_table IS
-  'enrolled tables and how to make them on a node that lacks them, and what placement makes of them; written by the node that enrolled the table, or gave that last';
+  'enrolled tables, how to make them on a node that lacks them, where they are read and written, and what placement makes of them; written by the node that enrolled the table, or gave that last';
 
 CREATE TABLE vectorshard.client (
   client   text COLLATE "C" PRIMARY KEY,

@@ -283,7 +283,7 @@ END $$;
 COMMENT ON FUNCTION vectorshard.adopt_clients(regclass, name) IS 'internal: the clients of rows that a table had before it was enrolled';
 REVOKE ALL ON FUNCTION vectorshard.adopt_clients(regclass, name) FROM PUBLIC;
 
-CREATE OR REPLACE FUNCTION vectorshard.enrol(p_table regclass, p_kind text, p_client name) RETURNS void
+CREATE OR REPLACE FUNCTION vectorshard.enrol(p_table regclass, p_kind text, p_client name, p_consistency text DEFAULT 'eventual') RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 DECLARE
   stamp bigint;
@@ -305,10 +305,10 @@ BEGIN
   PERFORM vectorshard.give_births(p_table);
   PERFORM vectorshard.attach_table(p_table, p_kind);
   stamp := vectorshard.next_version();
-  INSERT INTO vectorshard.shard_table (table_name, kind, client_column, definition, state, _version)
-    VALUES (vectorshard.name_of(p_table), p_kind, p_client, vectorshard.table_definition(p_table), 'enrolled', stamp)
+  INSERT INTO vectorshard.shard_table (table_name, kind, client_column, definition, state, consistency, _version)
+    VALUES (vectorshard.name_of(p_table), p_kind, p_client, vectorshard.table_definition(p_table), 'enrolled', p_consistency, stamp)
     ON CONFLICT (table_name) DO UPDATE SET kind = excluded.kind, client_column = excluded.client_column,
-      definition = excluded.definition, state = excluded.state, _version = excluded._version;
+      definition = excluded.definition, state = excluded.state, consistency = excluded.consistency, _version = excluded._version;
   IF p_kind = 'vector_shard' THEN
     PERFORM vectorshard.adopt_clients(p_table, p_client);
   ELSE
@@ -318,5 +318,5 @@ BEGIN
       ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error;
   END IF;
 END $$;
-COMMENT ON FUNCTION vectorshard.enrol(regclass, text, name) IS 'internal: checks a table and makes it part of the fabric';
-REVOKE ALL ON FUNCTION vectorshard.enrol(regclass, text, name) FROM PUBLIC;
+COMMENT ON FUNCTION vectorshard.enrol(regclass, text, name, text) IS 'internal: checks a table and makes it part of the fabric';
+REVOKE ALL ON FUNCTION vectorshard.enrol(regclass, text, name, text) FROM PUBLIC;

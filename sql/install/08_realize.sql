@@ -244,10 +244,10 @@ CREATE EVENT TRIGGER vectorshard_table_altered ON ddl_command_end
   EXECUTE FUNCTION vectorshard.table_altered();
 COMMENT ON EVENT TRIGGER vectorshard_table_altered IS 'vectorshard: an enrolled table keeps its key, version, triggers, child and name';
 
-CREATE OR REPLACE FUNCTION vectorshard.create_vector_shard_table(table_name regclass, client_column name) RETURNS void
+CREATE OR REPLACE FUNCTION vectorshard.create_vector_shard_table(table_name regclass, client_column name, consistency text DEFAULT 'eventual') RETURNS void
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_create_vector_shard_table';
-COMMENT ON FUNCTION vectorshard.create_vector_shard_table(regclass, name) IS
-  'makes a table a vector-shard table: its rows follow the client named in client_column';
+COMMENT ON FUNCTION vectorshard.create_vector_shard_table(regclass, name, text) IS
+  'makes a table a vector-shard table: its rows follow the client named in client_column; consistency home: they are read and written at its home alone';
 
 CREATE OR REPLACE FUNCTION vectorshard.create_reference_table(table_name regclass) RETURNS void
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_create_reference_table';

@@ -99,3 +99,14 @@ COMMENT ON FUNCTION vectorshard.route(geometry) IS
 
 -- Where a client is, is not for everybody who may connect: applications are granted it.
 REVOKE ALL ON FUNCTION vectorshard.route(text), vectorshard.route(geometry) FROM PUBLIC;
+
+-- On the heaps of tables of consistency home the planner puts this condition by itself. Leakproof: it tells nothing of a row but what the
+-- table `client` tells everybody.
+CREATE FUNCTION vectorshard.is_home_of_support(internal) RETURNS internal
+LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_is_home_of_support';
+COMMENT ON FUNCTION vectorshard.is_home_of_support(internal) IS 'internal: what is_home_of() costs and keeps, for the planner';
+REVOKE ALL ON FUNCTION vectorshard.is_home_of_support(internal) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.is_home_of("any") RETURNS boolean
+LANGUAGE C STRICT STABLE LEAKPROOF PARALLEL SAFE SUPPORT vectorshard.is_home_of_support AS 'MODULE_PATHNAME', 'vectorshard_is_home_of';
+COMMENT ON FUNCTION vectorshard.is_home_of("any") IS 'whether this node is the home of a client under the snapshot of the query';

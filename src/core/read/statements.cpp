@@ -117,6 +117,21 @@ std::string update_statement(const std::string &table, bool only, const std::vec
          key_condition(key) + returning_clause(returning);
 }
 
+std::string insert_statement(const std::string &table, const std::vector<ColumnValue> &row, bool or_nothing,
+                             const std::vector<std::string> &returning) {
+  std::vector<std::string> columns, values;
+  for (const auto &c : row) {
+    columns.push_back(c.column);
+    values.push_back(c.value ? quote_value(*c.value) : "NULL");
+  }
+  return "INSERT INTO " + table + " (" + column_list(columns) + ") OVERRIDING SYSTEM VALUE VALUES (" + join(values, ", ") + ")" +
+         (or_nothing ? " ON CONFLICT DO NOTHING" : "") + returning_clause(returning);
+}
+
+std::string locking_statement(const std::string &table, const std::vector<ColumnValue> &key, const std::vector<std::string> &columns) {
+  return "SELECT " + column_list(columns) + " FROM " + table + " WHERE " + key_condition(key) + " FOR UPDATE";
+}
+
 std::string delete_statement(const std::string &table, bool only, const std::vector<ColumnValue> &key,
                              const std::vector<std::string> &returning) {
   return std::string("DELETE FROM ") + (only ? "ONLY " : "") + table + " WHERE " + key_condition(key) +

@@ -45,6 +45,11 @@ std::string holder_statement(const SelectSpec &spec);
 /// UPDATE of the one row with this key, with RETURNING if `returning` is not empty. `only`: of the local heap.
 std::string update_statement(const std::string &table, bool only, const std::vector<ColumnValue> &set,
                              const std::vector<ColumnValue> &key, const std::vector<std::string> &returning);
+/// INSERT of one row; `or_nothing`: ON CONFLICT DO NOTHING. Values of identity columns are taken as they are.
+std::string insert_statement(const std::string &table, const std::vector<ColumnValue> &row, bool or_nothing,
+                             const std::vector<std::string> &returning);
+/// SELECT … FOR UPDATE of the one row with this key.
+std::string locking_statement(const std::string &table, const std::vector<ColumnValue> &key, const std::vector<std::string> &columns);
 std::string delete_statement(const std::string &table, bool only, const std::vector<ColumnValue> &key,
                              const std::vector<std::string> &returning);
 

@@ -9,6 +9,7 @@
 #include "pg/bridge/key_range.hpp"
 #include "pg/bridge/postgres.hpp"
 extern "C" {
+#include "commands/trigger.h"
 #include "utils/snapshot.h"
 }
 
@@ -73,6 +74,17 @@ std::string client_digest(std::string_view client);
 /// "rows digest" of the rows of `table` within a range of its key: those of `client`, or all of a reference table (client
 /// empty). No tombstones. Under the active snapshot, in bounded memory. Raises Errc::not_found if there is no such table.
 std::string digest_between(const std::string &client, const std::string &table, const bridge::KeyRange &range);
+
+/// Where a row goes that is inserted into a table of consistency home. `here`: into the heap, where its client is born if need be; `by_executor`: the
+/// executor has the router write it at the home; `done`: it is written there. `at_home`: this node is the home. Set by read.
+struct Inserted {
+  const TriggerData *trigger;
+  std::string client;
+  bool at_home;
+};
+enum class Routed { here, by_executor, done };
+using InsertRouter = Routed (*)(const Inserted &);
+void set_insert_router(InsertRouter router);
 
 /// A record in `conflict`: a dead letter or a beaten write.
 void record_conflict(const std::string &kind, const std::string &table, const std::string &client,

@@ -5,6 +5,7 @@
 #include "pg/apply/api.hpp"
 #include "pg/bridge/at_commit.hpp"
 #include "pg/apply/fence.hpp"
+#include "pg/apply/home_fence.hpp"
 #include "pg/apply/scopes.hpp"
 #include "pg/apply/tombstone.hpp"
 #include "pg/apply/written_values.hpp"
@@ -164,18 +165,46 @@ EntryKey own_entry(const TriggerData *t, const EnrolledTable &table, HeapTuple t
   return entry;
 }
 
+InsertRouter insert_router = nullptr;
+
+[[noreturn]] void refuse_other_client(const std::string &was, const std::string &is) {
+  bridge::raise_sqlstate(ERRCODE_FEATURE_NOT_SUPPORTED, "a row cannot be given to a client whose home is another node",
+                         "The row belongs to client \"" + was + "\"; this node is not the home of client \"" + is + "\".",
+                         "Delete the row and insert it anew.");
+}
+
+/// For a table of consistency home.
+void fence_homes(const std::string &was, const std::string &is) {
+  require_home(was);
+  if (!is.empty() && is != was && !writes_at_home(is)) refuse_other_client(was, is);
+}
+
 /// The fence for the row's clients. It may copy a client here and so refresh the cache of tables: look up `table` anew.
 void fence_clients(const TriggerData *t, HeapTuple old_tuple, HeapTuple new_tuple) {
   const EnrolledTable &table = table_of(t);
   if (table.client_attnum == 0) return;
   std::string was = old_tuple ? client_of(t, table, old_tuple) : "";
   std::string is = new_tuple ? client_of(t, table, new_tuple) : "";
+  if (old_tuple && table.home) fence_homes(was, is);  // looks only at tables of the fabric, so `table` is still there
   if (old_tuple) fence(was, false);
   if (new_tuple && (!old_tuple || is != was)) fence(is, true);
 }
 
+/// An INSERT into a table of consistency home: whether the row is written here. `row`: what the trigger gives if it is not.
+bool written_here(const TriggerData *t, Datum *row) {
+  std::string client = client_of(t, table_of(t), t->tg_trigtuple);
+  Inserted inserted{t, client, writes_at_home(client)};
+  Routed routed = insert_router(inserted);
+  if (routed == Routed::here) return true;
+  *row = routed == Routed::done ? PointerGetDatum(nullptr) : with_version(t, table_of(t), t->tg_trigtuple, 0);
+  return false;
+}
+
 Datum before_insert(const TriggerData *t) {
+  Datum elsewhere;
+  if (table_of(t).home && !written_here(t, &elsewhere)) return elsewhere;
   fence_clients(t, nullptr, t->tg_trigtuple);
+  if (table_of(t).home) require_home(client_of(t, table_of(t), t->tg_trigtuple));
   start_watch();
   const EnrolledTable &table = table_of(t);
   Values row = deform(t, t->tg_trigtuple);
@@ -268,6 +297,8 @@ Datum run(const TriggerData *t) {
 }
 
 }  // namespace
+
+void set_insert_router(InsertRouter router) { insert_router = router; }
 
 VECTORSHARD_FUNCTION(vectorshard_row_version) {
   return bridge::entry([&]() -> Datum {

@@ -51,7 +51,8 @@ constexpr const char *kTablesQuery = R"(
                     WHERE i.inhparent = c.oid AND f.relkind = 'f' LIMIT 1), 0),
          (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = c.oid) = 1,
          array_to_string(coalesce((SELECT x.indkey::int2[] FROM pg_index x
-                                    WHERE x.indrelid = c.oid AND x.indisprimary), '{}'::int2[]), ' ')
+                                    WHERE x.indrelid = c.oid AND x.indisprimary), '{}'::int2[]), ' '),
+         coalesce(s.consistency = 'home', false)
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN vectorshard.shard_table s
@@ -113,6 +114,7 @@ void load(Cache &c) {
     t->elsewhere = static_cast<Oid>(rows.int8(i, 5));
     t->only_child = rows.boolean(i, 6);
     parse_key(*t, rows.at(i, 7));
+    t->home = rows.boolean(i, 8);
     c.by_oid.emplace(t->relid, std::move(t));
   }
   load_columns(spi, c);

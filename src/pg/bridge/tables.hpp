@@ -33,6 +33,7 @@ struct EnrolledTable {
   Oid owner = InvalidOid;
   std::string name;                     // "schema.table", quoted where needed: its name in the fabric
   bool reference = false;               // reference table: no client, every node holds it
+  bool home = false;                    // read and written at the clients' homes alone (consistency home)
   bool fabric = false;                  // one of the extension's own reference tables (node, client, wish, ...)
   std::string client_column;            // empty for reference tables
   AttrNumber client_attnum = 0;

@@ -1,6 +1,7 @@
 // create_vector_shard_table, create_reference_table, undistribute_table: who may, and as whom it runs. The work itself
 // is in 07_enrol.sql. The caller must own the table; the work (publication, foreign child, catalog rows) then runs as
 // the owner of the extension. Nothing of the table's own code (defaults, triggers, rules) runs meanwhile.
+#include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -34,6 +35,15 @@ void require_argument(FunctionCallInfo fcinfo, int i, const char *what) {
   if (fcinfo->args[i].isnull)
     bridge::raise_sqlstate(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string(what) + " must not be null", "",
                            "Name a table, and for a vector-shard table the column that tells whose row it is.");
+}
+
+std::string consistency_argument(FunctionCallInfo fcinfo, int i) {
+  std::string given = fcinfo->args[i].isnull ? "" : bridge::text_argument(fcinfo, i);
+  if (given != "eventual" && given != "home")
+    bridge::raise_sqlstate(ERRCODE_INVALID_PARAMETER_VALUE, "consistency must be eventual or home",
+                           given.empty() ? "It is null." : "It is \"" + given + "\".",
+                           "Leave it out for eventual: every holder of a client reads and writes its copy. With home all do so at the client's home.");
+  return given;
 }
 
 void require_owner(Oid relid) {
@@ -87,10 +97,11 @@ VECTORSHARD_FUNCTION(vectorshard_create_vector_shard_table) {
     bridge::require_preloaded();
     require_argument(fcinfo, 0, "table");
     require_argument(fcinfo, 1, "client column");
+    std::string consistency = consistency_argument(fcinfo, 2);
     Oid relid = PG_GETARG_OID(0);
     require_owner(relid);
-    run_as_extension_owner("SELECT vectorshard.enrol($1, 'vector_shard', $2::name)",
-                           {bridge::p_oid(relid), bridge::p_text(NameStr(*PG_GETARG_NAME(1)))});
+    run_as_extension_owner("SELECT vectorshard.enrol($1, 'vector_shard', $2::name, $3)",
+                           {bridge::p_oid(relid), bridge::p_text(NameStr(*PG_GETARG_NAME(1))), bridge::p_text(consistency)});
     return 0;
   });
 }

@@ -1,8 +1,13 @@
 // What other stages may ask of place: that a client be copied here, and what an access missed.
 #pragma once
+#include <string>
 #include <string_view>
 
 #include "core/base/ids.hpp"
+#include "pg/bridge/postgres.hpp"
+extern "C" {
+#include "utils/snapshot.h"
+}
 
 namespace vectorshard::place {
 
@@ -15,6 +20,12 @@ void note_missed_access(std::string_view client) noexcept;
 /// time-out, unreachable home, or budget. Called from the version trigger inside the user's transaction; on return a
 /// fresh snapshot sees the client resident (or, for a birth, this transaction itself has made it so).
 void require_resident(std::string_view client);
+
+/// Whether this node is the home of a client. `moving`: it has asked another node to be, which may be the home already.
+enum class HomeHere { no, yes, moving };
+HomeHere home_here(Snapshot snapshot, std::string_view client);
+/// A client whose home is just moving away, as above; empty: there is none.
+std::string moving_home(Snapshot snapshot);
 
 /// Wall-clock milliseconds a copy from `node` to this node took lately (moving average, announce to commit); 0: not
 /// measured yet. The planner's lead time.

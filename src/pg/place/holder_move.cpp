@@ -60,6 +60,20 @@ void note(const std::string &client, const std::string &why) {
       {p_text(client), p_text(why)});
 }
 
+/// From here on this node does not know whether it is the home (home_here.cpp): that must outlive a crash, whatever the server's settings are.
+/// False: meanwhile the client is to move to another node.
+bool note_asked(const HomeMove &m) {
+  bridge::WorkerTransaction tx;
+  uint64_t changed;
+  {
+    bridge::Spi spi;
+    spi.query("SELECT set_config('synchronous_commit', 'on', true)");
+    changed = spi.execute("UPDATE vectorshard.home_move SET asked = true WHERE client = $1 AND to_node = $2", {p_text(m.client), p_int4(m.to)});
+  }
+  tx.commit();
+  return changed > 0;
+}
+
 Result<Answer> ask(const HomeMove &m, const std::string &digest, bool sent, bridge::Link &to) {
   auto r = to.query(kAsk,
                     {{m.client}, {std::to_string(bridge::self_node())}, {std::to_string(m.epoch)}, {digest}, {sent ? "t" : "f"}},
@@ -108,10 +122,10 @@ void Holder::hand_over(const HomeMove &m) {
   Error why;
   bridge::Link *to = link(m.to, why);
   if (!to) return note(m.client, why.message + ". " + why.detail);
-  run("UPDATE vectorshard.home_move SET asked = true WHERE client = $1", {p_text(m.client)});
   if (!apply::make_leave(m.client, kLeaveMs)) return note(m.client, "transactions are writing here");
   Result<Answer> answer = Answer::absent;
   try {
+    if (!note_asked(m)) return apply::cancel_leave(m.client);
     answer = offer(m, *to);
     if (answer.ok() && answer.value() == Answer::ok) accept_new_home(m);
   } catch (const bridge::PgError &e) {

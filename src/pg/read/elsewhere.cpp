@@ -7,6 +7,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/place/api.hpp"
 #include "pg/read/held.hpp"
+#include "pg/read/home_tables.hpp"
 #include "pg/read/remote_conditions.hpp"
 #include "pg/read/whereabouts.hpp"
 extern "C" {
@@ -38,7 +39,8 @@ ElsewhereScan::ElsewhereScan(ForeignScanState *node)
     : node_(node),
       estate_(node->ss.ps.state),
       plan_(from_private(plan_of(node)->fdw_private)),
-      table_(RelationGetRelid(node->ss.ss_currentRelation)) {}
+      table_(RelationGetRelid(node->ss.ss_currentRelation)),
+      home_(plan_.role == Role::elsewhere && is_home_table(plan_.parent)) {}
 
 ElsewhereScan::~ElsewhereScan() {
   cold_.reset();
@@ -58,7 +60,8 @@ void ElsewhereScan::open_cold(Open &&open) {
 }
 
 bool ElsewhereScan::resident(std::string_view client) const {
-  return apply::residency_under(estate_->es_snapshot, client).resident;
+  if (!apply::residency_under(estate_->es_snapshot, client).resident) return false;
+  return !home_ || at_home(estate_->es_snapshot, std::string(client));
 }
 
 bool ElsewhereScan::resident_cached(const std::string &client) {
@@ -116,7 +119,7 @@ void ElsewhereScan::start_named() {
   if (clients.empty()) return;
 
   bool for_peer = bridge::guc::read_scope == bridge::guc::kReadHome;
-  Whereabouts where = find_clients(clients, estate_->es_snapshot, locks());
+  Whereabouts where = home_ ? find_at_homes(clients, estate_->es_snapshot) : find_clients(clients, estate_->es_snapshot, locks());
   if (!where.cold.empty()) {
     // UPDATE and DELETE bring back only the clients of rows that they hit (modify.cpp).
     if (plan_.lock_strength > 0 && !plan_.changes)
@@ -124,7 +127,7 @@ void ElsewhereScan::start_named() {
     open_cold([&] { return tier::scan_cold_clients(plan_.parent, &where.cold, estate_->es_snapshot); });
   }
   if (!where.homes.empty()) {
-    sources_ = Sources(std::move(where.homes), locks());
+    sources_ = Sources(std::move(where.homes), all_wanted());
     ask_named(sources_.first());
   }
   if (!for_peer)
@@ -132,11 +135,13 @@ void ElsewhereScan::start_named() {
 }
 
 void ElsewhereScan::start_all() {
+  if (home_) require_settled_homes(estate_->es_snapshot);
   open_cold([&] { return tier::scan_cold_clients(plan_.parent, nullptr, estate_->es_snapshot); });
   if (bridge::guc::read_scope == bridge::guc::kReadHome) return;
   auto homes = other_homes();
   if (homes.empty()) return;
-  auto here = residents_by_home(estate_->es_snapshot);
+  std::map<NodeId, std::vector<std::string>> here;  // copies of a home table are not looked at
+  if (!home_) here = residents_by_home(estate_->es_snapshot);
   SelectSpec spec = select_spec();
   for (const HomeNode &home : homes) {
     spec.home = home.node;
@@ -176,7 +181,7 @@ void ElsewhereScan::ask(const Ask &to, const SelectSpec &spec) {
 
 void ElsewhereScan::ask_named(const std::vector<Ask> &asks) {
   for (const Ask &to : asks) {
-    if (locks())
+    if (locks() && !home_)
       for (const auto &c : to.clients) hold_elsewhere(c);
     SelectSpec spec = select_spec();
     spec.clients = to.clients;
@@ -188,10 +193,10 @@ void ElsewhereScan::ask_named(const std::vector<Ask> &asks) {
 /// not hold the clients any more.
 void ElsewhereScan::ask_others(const Ask &failed, const std::optional<Error> &error) {
   if (error && !lost_) lost_.emplace(failed.node, *error);
-  if (plan_.naming == Naming::none) return report_unreachable(failed.node, *error, locks(), std::nullopt);
+  if (plan_.naming == Naming::none) return report_unreachable(failed.node, *error, all_wanted(), std::nullopt);
   std::vector<std::string> left;
   std::vector<Ask> others = sources_.next(failed, &left);
-  if (!left.empty()) report_unreachable(lost_->first, lost_->second, locks(), left.size());
+  if (!left.empty()) report_unreachable(lost_->first, lost_->second, all_wanted(), left.size());
   ask_named(others);
 }
 
@@ -203,7 +208,7 @@ bool ElsewhereScan::take_row(const Question &q, TupleTableSlot *slot) {
   if (!client) return false;
   if (plan_.naming == Naming::none) {
     if (resident_cached(client)) return false;
-    if (locks()) hold_elsewhere(client);
+    if (locks() && !home_) hold_elsewhere(client);
   }
   q.tally->rows++;
   input_->store(slot, [&](int i) { return cursor.value(first + i); });

@@ -50,6 +50,7 @@ class ElsewhereScan {
   void start_all();
   bool resident(std::string_view client) const;
   bool resident_cached(const std::string &client);
+  bool all_wanted() const { return locks() || home_; }  // a node that is away is an error, whatever on_unreachable says
   bool locks() const { return plan_.changes || plan_.lock_strength > 0; }
   void ask(const Ask &to, const SelectSpec &spec);
   void ask_named(const std::vector<Ask> &asks);
@@ -67,6 +68,7 @@ class ElsewhereScan {
   EState *estate_;
   ScanPlan plan_;
   Oid table_;
+  bool home_;                            // of a table of consistency home
   bool started_ = false;
   ExprState *naming_ = nullptr;
   Oid naming_type_ = InvalidOid;

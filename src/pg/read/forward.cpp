@@ -6,6 +6,7 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/tables.hpp"
 #include "pg/read/held.hpp"
+#include "pg/read/home_tables.hpp"
 #include "pg/read/plan.hpp"
 #include "pg/read/session.hpp"
 #include "pg/read/whereabouts.hpp"
@@ -54,7 +55,7 @@ void add_key_targets(PlannerInfo *root, Index rtindex, Relation relation) {
 }
 
 Forward::Forward(ModifyTableState *state, ResultRelInfo *rel, const std::vector<AttrNumber> &targets)
-    : rel_(rel), targets_(targets), returning_(rel->ri_returningList != NIL) {
+    : rel_(rel), home_(is_home_table(parent_of(RelationGetRelid(rel->ri_RelationDesc)))), targets_(targets), returning_(rel->ri_returningList != NIL) {
   Relation relation = rel->ri_RelationDesc;
   TupleDesc desc = RelationGetDescr(relation);
   Oid child = RelationGetRelid(relation);
@@ -94,7 +95,7 @@ const std::string &Forward::client_of(const std::vector<ColumnValue> &key) const
 
 void Forward::find(EState *estate, const std::string &client) {
   if (found_ && found_client_ == client) return;
-  Whereabouts where = find_clients({client}, estate->es_snapshot, true);
+  Whereabouts where = home_ ? find_at_homes({client}, estate->es_snapshot) : find_clients({client}, estate->es_snapshot, true);
   found_at_ = kNoNode;
   if (!where.cold.empty()) found_at_ = bridge::self_node();
   if (!where.homes.empty()) found_at_ = where.homes.begin()->first;
@@ -113,7 +114,7 @@ bool Forward::run(EState *estate, TupleTableSlot *slot, const std::vector<Column
     bring_back_here(client);
     return run_here(slot, statement(true));
   }
-  hold_elsewhere(client);
+  if (!home_) hold_elsewhere(client);
   return run_at_home(slot, statement(false));
 }
 

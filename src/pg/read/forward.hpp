@@ -45,6 +45,7 @@ class Forward {
   bool run_at_home(TupleTableSlot *slot, const std::string &sql);
 
   ResultRelInfo *rel_;
+  bool home_;  // the table is of consistency home
   std::string table_;
   std::vector<KeyColumn> key_;
   size_t client_in_key_ = 0;

@@ -2,6 +2,8 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/tables.hpp"
 #include "pg/read/api.hpp"
+#include "pg/read/home_insert.hpp"
+#include "pg/read/home_tables.hpp"
 #include "pg/read/local_plan.hpp"
 #include "pg/read/session.hpp"
 extern "C" {
@@ -61,6 +63,8 @@ void init() {
   previous_analyze = post_parse_analyze_hook;
   post_parse_analyze_hook = analyze;
   init_local_plans();
+  init_home_tables();
+  init_home_inserts();
 }
 
 }  // namespace vectorshard::read

@@ -9,7 +9,9 @@
 #include "pg/apply/api.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/lookup.hpp"
 #include "pg/bridge/shmem.hpp"
+#include "pg/read/home_tables.hpp"
 #include "pg/read/named_tables.hpp"
 #include "pg/read/row_text.hpp"
 extern "C" {
@@ -78,12 +80,15 @@ bool all_settled(List *clients) {
   return true;
 }
 
-bool resident(const std::string &name, Snapshot snapshot) {
-  return (snapshot ? apply::residency_under(snapshot, name) : apply::residency_now(name)).resident;
+/// `home`: some table is read at the clients' homes alone.
+bool served(const std::string &name, bool home, Snapshot snapshot) {
+  if (!(snapshot ? apply::residency_under(snapshot, name) : apply::residency_now(name)).resident) return false;
+  if (!home) return true;
+  return snapshot ? at_home(snapshot, name) : bridge::with_fresh_snapshot([&](Snapshot s) { return at_home(s, name); });
 }
 
 /// Whether all of them are here. A parameter whose value is not given names nobody that could be.
-bool residents(List *clients, Snapshot snapshot) {
+bool all_served(List *clients, bool home, Snapshot snapshot) {
   return bridge::entry([&]() -> bool {
     ListCell *lc;
     foreach (lc, clients) {
@@ -92,11 +97,11 @@ bool residents(List *clients, Snapshot snapshot) {
       if (c->constisnull) continue;  // equals no client
       Oid type = getBaseType(c->consttype);
       if (!OidIsValid(get_element_type(type))) {
-        if (!resident(text_of(type, c->constvalue), snapshot)) return false;
+        if (!served(text_of(type, c->constvalue), home, snapshot)) return false;
         continue;
       }
       for (const std::string &name : names_in(c->constvalue, type))
-        if (!resident(name, snapshot)) return false;
+        if (!served(name, home, snapshot)) return false;
     }
     return true;
   });
@@ -110,12 +115,22 @@ bool may_be_local(const Query *query, int options) {
          bridge::self_node() != kNoNode && !IsInParallelMode();
 }
 
+bool any_home_table(List *tables) {
+  return bridge::entry([&]() -> bool {
+    ListCell *lc;
+    foreach (lc, tables)
+      if (is_home_table(lfirst_node(RangeTblEntry, lc)->relid)) return true;
+    return false;
+  });
+}
+
 /// `whole`: a Query or a PlannedStmt.
-RangeTblEntry *marker(List *clients, void *whole) {
+RangeTblEntry *marker(List *clients, bool home, void *whole) {
   RangeTblEntry *entry = makeNode(RangeTblEntry);
   entry->rtekind = RTE_RESULT;
   entry->eref = makeAlias(kMarker, NIL);
   entry->values_lists = clients;
+  entry->security_barrier = home;
   entry->subquery = static_cast<Query *>(whole);
   return entry;
 }
@@ -131,14 +146,14 @@ PlannedStmt *plan(Query *query, const char *source, int options, ParamListInfo p
   List *tables = NIL, *clients = NIL;
   if (may_be_local(query, options)) clients = bridge::entry([&]() -> List * { return clients_of(query, &tables); });
   clients = settled(clients, params);
-  bool certain = all_settled(clients);
-  if (clients == NIL || (certain && !residents(clients, nullptr))) return next_planner(query, source, options, params);
+  bool certain = all_settled(clients), home = any_home_table(tables);
+  if (clients == NIL || (certain && !all_served(clients, home, nullptr))) return next_planner(query, source, options, params);
   auto *copy = static_cast<Query *>(copyObjectImpl(query));
   PlannedStmt *whole = certain ? nullptr : next_planner(copy, source, options, params);
   ListCell *lc;
   foreach (lc, tables) static_cast<RangeTblEntry *>(lfirst(lc))->inh = false;
   PlannedStmt *local = next_planner(query, source, options, params);
-  local->rtable = lappend(local->rtable, marker(clients, whole ? static_cast<void *>(whole) : copy));
+  local->rtable = lappend(local->rtable, marker(clients, home, whole ? static_cast<void *>(whole) : copy));
   if (!whole) return local;
   local->relationOids = list_concat_unique_oid(local->relationOids, whole->relationOids);
   local->invalItems = list_concat(local->invalItems, whole->invalItems);
@@ -161,7 +176,7 @@ PlannedStmt *whole_plan(const RangeTblEntry *marks, QueryDesc *query) {
 /// The plan may be a kept one, so it is not changed; one that is made anew lives as long as this execution.
 void start(QueryDesc *query, int flags) {
   const RangeTblEntry *marks = marker_of(query->plannedstmt);
-  if (marks && (bridge::guc::read_scope != bridge::guc::kReadFabric || !residents(settled(marks->values_lists, query->params), query->snapshot)))
+  if (marks && (bridge::guc::read_scope != bridge::guc::kReadFabric || !all_served(settled(marks->values_lists, query->params), marks->security_barrier, query->snapshot)))
     query->plannedstmt = whole_plan(marks, query);
   if (previous_start)
     previous_start(query, flags);
