@@ -8,6 +8,7 @@
 #include "pg/place/api.hpp"
 #include "pg/read/held.hpp"
 #include "pg/read/home_tables.hpp"
+#include "pg/read/look_ahead.hpp"
 #include "pg/read/remote_conditions.hpp"
 #include "pg/read/whereabouts.hpp"
 extern "C" {
@@ -32,6 +33,32 @@ ForeignScan *plan_of(ForeignScanState *node) { return castNode(ForeignScan, node
                          "Reports become the motion of their clients; they are not kept.",
                          "Use vectorshard.predict() for where a client is going.");
 }
+
+/// Has a value that only the execution gives: of an outer row, or of another part of the query.
+bool depends_on_execution(Node *node, void *) {
+  if (!node) return false;
+  if (IsA(node, Param)) return castNode(Param, node)->paramkind == PARAM_EXEC;
+  auto walker = reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(depends_on_execution));
+  return expression_tree_walker(node, walker, nullptr);
+}
+
+/// Memory for one row after the other; back in that of before when it ends, after an error with the query's.
+class RowMemory {
+ public:
+  RowMemory()
+      : context_(bridge::pg_call([] { return AllocSetContextCreate(CurrentMemoryContext, "vectorshard row", ALLOCSET_DEFAULT_SIZES); })),
+        before_(MemoryContextSwitchTo(context_)) {}
+  ~RowMemory() {
+    MemoryContextSwitchTo(before_);
+    MemoryContextDelete(context_);
+  }
+  RowMemory(const RowMemory &) = delete;
+  RowMemory &operator=(const RowMemory &) = delete;
+  void reset() { MemoryContextReset(context_); }
+
+ private:
+  MemoryContext context_, before_;
+};
 
 }  // namespace
 
@@ -73,11 +100,13 @@ bool ElsewhereScan::resident_cached(const std::string &client) {
 void ElsewhereScan::rewind() {
   end_cold();
   questions_.clear();
+  served_ = nullptr;
   started_ = false;
 }
 
 bool ElsewhereScan::next(TupleTableSlot *slot) {
   if (!started_) start();
+  if (served_) return next_served(slot);
   return (cold_ && next_cold(slot)) || (!questions_.empty() && next_remote(slot));
 }
 
@@ -114,7 +143,8 @@ void ElsewhereScan::start_named() {
       if (!resident(name)) clients.push_back(std::move(name));
   } else {
     std::string name = text_of(naming_type_, value);
-    if (!resident(name)) clients.push_back(std::move(name));
+    if (resident(name) || serve_ahead(name)) return;
+    clients.push_back(std::move(name));
   }
   if (clients.empty()) return;
 
@@ -132,6 +162,55 @@ void ElsewhereScan::start_named() {
   }
   if (!for_peer)
     for (const auto &c : clients) place::note_missed_access(c);
+}
+
+/// Some condition that is sent depends on the outer row, and not by the client alone.
+bool ElsewhereScan::varies() const {
+  return bridge::pg_call([&] {
+    ListCell *lc;
+    for_each_from(lc, plan_of(node_)->fdw_exprs, 1)
+      if (depends_on_execution(static_cast<Node *>(lfirst(lc)), nullptr)) return true;
+    return false;
+  });
+}
+
+/// True if the client's rows were fetched with those of others, or are now.
+bool ElsewhereScan::serve_ahead(const std::string &client) {
+  if (plan_.ahead == 0 || locks() || bridge::guc::read_scope != bridge::guc::kReadFabric) return false;
+  if (!ahead_.rows_of(client) && !fetch_ahead(client)) return false;
+  served_ = ahead_.rows_of(client);
+  served_at_ = 0;
+  return true;
+}
+
+bool ElsewhereScan::fetch_ahead(const std::string &client) {
+  if (varies()) return false;
+  std::set<std::string> names{client};
+  for (auto &name : clients_ahead(estate_, plan_.ahead))
+    if (!resident_cached(name)) names.insert(std::move(name));
+  if (names.size() < 2) return false;
+  std::vector<std::string> all(names.begin(), names.end());
+  Whereabouts where = home_ ? find_at_homes(all, estate_->es_snapshot) : find_clients(all, estate_->es_snapshot, false);
+  for (const auto &cold : where.cold) names.erase(cold);  // their segments are read one by one
+  if (!names.contains(client)) return false;
+  ahead_.begin({names.begin(), names.end()}, estate_->es_query_cxt);
+  sources_ = Sources(std::move(where.homes), all_wanted());
+  ask_named(sources_.first());
+  TupleTableSlot *slot = node_->ss.ss_ScanTupleSlot;
+  RowMemory memory;
+  while (next_remote(slot)) {
+    ahead_.add(*text_of(slot, plan_.client_attnum), slot);
+    memory.reset();
+  }
+  for (const auto &c : names) place::note_missed_access(c);
+  return true;
+}
+
+bool ElsewhereScan::next_served(TupleTableSlot *slot) {
+  if (served_at_ == served_->size()) return false;
+  MinimalTuple row = (*served_)[served_at_++];
+  bridge::pg_call([&] { ExecForceStoreMinimalTuple(row, slot, false); });
+  return true;
 }
 
 void ElsewhereScan::start_all() {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/read/statements.hpp"
+#include "pg/read/ahead_rows.hpp"
 #include "pg/read/cursor.hpp"
 #include "pg/read/private.hpp"
 #include "pg/read/row_text.hpp"
@@ -48,6 +49,10 @@ class ElsewhereScan {
   void start();
   void start_named();
   void start_all();
+  bool varies() const;
+  bool serve_ahead(const std::string &client);
+  bool fetch_ahead(const std::string &client);
+  bool next_served(TupleTableSlot *slot);
   bool resident(std::string_view client) const;
   bool resident_cached(const std::string &client);
   bool all_wanted() const { return locks() || home_; }  // a node that is away is an error, whatever on_unreachable says
@@ -82,6 +87,9 @@ class ElsewhereScan {
   };
   bool take_row(const Question &q, TupleTableSlot *slot);
   std::deque<Question> questions_;  // read batch by batch in turn, so that all nodes work
+  AheadRows ahead_;
+  const AheadRows::Rows *served_ = nullptr;  // of ahead_: what is given out now
+  size_t served_at_ = 0;
   Sources sources_;                 // for clients that are named
   std::optional<std::pair<NodeId, Error>> lost_;  // the first node that did not answer
   std::optional<RowInput> input_;

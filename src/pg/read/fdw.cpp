@@ -44,6 +44,8 @@ bool recheck(ForeignScanState *, TupleTableSlot *) { return true; }
 
 }  // namespace
 
+bool is_our_wrapper(const FdwRoutine *routine) { return routine->GetForeignRelSize == Guard<get_rel_size>::call; }
+
 VECTORSHARD_FUNCTION(vectorshard_fdw_handler) {
   FdwRoutine *f = makeNode(FdwRoutine);
   f->GetForeignRelSize = Guard<get_rel_size>::call;

@@ -5,6 +5,7 @@
 #include "pg/read/home_insert.hpp"
 #include "pg/read/home_tables.hpp"
 #include "pg/read/local_plan.hpp"
+#include "pg/read/look_ahead.hpp"
 #include "pg/read/session.hpp"
 extern "C" {
 #include "executor/executor.h"
@@ -65,6 +66,7 @@ void init() {
   init_local_plans();
   init_home_tables();
   init_home_inserts();
+  init_look_ahead();
 }
 
 }  // namespace vectorshard::read

@@ -184,6 +184,25 @@ ClientColumn client_column(Oid parent, Oid child) {
   return out;
 }
 
+Expr *client_from_outer(PlannerInfo *root, ForeignPath *path, Relids outer) {
+  RelOptInfo *rel = path->path.parent;
+  if (!path->path.param_info || !rel->fdwroutine || !is_our_wrapper(rel->fdwroutine) || rel_plan(rel)->role != Role::elsewhere) return nullptr;
+  ListCell *lc;
+  foreach (lc, path->path.param_info->ppi_clauses) {
+    Expr *value;
+    if (names_client(root, lfirst_node(RestrictInfo, lc)->clause, rel->relid, rel_plan(rel)->client, &value) != Naming::one) continue;
+    Relids from = pull_varnos(root, reinterpret_cast<Node *>(value));
+    if (!bms_is_empty(from) && bms_is_subset(from, outer)) return value;
+  }
+  return nullptr;
+}
+
+int look_ahead_token(ForeignPath *path) {
+  static int last = 0;
+  if (path->fdw_private == NIL) path->fdw_private = list_make1_int(++last);
+  return linitial_int(path->fdw_private);
+}
+
 void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
   RelPlan *known = static_cast<RelPlan *>(palloc0(sizeof(RelPlan)));
   known->role = role_of(table);
@@ -225,6 +244,7 @@ ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath
   plan.role = known->role;
   plan.parent = known->parent;
   plan.client_attnum = known->client.attnum;
+  if (path->fdw_private != NIL) plan.ahead = linitial_int(path->fdw_private);
   plan.columns = needed_columns(rel, clauses, table, known->client.attnum);
   plan_locking(root, rel, &plan);
   List *expressions = NIL;

@@ -3,6 +3,7 @@
 #include "pg/bridge/postgres.hpp"
 #include "pg/read/quals.hpp"
 extern "C" {
+#include "foreign/fdwapi.h"
 #include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
 }
@@ -13,6 +14,14 @@ void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table);
 void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid table);
 ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath *path, List *tlist, List *clauses,
                       Plan *outer);
+
+/// What names the client of a parameterised scan of rows elsewhere, if that are columns of `outer` alone; else null, as for
+/// scans of other wrappers.
+Expr *client_from_outer(PlannerInfo *root, ForeignPath *path, Relids outer);
+/// The number by which the scan and a node that looks ahead for it find each other; the path keeps it.
+int look_ahead_token(ForeignPath *path);
+/// True if the routines are those of vectorshard_fdw.
+bool is_our_wrapper(const FdwRoutine *routine);
 
 /// The parent of an inheritance child, or InvalidOid.
 Oid parent_of(Oid child);

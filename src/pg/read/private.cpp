@@ -16,6 +16,7 @@ List *to_private(const ScanPlan &plan) {
   numbers = lappend_int(numbers, plan.lock_strength);
   numbers = lappend_int(numbers, plan.client_attnum);
   numbers = lappend_int(numbers, plan.wait_policy);
+  numbers = lappend_int(numbers, plan.ahead);
   return list_make4(numbers, list_make1_oid(plan.parent), plan.columns, plan.conditions);
 }
 
@@ -28,6 +29,7 @@ ScanPlan from_private(List *fdw_private) {
   plan.lock_strength = lfourth_int(numbers);
   plan.client_attnum = static_cast<AttrNumber>(list_nth_int(numbers, 4));
   plan.wait_policy = list_nth_int(numbers, 5);
+  plan.ahead = list_nth_int(numbers, 6);
   plan.parent = linitial_oid(static_cast<List *>(lsecond(fdw_private)));
   plan.columns = static_cast<List *>(lthird(fdw_private));
   plan.conditions = static_cast<List *>(lfourth(fdw_private));

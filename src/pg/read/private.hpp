@@ -18,6 +18,7 @@ struct ScanPlan {
   int lock_strength = 0;         // LockClauseStrength of a row mark, 0 none
   int wait_policy = 0;           // LockWaitPolicy of the row mark
   Oid parent = InvalidOid;       // the vector-shard table
+  int ahead = 0;                 // not 0: the token of a node that may look ahead for this scan (look_ahead.hpp)
   AttrNumber client_attnum = 0;  // of the child
   List *columns = NIL;           // attribute numbers of the child that are needed (IntList)
   List *conditions = NIL;        // shippable forms (quals.hpp)
