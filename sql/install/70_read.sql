@@ -110,3 +110,29 @@ REVOKE ALL ON FUNCTION vectorshard.is_home_of_support(internal) FROM PUBLIC;
 CREATE FUNCTION vectorshard.is_home_of("any") RETURNS boolean
 LANGUAGE C STRICT STABLE LEAKPROOF PARALLEL SAFE SUPPORT vectorshard.is_home_of_support AS 'MODULE_PATHNAME', 'vectorshard_is_home_of';
 COMMENT ON FUNCTION vectorshard.is_home_of("any") IS 'whether this node is the home of a client under the snapshot of the query';
+
+-- Halves of PostgreSQL's aggregates, for queries over all clients: the transitions of one, ending in the state that another node
+-- goes on with. A serialized state is for servers of one major version, hence the name. Found by it: read/partial.cpp.
+DO $states$
+DECLARE
+  f text[];
+BEGIN
+  -- transition function, its arguments, state, beginning, serialization
+  FOREACH f SLICE 1 IN ARRAY ARRAY[
+    ['int2_avg_accum', 'int2', 'int8[]', '{0,0}', NULL],
+    ['int4_avg_accum', 'int4', 'int8[]', '{0,0}', NULL],
+    ['int8_avg_accum', 'int8', 'internal', NULL, 'int8_avg_serialize'],
+    ['numeric_avg_accum', 'numeric', 'internal', NULL, 'numeric_avg_serialize'],
+    ['int2_accum', 'int2', 'internal', NULL, 'numeric_poly_serialize'],
+    ['int4_accum', 'int4', 'internal', NULL, 'numeric_poly_serialize'],
+    ['int8_accum', 'int8', 'internal', NULL, 'numeric_serialize'],
+    ['numeric_accum', 'numeric', 'internal', NULL, 'numeric_serialize'],
+    ['float4_accum', 'float4', 'float8[]', '{0,0,0}', NULL],
+    ['float8_accum', 'float8', 'float8[]', '{0,0,0}', NULL],
+    ['float8_regr_accum', 'float8, float8', 'float8[]', '{0,0,0,0,0,0}', NULL],
+    ['interval_accum', 'interval', 'interval[]', '{0 second,0 second}', NULL]] LOOP
+    EXECUTE format('CREATE AGGREGATE vectorshard.state15_%1$s(%2$s) (SFUNC = pg_catalog.%1$s, STYPE = %3$s, PARALLEL = SAFE%4$s%5$s)', f[1], f[2], f[3],
+                   ', INITCOND = ' || quote_literal(f[4]), ', FINALFUNC = pg_catalog.' || f[5]);
+    EXECUTE format('COMMENT ON AGGREGATE vectorshard.state15_%1$s(%2$s) IS ''internal: the state that pg_catalog.%1$s makes''', f[1], f[2]);
+  END LOOP;
+END $states$;

@@ -64,7 +64,7 @@ sub where {
 }
 sub aggregates {
 	my ($self, $t) = @_;
-	return $self->one_of('count(*)', "count(DISTINCT $t.kind), sum($t.km)", "min($t.at), max($t.note)", "avg($t.km), count($t.note)", "sum($t.id) FILTER (WHERE $t.kind < 3)",
+	return $self->one_of('count(*)', "count(DISTINCT $t.kind), sum($t.km)", "min($t.at), max($t.note)", "avg($t.km), count($t.note)", "min($t.km), max($t.at), min($t.car)", "stddev($t.id), var_pop($t.km), avg($t.kind)", "sum($t.id) FILTER (WHERE $t.kind < 3)",
 		"bool_or($t.kind = 2), sum($t.id)", "string_agg($t.note, ',' ORDER BY $t.car, $t.id)", "array_agg($t.id ORDER BY $t.car, $t.id)", "max($t.km) - min($t.km)");
 }
 
@@ -85,6 +85,10 @@ my @QUERIES = (
 	sub { my ($o) = @_; return 'SELECT t.car, t.id, t.km FROM trip t WHERE ' . $o->where('t') . ' ORDER BY ' . $o->one_of('t.car, t.id', 't.km DESC NULLS LAST, t.car, t.id', 't.at, t.car, t.id')
 		. ' LIMIT ' . (1 + $o->below(15)) . ' OFFSET ' . $o->below(5); },
 	sub { my ($o) = @_; return 'SELECT DISTINCT t.kind, t.note FROM trip t WHERE ' . $o->where('t'); },
+	sub { my ($o) = @_; return 'SELECT t.id % 4, t.note, ' . $o->aggregates('t') . ' FROM trip t WHERE ' . $o->of_trip('t') . ' GROUP BY 1, 2 HAVING sum(t.km) > ' . $o->below(400); },
+	sub { my ($o) = @_; return 'SELECT DISTINCT t.kind, t.id % ' . (2 + $o->below(4)) . ' FROM trip t WHERE ' . $o->of_trip('t') . ' ORDER BY 1, 2 LIMIT ' . (1 + $o->below(9)); },
+	sub { my ($o) = @_; return 'SELECT count(*) FROM (SELECT FROM trip t WHERE ' . $o->of_trip('t') . ' LIMIT ' . (1 + $o->below(200)) . ') x'; },
+	sub { my ($o) = @_; return 'SELECT k.kind, (SELECT ' . $o->one_of('count(*)', 'sum(t.km)', 'max(t.at)') . ' FROM trip t WHERE t.kind = k.kind AND ' . $o->of_trip('t') . ') FROM kind k'; },
 	sub { my ($o) = @_; return 'SELECT DISTINCT ON (t.car) t.car, t.id, t.km FROM trip t WHERE ' . $o->where('t') . ' ORDER BY t.car, t.km DESC NULLS LAST, t.id'; },
 	sub { my ($o) = @_; return 'SELECT t.car, t.id, sum(t.km) OVER (PARTITION BY t.car ORDER BY t.id), rank() OVER (ORDER BY t.kind, t.car, t.id) FROM trip t WHERE ' . $o->where('t'); },
 	sub { my ($o) = @_; return 'WITH long AS (SELECT t.car, max(t.km) AS km FROM trip t WHERE ' . $o->of_trip('t') . ' GROUP BY t.car) SELECT l.car, t.id FROM long l JOIN trip t ON t.car = l.car AND t.km = l.km'; },

@@ -47,6 +47,28 @@ TEST(ReadStatements, SelectOfAHome) {
             "('{\"car9\"}'::text[])");
 }
 
+TEST(ReadStatements, MoreThanRows) {
+  SelectSpec s;
+  s.table = "public.trip";
+  s.client_column = "car";
+  s.clients = std::vector<std::string>{"c"};
+  s.outputs = {"t.kind", "(t.km / 2)", "count(*)"};
+  s.groups = 2;
+  EXPECT_EQ(select_statement(s), "SELECT t.kind, (t.km / 2), count(*) FROM public.trip t WHERE t.\"car\" = 'c' GROUP BY 1, 2");
+  s.outputs = {"t.kind"};
+  s.groups = 0;
+  s.distinct = true;
+  EXPECT_EQ(select_statement(s), "SELECT DISTINCT t.kind FROM public.trip t WHERE t.\"car\" = 'c'");
+  s.outputs = {};
+  s.columns = {"id"};
+  s.distinct = false;
+  s.conditions = {"id > 3"};
+  s.order = {"(t.km) DESC NULLS LAST", "(t.id) NULLS LAST"};
+  s.limit = 7;
+  EXPECT_EQ(select_statement(s),
+            "SELECT t.\"id\" FROM public.trip t WHERE t.\"car\" = 'c' AND (id > 3) ORDER BY (t.km) DESC NULLS LAST, (t.id) NULLS LAST LIMIT 7");
+}
+
 TEST(ReadStatements, Changes) {
   EXPECT_EQ(update_statement("public.trip", false, {{"note", "x"}, {"at", std::nullopt}}, {{"car", "c'1"}, {"id", "7"}},
                              {"id"}),

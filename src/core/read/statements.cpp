@@ -55,6 +55,7 @@ std::vector<std::string> conditions_of(const SelectSpec &spec) {
 }
 
 std::vector<std::string> selected(const SelectSpec &spec) {
+  if (!spec.outputs.empty()) return spec.outputs;
   std::vector<std::string> columns;
   for (const auto &c : spec.columns) {
     bool state = std::find(spec.state_columns.begin(), spec.state_columns.end(), c) != spec.state_columns.end();
@@ -96,9 +97,22 @@ std::string array_text(const std::vector<std::string> &items) {
   return out + "}";
 }
 
+namespace {
+
+/// What stands behind the conditions.
+std::string ending(const SelectSpec &spec) {
+  std::string out;
+  for (size_t i = 1; i <= spec.groups; i++) out += (i == 1 ? " GROUP BY " : ", ") + std::to_string(i);
+  if (!spec.order.empty()) out += " ORDER BY " + join(spec.order, ", ");
+  if (spec.limit > 0) out += " LIMIT " + std::to_string(spec.limit);
+  return out + (spec.locking.empty() ? "" : " FOR " + spec.locking);
+}
+
+}  // namespace
+
 std::string select_statement(const SelectSpec &spec) {
-  return "SELECT " + join(selected(spec), ", ") + " FROM " + spec.table + " t WHERE " + join(conditions_of(spec), " AND ") +
-         (spec.locking.empty() ? "" : " FOR " + spec.locking);
+  return std::string("SELECT ") + (spec.distinct ? "DISTINCT " : "") + join(selected(spec), ", ") + " FROM " + spec.table +
+         " t WHERE " + join(conditions_of(spec), " AND ") + ending(spec);
 }
 
 std::string holder_statement(const SelectSpec &spec) {

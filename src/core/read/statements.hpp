@@ -21,7 +21,7 @@ struct ColumnValue {
 struct SelectSpec {
   std::string table;                           // "schema.table", quoted where needed
   std::string client_column;
-  std::vector<std::string> columns;            // at least one
+  std::vector<std::string> columns;            // at least one, or outputs
   std::vector<std::string> state_columns;      // of these: values that merge, asked for with their full state
   std::optional<std::vector<std::string>> clients;  // only these; nullopt: those whose home is `home`
   std::string parameter;                       // EXPLAIN: stands for the names, or the home, that are not known yet
@@ -29,6 +29,11 @@ struct SelectSpec {
   std::vector<std::string> leave_out;          // clients that the asker holds itself; used when `clients` is nullopt
   std::vector<std::string> conditions;         // SQL expressions over the table's columns
   std::string locking;                         // "", or what follows FOR ("UPDATE", "KEY SHARE NOWAIT")
+  std::vector<std::string> outputs;            // instead of columns: SQL expressions
+  bool distinct = false;
+  size_t groups = 0;                           // GROUP BY so many of the outputs, from the first
+  std::vector<std::string> order;              // what follows ORDER BY
+  long limit = 0;                              // 0: none
 };
 
 /// "name", with quotes doubled.

@@ -19,6 +19,10 @@ class Cursor : public Waiter {
   Result<bool> next();
   /// The column's text in the present row, null if it is null. Valid until the next call of next().
   const char *value(int column) const;
+  /// Waits until the first rows, or what is there instead, have come.
+  void wait() {
+    if (under_way_) collect();
+  }
   const Session &session() const { return session_; }
   bool any_row() const { return any_row_; }
   /// The next call of next() begins another batch.

@@ -66,7 +66,7 @@ ElsewhereScan::ElsewhereScan(ForeignScanState *node)
     : node_(node),
       estate_(node->ss.ps.state),
       plan_(from_private(plan_of(node)->fdw_private)),
-      table_(RelationGetRelid(node->ss.ss_currentRelation)),
+      table_(plan_.table),
       home_(plan_.role == Role::elsewhere && is_home_table(plan_.parent)) {}
 
 ElsewhereScan::~ElsewhereScan() {
@@ -215,10 +215,12 @@ bool ElsewhereScan::next_served(TupleTableSlot *slot) {
 
 void ElsewhereScan::start_all() {
   if (home_) require_settled_homes(estate_->es_snapshot);
-  open_cold([&] { return tier::scan_cold_clients(plan_.parent, nullptr, estate_->es_snapshot); });
-  if (bridge::guc::read_scope == bridge::guc::kReadHome) return;
+  if (plan_.part != Part::homes)
+    open_cold([&] { return tier::scan_cold_clients(plan_.parent, nullptr, estate_->es_snapshot); });
+  if (plan_.part == Part::cold || bridge::guc::read_scope == bridge::guc::kReadHome) return;
   auto homes = other_homes();
   if (homes.empty()) return;
+  if (plan_.exact) return ask_exactly(homes);
   std::map<NodeId, std::vector<std::string>> here;  // copies of a home table are not looked at
   if (!home_) here = residents_by_home(estate_->es_snapshot);
   SelectSpec spec = select_spec();
@@ -239,12 +241,13 @@ SelectSpec ElsewhereScan::select_spec() {
 void ElsewhereScan::prepare_remote() {
   if (input_) return;
   ListCell *lc;
+  foreach (lc, plan_.outputs) columns_.push_back(static_cast<AttrNumber>(columns_.size() + 1));
   foreach (lc, plan_.columns) {
     if (lfirst_int(lc) == plan_.client_attnum) client_at_ = static_cast<int>(columns_.size());
     columns_.push_back(static_cast<AttrNumber>(lfirst_int(lc)));
   }
   MemoryContext old = MemoryContextSwitchTo(estate_->es_query_cxt);
-  input_.emplace(RelationGetDescr(node_->ss.ss_currentRelation), columns_);
+  input_.emplace(node_->ss.ss_ScanTupleSlot->tts_tupleDescriptor, columns_);
   MemoryContextSwitchTo(old);
 }
 
@@ -283,9 +286,9 @@ void ElsewhereScan::ask_others(const Ask &failed, const std::optional<Error> &er
 bool ElsewhereScan::take_row(const Question &q, TupleTableSlot *slot) {
   const Cursor &cursor = *q.cursor;
   int first = q.ask.is_home ? 0 : 1;  // a holder tells in front whether it has the clients; its only row may tell just that
-  const char *client = cursor.value(first + client_at_);
+  const char *client = plan_.outputs == NIL ? cursor.value(first + client_at_) : "";
   if (!client) return false;
-  if (plan_.naming == Naming::none) {
+  if (plan_.naming == Naming::none && !plan_.exact) {
     if (resident_cached(client)) return false;
     if (locks() && !home_) hold_elsewhere(client);
   }

@@ -19,6 +19,7 @@
 #include "pg/read/private.hpp"
 #include "pg/read/row_text.hpp"
 #include "pg/read/sources.hpp"
+#include "pg/read/whereabouts.hpp"
 #include "pg/tier/api.hpp"
 extern "C" {
 #include "nodes/execnodes.h"
@@ -49,6 +50,7 @@ class ElsewhereScan {
   void start();
   void start_named();
   void start_all();
+  void ask_exactly(const std::vector<HomeNode> &homes);
   bool varies() const;
   bool serve_ahead(const std::string &client);
   bool fetch_ahead(const std::string &client);

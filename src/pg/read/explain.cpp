@@ -52,10 +52,10 @@ std::string homes_text() {
   return joined(names);
 }
 
-void explain_remote(ForeignScanState *node, ForeignScan *scan, const ScanPlan &plan, ExplainState *es) {
+void explain_remote(ForeignScan *scan, const ScanPlan &plan, ExplainState *es) {
   List *expressions = scan->fdw_exprs;
   if (plan.naming != Naming::none) expressions = bridge::pg_call([&] { return list_copy_tail(expressions, 1); });
-  SelectSpec spec = spec_of(plan, RelationGetRelid(node->ss.ss_currentRelation), expressions, nullptr);
+  SelectSpec spec = spec_of(plan, plan.table, expressions, nullptr);
   spec.parameter = "$1";
   if (plan.naming == Naming::one) spec.clients = std::vector<std::string>(1);
   if (plan.naming == Naming::any) spec.clients = std::vector<std::string>();
@@ -68,16 +68,18 @@ void explain_scan(ForeignScanState *node, ExplainState *es) {
   ForeignScan *scan = castNode(ForeignScan, node->ss.ps.plan);
   ScanPlan plan = from_private(scan->fdw_private);
   auto *ran = static_cast<ElsewhereScan *>(node->fdw_state);
-  if (plan.role == Role::elsewhere) {
+  if (plan.part == Part::cold) {
+    property(es, "Clients", "in a store of this node");
+  } else if (plan.role == Role::elsewhere) {
     property(es, "Clients", plan.naming == Naming::none ? "all" : naming_text(node, scan, es));
     if (es->verbose) {
       bool local = bridge::guc::read_scope == bridge::guc::kReadLocal || bridge::self_node() == kNoNode;
       property(es, "Nodes", local ? "this one alone" : plan.naming == Naming::none ? homes_text() : "homes of the clients, or nearer holders");
-      explain_remote(node, scan, plan, es);
+      explain_remote(scan, plan, es);
     }
     if (es->analyze) property(es, "Nodes Asked", ran ? asked_text(*ran, es->timing) : "none");
   }
-  if (es->analyze && plan.role != Role::telemetry) {
+  if (es->analyze && plan.role != Role::telemetry && plan.part != Part::homes) {
     int segments = ran ? ran->segments_read() : 0;
     bridge::pg_call([&] { ExplainPropertyInteger("Segments Read", nullptr, segments, es); });
   }

@@ -7,6 +7,7 @@
 #include "pg/read/local_plan.hpp"
 #include "pg/read/look_ahead.hpp"
 #include "pg/read/session.hpp"
+#include "pg/read/upper.hpp"
 extern "C" {
 #include "executor/executor.h"
 #include "parser/analyze.h"
@@ -67,6 +68,7 @@ void init() {
   init_home_tables();
   init_home_inserts();
   init_look_ahead();
+  init_upper_paths();
 }
 
 }  // namespace vectorshard::read

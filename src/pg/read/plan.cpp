@@ -7,7 +7,9 @@
 #include "pg/read/plan.hpp"
 
 #include "pg/bridge/tables.hpp"
-#include "pg/read/private.hpp"
+#include "pg/read/estimate.hpp"
+#include "pg/read/limit.hpp"
+#include "pg/read/upper.hpp"
 extern "C" {
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -33,17 +35,7 @@ namespace vectorshard::read {
 
 namespace {
 
-constexpr Cost kStartup = 1;
-constexpr Cost kNamed = 2;      // clients named: most are resident, a look-up
-constexpr Cost kAskAll = 100;   // per scan: other nodes are asked
 constexpr int kMaxOuterSets = 16;
-
-/// What the size callback learns and the later ones need (RelOptInfo.fdw_private).
-struct RelPlan {
-  Role role;
-  Oid parent;
-  ClientColumn client;
-};
 
 RelPlan *rel_plan(RelOptInfo *rel) { return static_cast<RelPlan *>(rel->fdw_private); }
 
@@ -98,8 +90,8 @@ List *outer_sets(PlannerInfo *root, RelOptInfo *rel) {
   return sets;
 }
 
-void add_scan_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, Cost total) {
-  ForeignPath *path = create_foreignscan_path(root, rel, nullptr, 1, Min(kStartup, total), total, NIL, outer, nullptr, NIL);
+void add_scan_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, double rows, Cost total) {
+  ForeignPath *path = create_foreignscan_path(root, rel, nullptr, rows, Min(kStartup, total), total, NIL, outer, nullptr, NIL);
   add_path(rel, reinterpret_cast<Path *>(path));
 }
 
@@ -163,6 +155,19 @@ List *plan_conditions(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPla
 
 }  // namespace
 
+bool ship_conditions(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan, List **params) {
+  RelPlan *known = rel_plan(rel);
+  if (any_names_client(root, clauses, rel->relid, known->client)) return false;
+  ListCell *lc;
+  foreach (lc, clauses) {
+    RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+    Expr *form = may_leave(rel, rinfo) ? shippable_form(root, rinfo->clause, rel->relid, kFirstConditionParam, params) : nullptr;
+    if (!form) return false;
+    plan->conditions = lappend(plan->conditions, form);
+  }
+  return true;
+}
+
 Oid parent_of(Oid child) {
   Relation inherits = table_open(InheritsRelationId, AccessShareLock);
   ScanKeyData key;
@@ -206,10 +211,14 @@ int look_ahead_token(ForeignPath *path) {
 void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
   RelPlan *known = static_cast<RelPlan *>(palloc0(sizeof(RelPlan)));
   known->role = role_of(table);
+  known->table = table;
   if (known->role == Role::elsewhere) {
     known->parent = planned_parent(root, rel, table);
     known->client = client_column(known->parent, table);
-    rel->rows = 1;
+    if (root->append_rel_array && root->append_rel_array[rel->relid])
+      known->parent_target = root->simple_rel_array[root->append_rel_array[rel->relid]->parent_relid]->reltarget;
+    bool named = any_names_client(root, rel->baserestrictinfo, rel->relid, known->client);
+    rel->rows = named ? 1 : rows_elsewhere(root, rel, known->parent);
   } else {
     set_baserel_size_estimates(root, rel);
   }
@@ -227,28 +236,35 @@ void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid table) {
   bool named = any_names_client(root, rel->baserestrictinfo, rel->relid, known->client);
   List *sets = outer_sets(root, rel);
   // Dearer than the parameterised paths below, or add_path would drop those as no better than this one.
-  Cost plain = sets == NIL ? kNamed : named ? kNamed + 1 : 2 * kAskAll;
-  add_scan_path(root, rel, rel->lateral_relids, plain);
+  Cost plain = named ? kNamed + (sets == NIL ? 0 : 1) : 2 * kAskAll + rel->rows * kRemoteRow;
+  add_scan_path(root, rel, rel->lateral_relids, rel->rows, plain);
   ListCell *lc;
   foreach (lc, sets) {
     ParamPathInfo *info = get_baserel_parampathinfo(root, rel, static_cast<Relids>(lfirst(lc)));
     bool by_join = named || any_names_client(root, info->ppi_clauses, rel->relid, known->client);
-    add_scan_path(root, rel, info->ppi_req_outer, by_join ? kNamed : kAskAll);
+    add_scan_path(root, rel, info->ppi_req_outer, 1, by_join ? kNamed : kAskAll);
   }
 }
 
 ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath *path, List *tlist, List *clauses,
                       Plan *outer) {
+  if (rel->reloptkind == RELOPT_UPPER_REL) return get_upper_plan(rel, tlist);
   RelPlan *known = rel_plan(rel);
   ScanPlan plan;
   plan.role = known->role;
   plan.parent = known->parent;
+  plan.table = table;
   plan.client_attnum = known->client.attnum;
-  if (path->fdw_private != NIL) plan.ahead = linitial_int(path->fdw_private);
+  int mark = path->fdw_private == NIL ? 0 : linitial_int(path->fdw_private);
+  plan.part = mark == kColdAlone ? Part::cold : Part::all;
+  plan.ahead = mark == kColdAlone ? 0 : mark;
   plan.columns = needed_columns(rel, clauses, table, known->client.attnum);
   plan_locking(root, rel, &plan);
   List *expressions = NIL;
-  if (plan.role == Role::elsewhere) expressions = plan_conditions(root, rel, clauses, &plan);
+  if (plan.role == Role::elsewhere && plan.part == Part::all) {
+    expressions = plan_conditions(root, rel, clauses, &plan);
+    if (!path->path.param_info) plan_limit(root, rel, clauses, &plan, &expressions);
+  }
   return make_foreignscan(tlist, extract_actual_clauses(clauses, false), rel->relid, expressions, to_private(plan), NIL,
                           NIL, outer);
 }

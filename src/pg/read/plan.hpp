@@ -1,6 +1,7 @@
 // Planner callbacks of vectorshard_fdw. Plain C inside: the planner's errors pass through as they are.
 #pragma once
 #include "pg/bridge/postgres.hpp"
+#include "pg/read/private.hpp"
 #include "pg/read/quals.hpp"
 extern "C" {
 #include "foreign/fdwapi.h"
@@ -10,10 +11,30 @@ extern "C" {
 
 namespace vectorshard::read {
 
+constexpr Cost kStartup = 1;
+constexpr Cost kNamed = 2;       // clients named: most are resident, a look-up
+constexpr Cost kAskAll = 100;    // per scan: other nodes are asked
+constexpr Cost kRemoteRow = 0.02;
+
+/// In place of a token (look_ahead_token): the scan gives cold rows alone.
+constexpr int kColdAlone = -1;
+
+/// What the size callback learns and the later ones need (RelOptInfo.fdw_private).
+struct RelPlan {
+  Role role;
+  Oid parent;
+  Oid table;
+  ClientColumn client;
+  PathTarget *parent_target;  // of the parent as it was when its children were made
+};
+
 void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table);
 void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid table);
 ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath *path, List *tlist, List *clauses,
                       Plan *outer);
+
+/// Puts all of `clauses` into `plan` as conditions for other nodes; false if one names clients, or must stay here.
+bool ship_conditions(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan, List **params);
 
 /// What names the client of a parameterised scan of rows elsewhere, if that are columns of `outer` alone; else null, as for
 /// scans of other wrappers.

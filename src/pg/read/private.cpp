@@ -17,7 +17,13 @@ List *to_private(const ScanPlan &plan) {
   numbers = lappend_int(numbers, plan.client_attnum);
   numbers = lappend_int(numbers, plan.wait_policy);
   numbers = lappend_int(numbers, plan.ahead);
-  return list_make4(numbers, list_make1_oid(plan.parent), plan.columns, plan.conditions);
+  numbers = lappend_int(numbers, static_cast<int>(plan.part));
+  numbers = lappend_int(numbers, plan.exact);
+  numbers = lappend_int(numbers, plan.distinct);
+  numbers = lappend_int(numbers, plan.groups);
+  numbers = lappend_int(numbers, plan.limit);
+  List *out = list_make4(numbers, list_make2_oid(plan.parent, plan.table), plan.columns, plan.conditions);
+  return lappend(lappend(lappend(out, plan.outputs), plan.order), plan.order_flags);
 }
 
 ScanPlan from_private(List *fdw_private) {
@@ -30,9 +36,18 @@ ScanPlan from_private(List *fdw_private) {
   plan.client_attnum = static_cast<AttrNumber>(list_nth_int(numbers, 4));
   plan.wait_policy = list_nth_int(numbers, 5);
   plan.ahead = list_nth_int(numbers, 6);
+  plan.part = static_cast<Part>(list_nth_int(numbers, 7));
+  plan.exact = list_nth_int(numbers, 8);
+  plan.distinct = list_nth_int(numbers, 9);
+  plan.groups = list_nth_int(numbers, 10);
+  plan.limit = list_nth_int(numbers, 11);
   plan.parent = linitial_oid(static_cast<List *>(lsecond(fdw_private)));
+  plan.table = lsecond_oid(static_cast<List *>(lsecond(fdw_private)));
   plan.columns = static_cast<List *>(lthird(fdw_private));
   plan.conditions = static_cast<List *>(lfourth(fdw_private));
+  plan.outputs = static_cast<List *>(list_nth(fdw_private, 4));
+  plan.order = static_cast<List *>(list_nth(fdw_private, 5));
+  plan.order_flags = static_cast<List *>(list_nth(fdw_private, 6));
   return plan;
 }
 

@@ -10,19 +10,40 @@ namespace vectorshard::read {
 // In the conditions, $1 stands for what names clients or the home; their own parameters follow.
 constexpr int kFirstConditionParam = 2;
 
+/// Which rows elsewhere a scan gives.
+enum class Part {
+  all,    // those at other homes and those in segments of this node
+  cold,   // in segments of this node
+  homes,  // at other homes
+};
+
 /// The plan of one scan. Plain data: lists and numbers.
 struct ScanPlan {
   Role role = Role::elsewhere;
+  Part part = Part::all;
   Naming naming = Naming::none;  // if not none, fdw_exprs begins with the naming expression
   bool changes = false;          // the scan feeds an UPDATE or DELETE of this table
   int lock_strength = 0;         // LockClauseStrength of a row mark, 0 none
   int wait_policy = 0;           // LockWaitPolicy of the row mark
   Oid parent = InvalidOid;       // the vector-shard table
+  Oid table = InvalidOid;        // the foreign child
   int ahead = 0;                 // not 0: the token of a node that may look ahead for this scan (look_ahead.hpp)
   AttrNumber client_attnum = 0;  // of the child
   List *columns = NIL;           // attribute numbers of the child that are needed (IntList)
   List *conditions = NIL;        // shippable forms (quals.hpp)
+
+  // What other nodes do beyond finding rows. Their answers cannot be filtered here by client then, so `exact` is set: they are told
+  // every client whose rows are read here.
+  bool exact = false;
+  bool distinct = false;
+  int groups = 0;                // so many of the outputs, from the first, are grouped by
+  List *outputs = NIL;           // instead of columns: shippable forms, each a column of the answer
+  List *order = NIL;             // shippable forms; with flags kDescending and kNullsFirst in order_flags (IntList)
+  List *order_flags = NIL;
+  int limit = 0;                 // 0: none
 };
+
+constexpr int kDescending = 1, kNullsFirst = 2;
 
 /// Plain C; may ereport.
 List *to_private(const ScanPlan &plan);

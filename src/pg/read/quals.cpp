@@ -164,6 +164,17 @@ bool equates_with_any(ScalarArrayOpExpr *op) {
   return op->useOr && is_client_equality(op->opfuncid) && deterministic(op->inputcollid);
 }
 
+bool equal_alike(Oid equality, Oid collation) { return builtin(equality) && deterministic(collation); }
+
+bool sorts_alike(Oid ordering, Oid collation) {
+  return builtin(ordering) && (!OidIsValid(collation) || collation == C_COLLATION_OID || collation == POSIX_COLLATION_OID);
+}
+
+bool aggregates_alike(Oid aggregate, Oid collation) {
+  if (!builtin(aggregate) || func_volatile(aggregate) != PROVOLATILE_IMMUTABLE) return false;
+  return aggregate == F_COUNT_ANY || collation_safe(collation, aggregate);
+}
+
 Naming names_client(PlannerInfo *root, Expr *clause, Index relid, const ClientColumn &client,
                     Expr **value) {
   if (!client.attnum || !nameable_type(client.type)) return Naming::none;

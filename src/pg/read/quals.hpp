@@ -33,6 +33,12 @@ bool equates_with_any(ScalarArrayOpExpr *op);
 /// True if this kind of client column can be looked up by the text of its values.
 bool nameable_type(Oid type);
 
+/// True if grouping by this equality, or sorting by this operator, or this aggregate over values that may be sent, gives the same on
+/// every node.
+bool equal_alike(Oid equality, Oid collation);
+bool sorts_alike(Oid ordering, Oid collation);
+bool aggregates_alike(Oid aggregate, Oid collation);
+
 /// If `clause` may run on another node: its form for deparsing, where columns are numbered as columns of relation 1
 /// and every part without columns of `relid` that is not a constant became a parameter, whose expression is appended
 /// to `params` (parameter number = first_param + position). Null if it must stay here.

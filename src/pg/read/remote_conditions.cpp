@@ -71,6 +71,29 @@ std::string column_name(Oid table, AttrNumber column) {
   return bridge::pg_call([&] { return get_attname(table, column, false); });
 }
 
+/// Forms as SQL, with the values of parameters, or with $n if there are none.
+std::vector<std::string> texts_of(List *forms, Oid table, bool known, List *values) {
+  std::vector<std::string> out;
+  ListCell *lc;
+  foreach (lc, forms) {
+    Node *form = static_cast<Node *>(lfirst(lc));
+    out.emplace_back(bridge::pg_call([&] {
+      if (known) form = with_values(form, values);
+      return deparse_expression(form, deparse_context_for("t", table), true, false);
+    }));
+  }
+  return out;
+}
+
+std::vector<std::string> order_of(const ScanPlan &plan, std::vector<std::string> keys) {
+  for (size_t i = 0; i < keys.size(); i++) {
+    int flags = bridge::pg_call([&] { return list_nth_int(plan.order_flags, static_cast<int>(i)); });
+    keys[i] = "(" + keys[i] + ")" + ((flags & kDescending) ? " DESC" : "");
+    keys[i] += (flags & kNullsFirst) ? " NULLS FIRST" : " NULLS LAST";
+  }
+  return keys;
+}
+
 }  // namespace
 
 SelectSpec spec_of(const ScanPlan &plan, Oid table, List *expressions, ForeignScanState *node) {
@@ -89,17 +112,16 @@ SelectSpec spec_of(const ScanPlan &plan, Oid table, List *expressions, ForeignSc
     if (bridge::merging_kind(type)) spec.state_columns.push_back(spec.columns.back());
   }
   spec.locking = locking_text(plan);
-  if (plan.conditions == NIL) return spec;
+  spec.distinct = plan.distinct;
+  spec.groups = static_cast<size_t>(plan.groups);
+  spec.limit = plan.limit;
+  if (plan.conditions == NIL && plan.outputs == NIL && plan.order == NIL) return spec;
   List *values = NIL;
   if (node) values = bridge::pg_call([&] { return evaluated(expressions, node); });
   StableOutput stable;
-  foreach (lc, plan.conditions) {
-    Node *condition = static_cast<Node *>(lfirst(lc));
-    spec.conditions.emplace_back(bridge::pg_call([&] {
-      if (node) condition = with_values(condition, values);
-      return deparse_expression(condition, deparse_context_for("t", table), true, false);
-    }));
-  }
+  spec.conditions = texts_of(plan.conditions, table, node != nullptr, values);
+  spec.outputs = texts_of(plan.outputs, table, node != nullptr, values);
+  spec.order = order_of(plan, texts_of(plan.order, table, node != nullptr, values));
   return spec;
 }
 

@@ -30,7 +30,8 @@ constexpr int kMaxNamesSent = 10000;
 using bridge::p_int4;
 using bridge::p_text_array;
 
-/// One read-only query under `snapshot`, with the extension's rights.
+}  // namespace
+
 bridge::Rows read_fabric(const std::string &sql, const std::vector<bridge::Param> &params, Snapshot snapshot) {
   bridge::pg_call([&] { PushActiveSnapshot(snapshot); });
   bridge::Rows rows;
@@ -50,6 +51,8 @@ Snapshot latest() {
     return GetCatalogSnapshot(InvalidOid);
   });
 }
+
+namespace {
 
 /// The core nodes, nearest first; none if this node is one itself, and so knows every client it can hear of.
 std::vector<NodeId> cores_to_ask() {

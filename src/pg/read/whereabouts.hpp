@@ -8,7 +8,7 @@
 
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
-#include "pg/bridge/postgres.hpp"
+#include "pg/bridge/spi.hpp"
 extern "C" {
 #include "utils/snapshot.h"
 }
@@ -26,6 +26,10 @@ struct Whereabouts {
   std::vector<std::string> cold;                           // in segments of this node
   std::map<NodeId, std::vector<std::string>> homes;        // at other nodes
 };
+
+/// One read-only query under `snapshot`, with the extension's rights; and a snapshot of now.
+bridge::Rows read_fabric(const std::string &sql, const std::vector<bridge::Param> &params, Snapshot snapshot);
+Snapshot latest();
 
 /// Homes of clients by the table `client` under a fresh snapshot; unknown ones are missing.
 std::map<std::string, NodeId> known_homes(const std::vector<std::string> &clients);

@@ -1,0 +1,12 @@
+// LIMIT where a query reads one vector-shard table and names no clients: each home gives its first rows, in the order of the query.
+// Plain C: runs in the planner, may ereport.
+#pragma once
+#include "pg/read/private.hpp"
+
+namespace vectorshard::read {
+
+/// Adds order and limit to a plan whose conditions are there already, if no row that other nodes leave out can be in the result.
+/// `clauses`: all conditions of the scan. Parameters as shippable_form().
+void plan_limit(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan, List **params);
+
+}  // namespace vectorshard::read

@@ -1,0 +1,146 @@
+// Halves of aggregates: see partial.hpp.
+#include "pg/read/partial.hpp"
+
+#include "pg/read/private.hpp"
+#include "pg/read/quals.hpp"
+extern "C" {
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planner.h"
+#include "optimizer/tlist.h"
+#include "parser/parse_func.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+}
+
+namespace vectorshard::read {
+
+namespace {
+
+/// Whether two aggregates make the same state: transition function, its type, its beginning.
+bool same_state(HeapTuple a, HeapTuple b) {
+  auto *x = reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(a)), *y = reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(b));
+  if (x->aggtransfn != y->aggtransfn || x->aggtranstype != y->aggtranstype) return false;
+  bool no_x, no_y;
+  Datum init_x = SysCacheGetAttr(AGGFNOID, a, Anum_pg_aggregate_agginitval, &no_x);
+  Datum init_y = SysCacheGetAttr(AGGFNOID, b, Anum_pg_aggregate_agginitval, &no_y);
+  if (no_x || no_y) return no_x == no_y;
+  return strcmp(TextDatumGetCString(init_x), TextDatumGetCString(init_y)) == 0;
+}
+
+/// The aggregate of ours (70_read.sql) that has the transitions of `whole` and ends in its state. A serialized state is only for
+/// servers of one major version, which its name tells: another has no such function.
+Oid state_aggregate(HeapTuple whole, List *argument_types) {
+  auto *form = reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(whole));
+  Oid types[FUNC_MAX_ARGS];
+  int n = 0;
+  ListCell *lc;
+  foreach (lc, argument_types) types[n++] = lfirst_oid(lc);
+  const char *name = psprintf("state%d_%s", PG_VERSION_NUM / 10000, get_func_name(form->aggtransfn));
+  List *names = list_make2(makeString(pstrdup("vectorshard")), makeString(pstrdup(name)));
+  Oid found = LookupFuncName(names, n, types, true);
+  if (!OidIsValid(found)) return InvalidOid;
+  HeapTuple ours = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(found));
+  if (!HeapTupleIsValid(ours)) return InvalidOid;
+  auto *our_form = reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(ours));
+  Oid ending = form->aggtranstype == INTERNALOID ? static_cast<Oid>(form->aggserialfn) : InvalidOid;
+  bool fits = same_state(whole, ours) && our_form->aggfinalfn == ending;
+  ReleaseSysCache(ours);
+  return fits ? found : InvalidOid;
+}
+
+/// The aggregate whose result is the state of this one; none if its states cannot be joined or sent.
+Oid state_of(Aggref *aggregate) {
+  HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate->aggfnoid));
+  if (!HeapTupleIsValid(tuple)) return InvalidOid;
+  auto *form = reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple));
+  bool internal = form->aggtranstype == INTERNALOID;
+  Oid found = InvalidOid;
+  if (OidIsValid(form->aggcombinefn) && (!internal || (OidIsValid(form->aggserialfn) && OidIsValid(form->aggdeserialfn)))) {
+    found = aggregate->aggfnoid;
+    if (internal || OidIsValid(form->aggfinalfn)) found = state_aggregate(tuple, aggregate->aggargtypes);
+  }
+  ReleaseSysCache(tuple);
+  return found;
+}
+
+Expr *remote_aggregate(PlannerInfo *root, Aggref *aggregate, Index relid, List **params) {
+  if (aggregate->aggkind != AGGKIND_NORMAL || aggregate->aggdistinct || aggregate->aggorder || aggregate->aggvariadic) return nullptr;
+  if (!aggregates_alike(aggregate->aggfnoid, aggregate->inputcollid)) return nullptr;
+  Oid function = state_of(aggregate);
+  if (!OidIsValid(function)) return nullptr;
+  Aggref *out = makeNode(Aggref);
+  *out = *aggregate;
+  out->aggfnoid = function;
+  out->aggsplit = AGGSPLIT_SIMPLE;
+  out->args = NIL;
+  ListCell *lc;
+  foreach (lc, aggregate->args) {
+    TargetEntry *entry = static_cast<TargetEntry *>(copyObjectImpl(lfirst(lc)));
+    entry->expr = shippable_form(root, entry->expr, relid, kFirstConditionParam, params);
+    if (!entry->expr) return nullptr;
+    out->args = lappend(out->args, entry);
+  }
+  if (!aggregate->aggfilter) return reinterpret_cast<Expr *>(out);
+  out->aggfilter = shippable_form(root, aggregate->aggfilter, relid, kFirstConditionParam, params);
+  return out->aggfilter ? reinterpret_cast<Expr *>(out) : nullptr;
+}
+
+}  // namespace
+
+PathTarget *partial_target(PlannerInfo *root, PathTarget *grouped, Node *having, int *groups) {
+  Query *parse = root->parse;
+  PathTarget *out = create_empty_pathtarget();
+  List *others = NIL;
+  ListCell *lc;
+  int i = 0;
+  *groups = 0;
+  foreach (lc, grouped->exprs) {
+    Expr *expression = static_cast<Expr *>(lfirst(lc));
+    Index reference = get_pathtarget_sortgroupref(grouped, i++);
+    SortGroupClause *clause = reference ? get_sortgroupref_clause_noerr(reference, parse->groupClause) : nullptr;
+    if (!clause) {
+      others = lappend(others, expression);
+      continue;
+    }
+    if (!equal_alike(clause->eqop, exprCollation(reinterpret_cast<Node *>(expression)))) return nullptr;
+    add_column_to_pathtarget(out, expression, reference);
+    ++*groups;
+  }
+  if (having) others = lappend(others, having);
+  List *parts = pull_var_clause(reinterpret_cast<Node *>(others), PVC_INCLUDE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS);
+  add_new_columns_to_pathtarget(out, parts);
+  i = 0;
+  foreach (lc, out->exprs) {
+    if (i++ < *groups) continue;
+    if (!IsA(lfirst(lc), Aggref)) return nullptr;
+    Aggref *half = makeNode(Aggref);
+    *half = *castNode(Aggref, lfirst(lc));
+    mark_partial_aggref(half, AGGSPLIT_INITIAL_SERIAL);
+    lfirst(lc) = half;
+  }
+  return out->exprs == NIL ? nullptr : set_pathtarget_cost_width(root, out);
+}
+
+List *remote_outputs(PlannerInfo *root, PathTarget *target, AppendRelInfo *of, List **params) {
+  List *out = NIL;
+  ListCell *lc;
+  foreach (lc, target->exprs) {
+    Node *expression = adjust_appendrel_attrs(root, static_cast<Node *>(lfirst(lc)), 1, &of);
+    Expr *form = IsA(expression, Aggref) ? remote_aggregate(root, castNode(Aggref, expression), of->child_relid, params)
+                                         : shippable_form(root, reinterpret_cast<Expr *>(expression), of->child_relid, kFirstConditionParam, params);
+    if (!form) return NIL;
+    out = lappend(out, form);
+  }
+  return out;
+}
+
+}  // namespace vectorshard::read
