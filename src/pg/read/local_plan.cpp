@@ -107,11 +107,13 @@ bool all_served(List *clients, bool home, Snapshot snapshot) {
   });
 }
 
+bool for_peer() { return bridge::guc::read_scope == bridge::guc::kReadHome; }
+
 /// A cursor may be read backwards, which a plan with the child cannot; only what is read forwards once may be planned again. A parallel
-/// query, functions that it calls included, may take no snapshot to look under.
+/// query, functions that it calls included, may take no snapshot to look under. What another node asks here it reads forwards once.
 bool may_be_local(const Query *query, int options) {
-  return query->commandType == CMD_SELECT && (options & CURSOR_OPT_PARALLEL_OK) && !query->rowMarks && !query->hasSubLinks && !query->cteList &&
-         !query->setOperations && !query->utilityStmt && bridge::guc::read_scope == bridge::guc::kReadFabric && bridge::shared() &&
+  return query->commandType == CMD_SELECT && ((options & CURSOR_OPT_PARALLEL_OK) || for_peer()) && !query->rowMarks && !query->hasSubLinks && !query->cteList &&
+         !query->setOperations && !query->utilityStmt && bridge::guc::read_scope != bridge::guc::kReadLocal && bridge::shared() &&
          bridge::self_node() != kNoNode && !IsInParallelMode();
 }
 
@@ -164,7 +166,7 @@ PlannedStmt *plan(Query *query, const char *source, int options, ParamListInfo p
 PlannedStmt *whole_plan(const RangeTblEntry *marks, QueryDesc *query) {
   Node *whole = reinterpret_cast<Node *>(marks->subquery);
   if (!IsA(whole, PlannedStmt))
-    return next_planner(static_cast<Query *>(copyObjectImpl(whole)), query->sourceText, CURSOR_OPT_PARALLEL_OK, query->params);
+    return next_planner(static_cast<Query *>(copyObjectImpl(whole)), query->sourceText, for_peer() ? 0 : CURSOR_OPT_PARALLEL_OK, query->params);
   ListCell *lc;
   foreach (lc, castNode(PlannedStmt, whole)->rtable) {
     const RangeTblEntry *entry = lfirst_node(RangeTblEntry, lc);
@@ -176,7 +178,7 @@ PlannedStmt *whole_plan(const RangeTblEntry *marks, QueryDesc *query) {
 /// The plan may be a kept one, so it is not changed; one that is made anew lives as long as this execution.
 void start(QueryDesc *query, int flags) {
   const RangeTblEntry *marks = marker_of(query->plannedstmt);
-  if (marks && (bridge::guc::read_scope != bridge::guc::kReadFabric || !all_served(settled(marks->values_lists, query->params), marks->security_barrier, query->snapshot)))
+  if (marks && (bridge::guc::read_scope == bridge::guc::kReadLocal || !all_served(settled(marks->values_lists, query->params), marks->security_barrier, query->snapshot)))
     query->plannedstmt = whole_plan(marks, query);
   if (previous_start)
     previous_start(query, flags);

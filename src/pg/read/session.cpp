@@ -207,9 +207,12 @@ Result<bridge::PgResult> Session::read_all(bool interruptible, long timeout_ms) 
   TimestampTz deadline = timeout_ms < 0 ? 0 : TimestampTzPlusMilliseconds(bridge::steady_us(), timeout_ms);
   bridge::PgResult last;
   for (;;) {
+    // What has come meanwhile needs no waiting: a wait costs six system calls.
     while (PQisBusy(conn)) {
+      if (!PQconsumeInput(conn)) return lost_error();
+      if (!PQisBusy(conn)) break;
       long left = timeout_ms < 0 ? -1 : TimestampDifferenceMilliseconds(bridge::steady_us(), deadline);
-      if (left == 0 || !await(left, interruptible) || !PQconsumeInput(conn)) return lost_error();
+      if (left == 0 || !await(left, interruptible)) return lost_error();
     }
     bridge::PgResult r(PQgetResult(conn));
     if (!r) break;

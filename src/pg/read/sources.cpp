@@ -76,8 +76,12 @@ std::vector<Ask> Sources::grouped(const std::vector<std::string> &clients, std::
 std::vector<Ask> Sources::first() {
   std::map<NodeId, Ask> near;
   std::vector<std::string> rest;
+  std::map<NodeId, bool> asked_first;  // what holds for all clients of a home
   for (const auto &[client, home] : home_of_) {
-    if (!home_alone_ && !near_enough(source(home)) && !session_at(home).wrote() && !changed_lately(client)) {
+    auto known = asked_first.find(home);
+    if (known == asked_first.end())
+      known = asked_first.emplace(home, home_alone_ || near_enough(source(home)) || session_at(home).wrote()).first;
+    if (!known->second && !changed_lately(client)) {
       rest.push_back(client);
       continue;
     }

@@ -54,6 +54,20 @@ Snapshot latest() {
 
 namespace {
 
+/// Rows found by key, under a fresh snapshot. Written so that no statistics, or their lack, make it read a whole table.
+bridge::Rows look_up(const std::string &sql, const std::vector<bridge::Param> &params) {
+  Snapshot snapshot = latest();
+  bridge::pg_call([&] { PushActiveSnapshot(snapshot); });
+  bridge::Rows rows;
+  {
+    bridge::Spi spi;
+    bridge::AsSuperuser rights;
+    rows = spi.look_up(sql, params);
+  }
+  bridge::pg_call([] { PopActiveSnapshot(); });
+  return rows;
+}
+
 /// The core nodes, nearest first; none if this node is one itself, and so knows every client it can hear of.
 std::vector<NodeId> cores_to_ask() {
   auto r = read_fabric("SELECT c.node FROM vectorshard.core_nodes_by_distance($1) c LIMIT CASE WHEN EXISTS (SELECT FROM "
@@ -104,15 +118,19 @@ size_t clients_at_home(NodeId home) {
 
 std::map<std::string, NodeId> known_homes(const std::vector<std::string> &clients) {
   std::map<std::string, NodeId> out;
-  auto r = read_fabric("SELECT client, home FROM vectorshard.client WHERE client = ANY ($1)", {p_text_array(clients)}, latest());
-  for (size_t i = 0; i < r.size(); i++) out[r.at(i, 0)] = static_cast<NodeId>(r.int8(i, 1));
+  auto r = look_up("SELECT u.client, (SELECT c.home FROM vectorshard.client c WHERE c.client = u.client COLLATE \"C\") "
+                   "FROM unnest($1) AS u (client)",
+                   {p_text_array(clients)});
+  for (size_t i = 0; i < r.size(); i++)
+    if (!r.null(i, 1)) out[r.at(i, 0)] = static_cast<NodeId>(r.int8(i, 1));
   return out;
 }
 
 std::map<std::string, std::vector<NodeId>> live_holders(const std::vector<std::string> &clients) {
-  auto r = read_fabric("SELECT h.client, h.node FROM vectorshard.holder h JOIN vectorshard.node n USING (node) "
-                       "WHERE h.client = ANY ($1) AND h.state = 'live' AND n.state = 'active' AND n.node <> $2",
-                       {p_text_array(clients), p_int4(bridge::self_node())}, latest());
+  auto r = look_up("SELECT u.client, h.node FROM unnest($1) AS u (client) CROSS JOIN LATERAL (SELECT h.node FROM vectorshard.holder h "
+                   "WHERE h.client = u.client COLLATE \"C\" AND h.state = 'live' OFFSET 0) h "
+                   "JOIN vectorshard.node n USING (node) WHERE n.state = 'active' AND n.node <> $2",
+                   {p_text_array(clients), p_int4(bridge::self_node())});
   std::map<std::string, std::vector<NodeId>> out;
   for (size_t i = 0; i < r.size(); i++) out[r.at(i, 0)].push_back(static_cast<NodeId>(r.int8(i, 1)));
   return out;
