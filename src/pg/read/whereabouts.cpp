@@ -8,6 +8,7 @@
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/lookup.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/fabric/api.hpp"
@@ -26,6 +27,8 @@ namespace {
 
 // More names than this are looked up here, row by row, instead of being sent.
 constexpr int kMaxNamesSent = 10000;
+
+constexpr AttrNumber kHome = 2;  // of table client
 
 using bridge::p_int4;
 using bridge::p_text_array;
@@ -117,12 +120,24 @@ size_t clients_at_home(NodeId home) {
 }  // namespace
 
 std::map<std::string, NodeId> known_homes(const std::vector<std::string> &clients) {
+  static bridge::FabricIndex index{"client", "client_pkey"};
   std::map<std::string, NodeId> out;
-  auto r = look_up("SELECT u.client, (SELECT c.home FROM vectorshard.client c WHERE c.client = u.client COLLATE \"C\") "
-                   "FROM unnest($1) AS u (client)",
-                   {p_text_array(clients)});
-  for (size_t i = 0; i < r.size(); i++)
-    if (!r.null(i, 1)) out[r.at(i, 0)] = static_cast<NodeId>(r.int8(i, 1));
+  Snapshot fresh = latest();
+  Snapshot snapshot = bridge::pg_call([&] { return RegisterSnapshot(fresh); });
+  for (const auto &client : clients) {
+    NodeId home = bridge::pg_call([&] {
+      NodeId found = kNoNode;
+      ScanKeyData key[1];
+      bridge::name_key(&key[0], 1, client);
+      bridge::lookup(index, snapshot, key, 1, [&](TupleTableSlot *slot) {
+        bool isnull;
+        found = static_cast<NodeId>(DatumGetInt32(slot_getattr(slot, kHome, &isnull)));
+      });
+      return found;
+    });
+    if (home != kNoNode) out[client] = home;
+  }
+  bridge::pg_call([&] { UnregisterSnapshot(snapshot); });
   return out;
 }
 
