@@ -5,12 +5,13 @@
 #include "pg/bridge/scopes.hpp"
 namespace vectorshard::apply {
 
-/// Rights of `user`. Restricted: what runs cannot leave anything behind in the session (as index builds do).
+/// Rights of `user`. Restricted: what runs cannot leave anything behind in the session (as index builds do), and an owner who has
+/// put himself under row security (FORCE) merges, removes and compares all rows all the same.
 class UserScope {
  public:
   explicit UserScope(Oid user, bool restricted) {
     GetUserIdAndSecContext(&user_, &context_);
-    SetUserIdAndSecContext(user, context_ | (restricted ? SECURITY_RESTRICTED_OPERATION : SECURITY_LOCAL_USERID_CHANGE));
+    SetUserIdAndSecContext(user, context_ | (restricted ? SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS : SECURITY_LOCAL_USERID_CHANGE));
   }
   ~UserScope() { SetUserIdAndSecContext(user_, context_); }
   UserScope(const UserScope &) = delete;

@@ -47,6 +47,7 @@ class Forward {
   ResultRelInfo *rel_;
   bool home_;  // the table is of consistency home
   std::string table_;
+  Oid owner_ = InvalidOid;
   std::vector<KeyColumn> key_;
   size_t client_in_key_ = 0;
   AttrNumber client_attnum_ = 0;

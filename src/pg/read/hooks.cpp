@@ -1,4 +1,5 @@
 // The hooks of read: see api.hpp. They must cost nothing where no other node was written and nothing is merged.
+#include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/tables.hpp"
 #include "pg/read/api.hpp"
@@ -10,6 +11,7 @@
 #include "pg/read/upper.hpp"
 extern "C" {
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "parser/analyze.h"
 #include "parser/parsetree.h"
 }
@@ -19,13 +21,50 @@ namespace vectorshard::read {
 namespace {
 
 ExecutorRun_hook_type previous = nullptr;
+ExecutorFinish_hook_type previous_finish = nullptr;
 post_parse_analyze_hook_type previous_analyze = nullptr;
 
+/// Whose rights a change has that a peer asks for: the peer's role is superuser, so that what the table's owner made of triggers and
+/// checks would run with all rights. InvalidOid: those that it has anyway.
+Oid owner_for_peer(const QueryDesc *query) {
+  if (bridge::guc::read_scope != bridge::guc::kReadHome || query->plannedstmt->resultRelations == NIL || !superuser()) return InvalidOid;
+  return bridge::entry([&]() -> Oid {
+    ListCell *lc;
+    foreach (lc, query->plannedstmt->resultRelations) {
+      Oid relid = rt_fetch(static_cast<Index>(lfirst_int(lc)), query->plannedstmt->rtable)->relid;
+      if (const bridge::EnrolledTable *table = bridge::enrolled_table(relid)) return table->owner;
+    }
+    return InvalidOid;
+  });
+}
+
+/// Plain C: after an error PostgreSQL itself takes the rights back, with the transaction or its part.
+template <class Run>
+void with_rights_of(Oid owner, Run run) {
+  Oid user;
+  int context;
+  GetUserIdAndSecContext(&user, &context);
+  if (OidIsValid(owner)) SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+  run();
+  SetUserIdAndSecContext(user, context);
+}
+
 void run(QueryDesc *query, ScanDirection direction, uint64 count, bool once) {
-  if (previous)
-    previous(query, direction, count, once);
-  else
-    standard_ExecutorRun(query, direction, count, once);
+  with_rights_of(owner_for_peer(query), [&] {
+    if (previous)
+      previous(query, direction, count, once);
+    else
+      standard_ExecutorRun(query, direction, count, once);
+  });
+}
+
+void finish_executor(QueryDesc *query) {
+  with_rights_of(owner_for_peer(query), [&] {
+    if (previous_finish)
+      previous_finish(query);
+    else
+      standard_ExecutorFinish(query);
+  });
 }
 
 /// The plan may be a kept one: what it says of parallelism is changed for this run alone. (Passing `once` as false does
@@ -62,6 +101,8 @@ void analyze(ParseState *state, Query *query, JumbleState *jumble) {
 void init() {
   previous = ExecutorRun_hook;
   ExecutorRun_hook = run_executor;
+  previous_finish = ExecutorFinish_hook;
+  ExecutorFinish_hook = finish_executor;
   previous_analyze = post_parse_analyze_hook;
   post_parse_analyze_hook = analyze;
   init_local_plans();

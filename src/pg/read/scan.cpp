@@ -3,8 +3,11 @@
 
 #include "pg/bridge/guard.hpp"
 #include "pg/read/elsewhere.hpp"
+#include "pg/read/options.hpp"
 extern "C" {
 #include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
 }
 
 namespace vectorshard::read {
@@ -26,9 +29,26 @@ ElsewhereScan *scan_of(ForeignScanState *node) {
   return scan;
 }
 
+/// Privileges and row security stand on the table, which is how its child is read. By its own name it would show rows that they hide
+/// to everybody who was granted "all tables of the schema".
+void refuse_by_its_own_name(ForeignScanState *node) {
+  Index relid = castNode(ForeignScan, node->ss.ps.plan)->scan.scanrelid;
+  if (relid == 0) return;  // it aggregates, which is planned for the parent alone
+  const RangeTblEntry *entry = exec_rt_fetch(relid, node->ss.ps.state);
+  if (entry->requiredPerms == 0) return;  // expanded from its parent, which was checked
+  bool may = bridge::pg_call([&] {
+    return role_of(entry->relid) != Role::elsewhere || superuser_arg(OidIsValid(entry->checkAsUser) ? entry->checkAsUser : GetUserId());
+  });
+  if (may) return;
+  bridge::raise_sqlstate(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                         std::string("permission denied for foreign table ") + bridge::pg_call([&] { return get_rel_name(entry->relid); }),
+                         "It has the rows that its parent has elsewhere, without the parent's privileges and row security.",
+                         "Use the table itself, which reads and writes them too.");
+}
+
 }  // namespace
 
-void begin_scan(ForeignScanState *, int) {}
+void begin_scan(ForeignScanState *node, int) { refuse_by_its_own_name(node); }
 
 TupleTableSlot *iterate_scan(ForeignScanState *node) {
   TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
