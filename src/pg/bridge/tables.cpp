@@ -11,6 +11,7 @@
 extern "C" {
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -96,8 +97,18 @@ void load_columns(Spi &spi, Cache &c) {
   }
 }
 
+/// The library is loaded in every database of the server, the extension made in some.
+bool extension_is_here() {
+  return pg_call([] {
+    Oid schema = get_namespace_oid("vectorshard", true);
+    return OidIsValid(schema) && OidIsValid(get_relname_relid("shard_table", schema));
+  });
+}
+
 void load(Cache &c) {
   c.by_oid.clear();
+  c.valid = false;
+  if (!extension_is_here()) return;
   uint64 epoch = shared() ? pg_atomic_read_u64(&shared()->catalog_epoch) : 0;
   Spi spi;
   AsSuperuser rights;  // an application may not read the tables of the fabric
