@@ -77,10 +77,15 @@ Slot *find(RequestKind kind, std::string_view client) {
   return nullptr;
 }
 
+/// A slot for another request; where all are taken, that of the oldest request which has ended: its asker was woken.
 Slot *free_slot(TimestampTz now) {
-  for (Slot &s : region->slots)
+  Slot *ended = nullptr;
+  for (Slot &s : region->slots) {
     if (s.state == RequestState::free || (s.state != RequestState::working && s.until < now)) return &s;
-  return nullptr;
+    bool over = s.state == RequestState::done || s.state == RequestState::failed;
+    if (over && (!ended || s.until < ended->until)) ended = &s;
+  }
+  return ended;
 }
 
 void broadcast() {
