@@ -56,6 +56,7 @@ my @pushed = (
 	'SELECT ok, doc, id % 3, avg(n), max(at) - min(at) FROM m WHERE code <> \'code 3\' AND s IS NOT NULL GROUP BY ok, doc, id % 3',
 	'SELECT day, bits, count(*) FROM m WHERE word LIKE \'word%\' GROUP BY 1, 2 ORDER BY 1, 2 LIMIT 7',
 	'SELECT id % 4 AS k, word FROM m GROUP BY 1, 2',
+	'SELECT (id % 3) * 10 + count(*), word || 1, sum(n) FROM m GROUP BY id % 3, word HAVING sum(i) > (id % 3) + 5',
 	'SELECT sum(i * 2 + 1) / count(*), 100 * sum(n) - 1, coalesce(max(code), \'none\') FROM m WHERE f8 > 10',
 	'SELECT count(*) FROM m WHERE n > (SELECT avg(x) FROM generate_series(1, 20) x)',
 	'SELECT max(at), min(at) FROM m',
@@ -139,6 +140,8 @@ like(plan_of('e1', $_), qr/Remote SQL: .* LIMIT \d+/, "its LIMIT goes to the hom
 unlike(plan_of('e1', $_), qr/Remote SQL: SELECT (DISTINCT|.*(count|sum|state15|min|max)\w*\(|.*GROUP BY|.* LIMIT)/, "stays here: $_") for @here;
 like(plan_of('e1', 'SELECT at, id FROM m ORDER BY at DESC, id LIMIT 2'), qr/ORDER BY \(t\.at\) DESC NULLS FIRST, \(t\.id\) NULLS LAST LIMIT 2$/, 'the order as SQL');
 like($f->sql('e1', 'EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT count(*) FROM m'), qr/rows=2 .*Nodes Asked: c1 \(rows=1\), c2 \(rows=1\)/s, 'two homes, two rows');
+$f->sql('e1', 'ANALYZE vectorshard.client; ANALYZE vectorshard.resident');
+unlike(plan_of('e1', 'SELECT a.car, b.v FROM m a JOIN strict b USING (car, id)'), qr/Nested Loop/, 'no home is asked row by row for what all are');
 all_equal('at home');
 
 # Copies, one of them on two nodes.

@@ -16,6 +16,7 @@
 #include "core/read/statements.hpp"
 #include "pg/read/ahead_rows.hpp"
 #include "pg/read/cursor.hpp"
+#include "pg/read/here.hpp"
 #include "pg/read/private.hpp"
 #include "pg/read/row_text.hpp"
 #include "pg/read/sources.hpp"
@@ -99,6 +100,7 @@ class ElsewhereScan {
   int client_at_ = 0;                    // position of the client among columns_
   std::unordered_map<std::string, bool> resident_;
   std::map<std::string, Tally> nodes_asked_;
+  std::optional<ClientsHere> here_;      // kept from round to round
   int segments_read_ = 0;
 };
 

@@ -94,6 +94,24 @@ Expr *remote_aggregate(PlannerInfo *root, Aggref *aggregate, Index relid, List *
   return out->aggfilter ? reinterpret_cast<Expr *>(out) : nullptr;
 }
 
+struct Search {
+  PathTarget *target;  // what is grouped by, and the aggregates found
+  bool other;          // something that is neither
+};
+
+bool collect(Node *node, void *context) {
+  Search *s = static_cast<Search *>(context);
+  if (!node || list_member(s->target->exprs, node)) return false;
+  if (IsA(node, Aggref)) {
+    add_column_to_pathtarget(s->target, reinterpret_cast<Expr *>(node), 0);
+    return false;
+  }
+  if (IsA(node, Var) || IsA(node, PlaceHolderVar)) return s->other = true;
+  // PostgreSQL 15 declares the walker without a prototype; void (*)() is the cast that compilers accept silently.
+  auto walker = reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(collect));
+  return expression_tree_walker(node, walker, context);
+}
+
 }  // namespace
 
 PathTarget *partial_target(PlannerInfo *root, PathTarget *grouped, Node *having, int *groups) {
@@ -116,18 +134,16 @@ PathTarget *partial_target(PlannerInfo *root, PathTarget *grouped, Node *having,
     ++*groups;
   }
   if (having) others = lappend(others, having);
-  List *parts = pull_var_clause(reinterpret_cast<Node *>(others), PVC_INCLUDE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS);
-  add_new_columns_to_pathtarget(out, parts);
-  i = 0;
-  foreach (lc, out->exprs) {
-    if (i++ < *groups) continue;
-    if (!IsA(lfirst(lc), Aggref)) return nullptr;
+  Search search = {out, false};
+  collect(reinterpret_cast<Node *>(others), &search);
+  if (search.other || out->exprs == NIL) return nullptr;
+  for_each_from(lc, out->exprs, *groups) {
     Aggref *half = makeNode(Aggref);
     *half = *castNode(Aggref, lfirst(lc));
     mark_partial_aggref(half, AGGSPLIT_INITIAL_SERIAL);
     lfirst(lc) = half;
   }
-  return out->exprs == NIL ? nullptr : set_pathtarget_cost_width(root, out);
+  return set_pathtarget_cost_width(root, out);
 }
 
 List *remote_outputs(PlannerInfo *root, PathTarget *target, AppendRelInfo *of, List **params) {
