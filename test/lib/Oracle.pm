@@ -142,6 +142,12 @@ my @CHANGES = (
 	},
 	sub {
 		my ($o) = @_;
+		my $car = $o->car;
+		return "BEGIN; UPDATE trip t SET km = t.km + 1 WHERE t.car = $car RETURNING $T; INSERT INTO trip AS t VALUES ($car, " . (1 + $o->below(40)) . ", 1, 2.5, 'after', NULL) ON CONFLICT DO NOTHING RETURNING $T; INSERT INTO visit VALUES ($car, "
+			. (1 + $o->below(9)) . ", 3, '{late}') ON CONFLICT (car, place) DO UPDATE SET rating = excluded.rating RETURNING car, place, rating; " . $o->one_of('COMMIT', 'ROLLBACK');
+	},
+	sub {
+		my ($o) = @_;
 		return 'PREPARE u (text, int) AS UPDATE trip t SET note = $1 || t.note WHERE t.car = $1 AND t.id < $2 RETURNING ' . $T . '; BEGIN; EXECUTE u (' . $o->car . ', 4); EXECUTE u (' . $o->car . ', 6); COMMIT; DEALLOCATE u';
 	},
 );

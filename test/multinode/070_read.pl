@@ -77,6 +77,23 @@ is($f->sql('e1', q{
   SELECT string_agg(note, ' ' ORDER BY id) FROM trip WHERE car = 'a2'; COMMIT}), 'one one one three', 'a transaction sees what it wrote');
 is($f->sql('c1', q{SELECT string_agg(note, ' ' ORDER BY id) FROM trip WHERE car = 'a2'}), 'one one one three', 'COMMIT commits there');
 is($f->sql('e1', q{SELECT count(*) FROM trip WHERE car = 'b2'}), '4', 'ROLLBACK TO rolls back there');
+# A client whose rows were changed at its home gets new ones there, in the same transaction.
+$f->sql('c1', q{CREATE TABLE heard (of text); CREATE FUNCTION hear() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.heard VALUES (TG_WHEN || ' ' || NEW.id); RETURN NEW; END $$;
+  CREATE TRIGGER hear BEFORE INSERT ON trip FOR EACH ROW EXECUTE FUNCTION hear(); CREATE TRIGGER hear_after AFTER INSERT ON trip FOR EACH ROW EXECUTE FUNCTION hear()});
+is($f->sql('e1', q{BEGIN; UPDATE trip SET note = 'held' WHERE car = 'a2' AND id = 1; INSERT INTO trip VALUES ('a2', 71, 'new'), ('a2', 72, 'new') RETURNING id, note;
+  INSERT INTO trip AS t VALUES ('a2', 71, 'again') ON CONFLICT (car, id) DO UPDATE SET note = t.note || ' ' || excluded.note RETURNING note;
+  INSERT INTO trip VALUES ('a2', 71, 'no') ON CONFLICT DO NOTHING; SAVEPOINT s; INSERT INTO trip VALUES ('a2', 73, 'no'); ROLLBACK TO s;
+  COPY trip (car, id, note) FROM stdin;
+a2	74	copied
+\.
+  SELECT string_agg(id || note, ' ' ORDER BY id) FROM trip WHERE car = 'a2' AND id > 70; COMMIT}), "71|new\n72|new\nnew again\n71new again 72new 74copied", 'INSERT after an UPDATE at the home');
+is($f->sql('c1', q{SELECT string_agg(id || note, ' ' ORDER BY id) FROM ONLY trip WHERE car = 'a2' AND id > 70}), '71new again 72new 74copied', 'the home has the rows');
+is($f->sql('c1', q{SELECT string_agg(of, ', ' ORDER BY of) FROM heard}), 'AFTER 71, AFTER 72, AFTER 74', 'its triggers fire after them; those before fired where the statement ran');
+is($f->sql('e1', q{SELECT count(*) FROM ONLY trip WHERE car = 'a2'}), '0', 'and nothing came here');
+$f->sql('e1', q{BEGIN; UPDATE trip SET note = 'x' WHERE car = 'a2' AND id = 71; INSERT INTO trip VALUES ('a2', 75, 'no'); ROLLBACK});
+like($f->error_of('e1', q{BEGIN; UPDATE trip SET note = 'x' WHERE car = 'a2' AND id = 71; INSERT INTO trip VALUES ('a2', 72, 'twice')}), qr/23505/, 'a key that is there');
+is($f->sql('e1', q{DELETE FROM trip WHERE car = 'a2' AND id > 70 RETURNING id}), "71\n72\n74", 'what was rolled back is not there');
+$f->sql('c1', 'DROP TRIGGER hear ON trip; DROP TRIGGER hear_after ON trip; DROP FUNCTION hear; DROP TABLE heard');
 $f->sql('e1', q{BEGIN; UPDATE trip SET note = 'no' WHERE car IN ('a2', 'b2'); ROLLBACK});
 is($f->sql('c1', q{SELECT count(*) FROM trip WHERE note = 'no'}), '0', 'ROLLBACK rolls back there');
 $f->node('e1')->psql('postgres', q{BEGIN; DELETE FROM trip WHERE car = 'a2'; SELECT 1 / 0; COMMIT});

@@ -75,7 +75,7 @@ std::string client_digest(std::string_view client);
 /// empty). No tombstones. Under the active snapshot, in bounded memory. Raises Errc::not_found if there is no such table.
 std::string digest_between(const std::string &client, const std::string &table, const bridge::KeyRange &range);
 
-/// Where a row goes that is inserted into a table of consistency home. `here`: into the heap, where its client is born if need be; `by_executor`: the
+/// Where a row goes that is inserted into a table of consistency home, or whose client this transaction has changed at its home. `here`: into the heap, where its client is born if need be; `by_executor`: the
 /// executor has the router write it at the home; `done`: it is written there. `at_home`: this node is the home. Set by read.
 struct Inserted {
   const TriggerData *trigger;
@@ -85,6 +85,9 @@ struct Inserted {
 enum class Routed { here, by_executor, done };
 using InsertRouter = Routed (*)(const Inserted &);
 void set_insert_router(InsertRouter router);
+/// Tells whether this transaction has changed or locked the client, or any (null), at its home, so that it cannot become
+/// resident here. Set by read.
+void set_held_elsewhere(bool (*held)(const std::string *client));
 
 /// A record in `conflict`: a dead letter or a beaten write.
 void record_conflict(const std::string &kind, const std::string &table, const std::string &client,

@@ -166,6 +166,7 @@ EntryKey own_entry(const TriggerData *t, const EnrolledTable &table, HeapTuple t
 }
 
 InsertRouter insert_router = nullptr;
+bool (*held_elsewhere)(const std::string *client) = nullptr;
 
 [[noreturn]] void refuse_other_client(const std::string &was, const std::string &is) {
   bridge::raise_sqlstate(ERRCODE_FEATURE_NOT_SUPPORTED, "a row cannot be given to a client whose home is another node",
@@ -190,10 +191,13 @@ void fence_clients(const TriggerData *t, HeapTuple old_tuple, HeapTuple new_tupl
   if (new_tuple && (!old_tuple || is != was)) fence(is, true);
 }
 
-/// An INSERT into a table of consistency home: whether the row is written here. `row`: what the trigger gives if it is not.
+/// An INSERT: whether the row is written here. `row`: what the trigger gives if it is not.
 bool written_here(const TriggerData *t, Datum *row) {
-  std::string client = client_of(t, table_of(t), t->tg_trigtuple);
-  Inserted inserted{t, client, writes_at_home(client)};
+  const EnrolledTable &table = table_of(t);
+  if (table.client_attnum == 0 || (!table.home && !held_elsewhere(nullptr))) return true;
+  std::string client = client_of(t, table, t->tg_trigtuple);
+  if (!table.home && !held_elsewhere(&client)) return true;
+  Inserted inserted{t, client, table.home && writes_at_home(client)};
   Routed routed = insert_router(inserted);
   if (routed == Routed::here) return true;
   *row = routed == Routed::done ? PointerGetDatum(nullptr) : with_version(t, table_of(t), t->tg_trigtuple, 0);
@@ -202,7 +206,7 @@ bool written_here(const TriggerData *t, Datum *row) {
 
 Datum before_insert(const TriggerData *t) {
   Datum elsewhere;
-  if (table_of(t).home && !written_here(t, &elsewhere)) return elsewhere;
+  if (!written_here(t, &elsewhere)) return elsewhere;
   fence_clients(t, nullptr, t->tg_trigtuple);
   if (table_of(t).home) require_home(client_of(t, table_of(t), t->tg_trigtuple));
   start_watch();
@@ -299,6 +303,7 @@ Datum run(const TriggerData *t) {
 }  // namespace
 
 void set_insert_router(InsertRouter router) { insert_router = router; }
+void set_held_elsewhere(bool (*held)(const std::string *)) { held_elsewhere = held; }
 
 VECTORSHARD_FUNCTION(vectorshard_row_version) {
   return bridge::entry([&]() -> Datum {

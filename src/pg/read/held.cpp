@@ -1,7 +1,7 @@
 // Clients that this transaction changes elsewhere, or has brought back: see held.hpp.
 #include "pg/read/held.hpp"
 
-#include <unordered_set>
+#include <unordered_map>
 
 #include "pg/apply/api.hpp"
 #include "pg/bridge/client_lock.hpp"
@@ -19,7 +19,7 @@ namespace {
 
 struct Known {
   LocalTransactionId transaction = InvalidLocalTransactionId;
-  std::unordered_set<std::string> held, brought;
+  std::unordered_map<std::string, int> held, brought;  // with the savepoint level that they began at
 };
 
 Known &store() {
@@ -28,8 +28,13 @@ Known &store() {
 }
 
 void on_savepoint(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
-  // Which of them began inside is not kept: they are simply looked at again.
-  if (event == SUBXACT_EVENT_ABORT_SUB) store().transaction = InvalidLocalTransactionId;
+  if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB) return;
+  int level = GetCurrentTransactionNestLevel();
+  for (auto *clients : {&store().held, &store().brought}) {
+    if (event == SUBXACT_EVENT_ABORT_SUB) std::erase_if(*clients, [&](const auto &c) { return c.second >= level; });
+    else
+      for (auto &[client, began] : *clients) began = std::min(began, level - 1);
+  }
 }
 
 Known &known() {
@@ -57,15 +62,20 @@ void hold_elsewhere(const std::string &client) {
   if (known().held.count(client)) return;
   bridge::lock_client_shared(client);
   if (apply::residency_now(client).resident) raise_moved(client);
-  known().held.insert(client);
+  known().held[client] = GetCurrentTransactionNestLevel();
   note_changed_at_home(client);
+}
+
+bool is_held_elsewhere(const std::string *client) {
+  const Known &k = store();
+  return k.transaction == MyProc->lxid && (client ? k.held.count(*client) > 0 : !k.held.empty());
 }
 
 void bring_back_here(const std::string &client) {
   if (known().brought.count(client)) return;
   if (!tier::bring_back(client)) raise_moved(client);
   bridge::pg_call([] { CommandCounterIncrement(); });
-  known().brought.insert(client);
+  known().brought[client] = GetCurrentTransactionNestLevel();
 }
 
 }  // namespace vectorshard::read

@@ -11,6 +11,9 @@ namespace vectorshard::read {
 /// 40001 if it has become resident meanwhile. Takes the client's shared lock.
 void hold_elsewhere(const std::string &client);
 
+/// True if hold_elsewhere() was called for the client, or for any (null), in this transaction.
+bool is_held_elsewhere(const std::string *client);
+
 /// The client is cold on this node, and is locked or changed: its rows come back into the heap, in this transaction.
 /// Raises 40001 if somebody else has brought it back meanwhile.
 void bring_back_here(const std::string &client);

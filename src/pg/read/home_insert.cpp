@@ -9,6 +9,7 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/read/held.hpp"
 #include "pg/read/home_row.hpp"
 #include "pg/read/home_tables.hpp"
 extern "C" {
@@ -28,7 +29,7 @@ namespace {
 ExecutorStart_hook_type previous_start = nullptr;
 ProcessUtility_hook_type previous_utility = nullptr;
 
-/// A home table that some execution under way may insert into.
+/// A home table that some execution under way may insert into, or any while clients are changed at their homes.
 struct Target {
   ResultRelInfo *rel;
   EState *estate;
@@ -164,8 +165,9 @@ void watch(QueryDesc *query) {
     ResultRelInfo *rel = static_cast<ResultRelInfo *>(lfirst(lc));
     if (!rel->ri_TrigDesc || !rel->ri_TrigDesc->trig_insert_before_row || rel->ri_RelationDesc->rd_rel->relkind != RELKIND_RELATION) continue;
     const ModifyTable *plan = plan_of(query->plannedstmt, rel->ri_RangeTableIndex);
-    if (!plan || !is_home_table(RelationGetRelid(rel->ri_RelationDesc))) continue;
-    if (bridge::guc::read_scope == bridge::guc::kReadHome) leave_out_triggers(rel->ri_TrigDesc);
+    bool from_peer = bridge::guc::read_scope == bridge::guc::kReadHome;
+    if (!plan || !(from_peer || is_held_elsewhere(nullptr) || is_home_table(RelationGetRelid(rel->ri_RelationDesc)))) continue;
+    if (from_peer) leave_out_triggers(rel->ri_TrigDesc);
     targets().push_back(std::make_unique<Target>(Target{rel, query->estate, plan, rel->ri_TrigDesc->trig_insert_after_row, kNoNode, nullptr}));
     any = true;
   }
@@ -217,6 +219,7 @@ void init_home_inserts() {
   previous_utility = ProcessUtility_hook;
   ProcessUtility_hook = utility;
   apply::set_insert_router(route);
+  apply::set_held_elsewhere(is_held_elsewhere);
 }
 
 }  // namespace vectorshard::read
