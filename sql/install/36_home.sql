@@ -12,6 +12,21 @@ SELECT pg_catalog.pg_extension_config_dump('vectorshard.home_move', '');
 CREATE TRIGGER wake_holder AFTER INSERT OR UPDATE ON vectorshard.home_move
   FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.wake_holder();
 
+-- Steps of moves: that a node was asked, that it took a home, that the former home knows. Read by scans of all homes (src/pg/read/home_moves.cpp).
+CREATE TABLE vectorshard.home_event (
+  event bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at    timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE vectorshard.home_event IS 'steps of moves of homes from or to this node within the last hour; local';
+
+CREATE OR REPLACE FUNCTION vectorshard.note_home_event() RETURNS void
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+  DELETE FROM vectorshard.home_event WHERE at < now() - interval '1 hour';
+  INSERT INTO vectorshard.home_event DEFAULT VALUES;
+$$;
+COMMENT ON FUNCTION vectorshard.note_home_event() IS 'internal: counts a step of a move of a home, in the transaction that makes it';
+REVOKE ALL ON FUNCTION vectorshard.note_home_event() FROM PUBLIC;
+
 -- Few clients ever move: whoever merges a change asks by this index whether its client is one.
 CREATE INDEX client_moved ON vectorshard.client (client) WHERE epoch > 1;
 

@@ -20,10 +20,6 @@ BEGIN
   END IF;
   PERFORM vectorshard.require_certain();
   SELECT n.* INTO sender FROM vectorshard.node n WHERE n.node = from_node;
-  IF sender.state = 'removed' THEN
-    RAISE insufficient_privilege USING MESSAGE = format('node "%s" was removed from the fabric', sender.name),
-      DETAIL = format('It is node %s.', from_node), HINT = 'Let it join anew.';
-  END IF;
   uuid := vectorshard.boot_uuid();
   IF uuid <> my_uuid THEN
     RAISE object_not_in_prerequisite_state USING MESSAGE = 'this is not the node that was expected',
@@ -31,7 +27,7 @@ BEGIN
       HINT = 'Correct the address of the node, or remove it and let it join anew.';
   END IF;
   -- A node whose row is on its way is not known well enough to judge.
-  verdict := CASE WHEN sender.node IS NULL THEN 'ok' WHEN from_incarnation < sender.incarnation THEN 'past'
+  verdict := CASE WHEN sender.node IS NULL THEN 'ok' WHEN sender.state = 'removed' THEN 'removed' WHEN from_incarnation < sender.incarnation THEN 'past'
                   ELSE vectorshard.check_start(from_node, from_incarnation, starts, "position") END;
   wall_ms := vectorshard.wall_ms();
 END

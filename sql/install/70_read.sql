@@ -107,9 +107,9 @@ LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_is_
 COMMENT ON FUNCTION vectorshard.is_home_of_support(internal) IS 'internal: what is_home_of() costs and keeps, for the planner';
 REVOKE ALL ON FUNCTION vectorshard.is_home_of_support(internal) FROM PUBLIC;
 
-CREATE FUNCTION vectorshard.is_home_of("any") RETURNS boolean
+CREATE FUNCTION vectorshard.is_home_of(client "any", locks boolean) RETURNS boolean
 LANGUAGE C STRICT STABLE LEAKPROOF PARALLEL SAFE SUPPORT vectorshard.is_home_of_support AS 'MODULE_PATHNAME', 'vectorshard_is_home_of';
-COMMENT ON FUNCTION vectorshard.is_home_of("any") IS 'whether this node is the home of a client under the snapshot of the query';
+COMMENT ON FUNCTION vectorshard.is_home_of("any", boolean) IS 'whether this node is the home of a client under the snapshot of the query';
 
 -- Halves of PostgreSQL's aggregates, for queries over all clients: the transitions of one, ending in the state that another node
 -- goes on with. A serialized state is for servers of one major version, hence the name. Found by it: read/partial.cpp.

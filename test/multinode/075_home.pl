@@ -1,17 +1,20 @@
-# Topology: core nodes c1 and c2, edges e1 and e2.
+# Topology: core nodes c1, c2 and c3, edge e1.
 # Proves: rows of a table with consistency home are read and written at the client's home from every node: at once after commit, with
 # copies everywhere, through INSERT, COPY, ON CONFLICT, RETURNING, prepared plans and joins; while homes move and servers are killed no
 # increment is lost or given twice and no read is older than what was known before it began; what cannot reach the home is refused.
 use strict;
 use warnings;
 use Fabric;
+use Registers;
+use Session;
 use Test::More;
 
 my $f = Fabric->new(core => 'c1', edges => [], config => "vectorshard.placement_mode = off\nvectorshard.keep_s = 100000\nvectorshard.link_timeout_ms = 2000\nvectorshard.insert_wait_ms = 8000\n");
-$f->add_server($_) for 'c2', 'e1', 'e2';
-$f->join('c2', kind => 'core');
-$f->join($_) for 'e1', 'e2';
-my @nodes = ('c1', 'c2', 'e1', 'e2');
+$f->add_server($_) for 'c2', 'c3', 'e1';
+$f->join($_, kind => 'core') for 'c2', 'c3';
+$f->join('e1');
+my @nodes = ('c1', 'c2', 'c3', 'e1');
+my %nodes = map { $nodes[$_] => $_ } 0 .. 3;
 $f->sql('c1', q{CREATE TABLE account (car text, id int, n bigint NOT NULL DEFAULT 0, note text DEFAULT 'new', twice bigint GENERATED ALWAYS AS (n * 2) STORED,
     serial int GENERATED ALWAYS AS IDENTITY, CHECK (n >= 0), PRIMARY KEY (car, id));
   SET client_min_messages = error; SELECT vectorshard.create_vector_shard_table('account', 'car', consistency => 'home');
@@ -26,10 +29,10 @@ $f->poll($_, q{SELECT count(*) FROM vectorshard.client}, '9', "$_ knows the clie
 for my $n ('c2', 'e1') { ok($f->bring($n, "car$_"), "$n holds car$_") for 1, 2; }
 for my $i (1 .. 10) {
 	$f->sql('c1', "UPDATE account SET n = $i WHERE car = 'car1'");
-	is($f->sql($_, q{SELECT min(n) || ' ' || max(n) FROM account WHERE car = 'car1'}), "$i $i", "$_ reads what was committed a moment ago") for 'e1', 'c2', 'e2';
+	is($f->sql($_, q{SELECT min(n) || ' ' || max(n) FROM account WHERE car = 'car1'}), "$i $i", "$_ reads what was committed a moment ago") for 'e1', 'c2', 'c3';
 	my $j = $i + 100;
 	is($f->sql('e1', "UPDATE account SET n = $j WHERE car = 'car1' RETURNING n"), join("\n", ($j) x 3), 'written at a holder');
-	is($f->sql($_, q{SELECT min(n) || ' ' || max(n) FROM account WHERE car = 'car1'}), "$j $j", "$_ reads what the holder wrote") for 'c1', 'e2', 'c2', 'e1';
+	is($f->sql($_, q{SELECT min(n) || ' ' || max(n) FROM account WHERE car = 'car1'}), "$j $j", "$_ reads what the holder wrote") for 'c1', 'c3', 'c2', 'e1';
 }
 is($f->sql($_, q{SELECT count(*), count(DISTINCT (car, id)) FROM account}), '27|27', "$_ reads each row once") for @nodes;
 like($f->sql('e1', q{EXPLAIN SELECT * FROM account WHERE id = 1}), qr/is_home_of/, 'the condition on the heap');
@@ -37,8 +40,8 @@ is($f->sql('e1', q{SET vectorshard.read_scope = local; SELECT count(*) FROM acco
 like($f->error_of('e1', q{UPDATE ONLY account SET n = 1 WHERE car = 'car1'}), qr/40001: this node is not the home of client "car1".*HINT/s, 'a copy is not written');
 
 # INSERT, COPY, ON CONFLICT, RETURNING where the home is another node.
-for my $n ('e1', 'e2', 'c2') {
-	my $id = { e1 => 10, e2 => 20, c2 => 30 }->{$n};
+for my $n ('e1', 'c3', 'c2') {
+	my $id = { e1 => 10, c3 => 20, c2 => 30 }->{$n};
 	is($f->sql($n, "INSERT INTO account (car, id, n) VALUES ('car1', $id, 7) RETURNING car, id, n, note, twice"), "car1|$id|7|new|14", "$n: INSERT RETURNING");
 	is($f->sql('c1', "SELECT n, note, twice FROM ONLY account WHERE car = 'car1' AND id = $id"), '7|new|14', "$n: the row is in the home's heap");
 	my ($rc, $out, $err) = $f->node($n)->psql('postgres', "INSERT INTO account (car, id, n) SELECT 'car' || c, $id + 1, c FROM generate_series(1, 9) c", extra_params => [ '-v', 'QUIET=0' ]);
@@ -57,4 +60,119 @@ for my $n ('e1', 'e2', 'c2') {
 	is($f->sql($n, "BEGIN; INSERT INTO account (car, id) VALUES ('twice$n', 1); SAVEPOINT s; INSERT INTO account (car, id) VALUES ('twice$n', 2); ROLLBACK TO s; UPDATE account SET n = 3 WHERE car = 'twice$n'; COMMIT; SELECT id, n FROM account WHERE car = 'twice$n'"), '1|3', "$n: savepoints");
 	is($f->sql($_, "SELECT id, n FROM account WHERE car = 'twice$n'"), '1|3', "$_ reads a client born at $n a moment ago") for @nodes;
 }
+
+# Homes that move in turn while sessions on all nodes add and read.
+my @registers = map { "reg$_" } 1 .. 4;
+$f->sql('c1', "INSERT INTO account (car, id) VALUES " . join(', ', map { "('$_', 1)" } @registers));
+$f->poll($_, q{SELECT count(*) FROM vectorshard.client WHERE client LIKE 'reg%'}, '4', "$_ knows the registers") for @nodes;
+ok($f->bring($_, 'reg1'), "$_ holds reg1") for 'e1', 'c2';
+sub home { my ($car, $at) = @_; return $f->sql($at // 'e1', "SELECT n.name FROM vectorshard.client c JOIN vectorshard.node n ON n.node = c.home WHERE c.client = '$car'"); }
+sub finals { my ($at) = @_; return { map { split /=/ } split /\n/, $f->sql($at, "SELECT car || '=' || n FROM account WHERE car LIKE 'reg%' AND id = 1") }; }
+sub check_registers {
+	my ($r, $what, $least) = @_;
+	$r->stop;
+	my $final = finals('e1');
+	for my $n (@nodes) { my $there = finals($n); is_deeply($there, $final, "$what: $n reads the same"); }
+	my @wrong = $r->wrong($final);
+	is(scalar @wrong, 0, "$what: each took effect at one moment") or diag(join "\n", grep { defined } @wrong[ 0 .. 9 ]);
+	my ($history, $errors, $count) = $r->history;
+	my $refused = 0;
+	$refused += $_ for values %$errors;
+	note "$what: $count questions, $refused refused";
+	note "$what: $errors->{$_} x $_" for sort keys %$errors;
+	cmp_ok($count - $refused, '>', $least, "$what: there were enough answers");
+	return;
+}
+my $seconds = $ENV{HOME_SECONDS} // 15;
+{
+	my $r = Registers->new($f, 'account', finals('e1'));
+	my $seed = $ENV{SEED} // int(rand 1_000_000);
+	note "SEED=$seed";
+	$r->start($nodes[ $_ % 4 ], $seed + $_) for 0 .. 5;
+	my ($moves, $until) = (0, time + $seconds);
+	while (time < $until) {
+		for my $car (@registers) {
+			my $to = (grep { $_ ne home($car) } 'c1', 'c2', 'c3')[ $moves % 2 ];
+			my ($rc) = $f->node('e1')->psql('postgres', "SELECT vectorshard.move_home('$car', '$to')");
+			$moves++ if !$rc && $f->poll_until('e1', "SELECT n.name FROM vectorshard.client c JOIN vectorshard.node n ON n.node = c.home WHERE c.client = '$car'", $to, 20);
+		}
+	}
+	cmp_ok($moves, '>', 5, 'homes moved') and note "$moves moves";
+	check_registers($r, 'homes that move', 200);
+}
+
+# What asks in other ways.
+my $home = home('car2');
+my ($away) = grep { $_ ne $home } 'c2', 'c1';
+$f->sql($home, q{UPDATE account SET n = 5 WHERE car = 'car2' AND id = 1});
+is($f->sql($_, q{SET plan_cache_mode = force_generic_plan; PREPARE p (text) AS SELECT a.n, r.note FROM account a JOIN ride r USING (car) WHERE a.car = $1 AND a.id = 1; EXECUTE p ('car2'); EXECUTE p ('car2')}),
+	"5|r\n5|r", "$_: a generic plan that joins a table of copies") for @nodes;
+is($f->sql($_, q{SELECT r.note, (SELECT sum(n) FROM account a WHERE a.car = r.car AND a.id = 1) FROM ride r WHERE r.car IN ('car1', 'car2') AND EXISTS (SELECT FROM account a WHERE a.car = r.car AND n > 4) ORDER BY r.car}),
+	"r|110\nr|5", "$_: subqueries") for @nodes;
+is($f->sql($_, q{WITH up AS (UPDATE account a SET n = n + 1 FROM ride r WHERE r.car = a.car AND a.car = 'car2' AND a.id = 1 RETURNING a.n) SELECT n FROM up}), 6 + $nodes{$_}, "$_: UPDATE … FROM in WITH") for @nodes;
+like($f->error_of($away, q{MERGE INTO account a USING ride r ON r.car = a.car WHEN MATCHED THEN DELETE}), qr/0A000: cannot merge/, 'MERGE is refused');
+is($f->sql($away, q{SET enable_seqscan = off; EXPLAIN (COSTS off) SELECT n FROM account WHERE car = 'car2' AND id = 1}) =~ /Index Cond/ ? 1 : 0, 1, 'the key is used');
+$f->sql($_, q{CREATE FUNCTION upper_note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.note := NEW.note || '!'; RETURN NEW; END$$; CREATE TRIGGER t BEFORE INSERT ON account FOR EACH ROW EXECUTE FUNCTION upper_note()}) for @nodes;
+is($f->sql($_, "INSERT INTO account (car, id, note) VALUES ('car2', 70 + $nodes{$_}, 'once') RETURNING note"), 'once!', "$_: a BEFORE trigger fires once") for @nodes;
+$f->sql($_, q{DROP TRIGGER t ON account; CREATE ROLE teller LOGIN; GRANT SELECT, INSERT ON account TO teller; ALTER TABLE account ENABLE ROW LEVEL SECURITY;
+  CREATE POLICY p ON account TO teller USING (note <> 'secret') WITH CHECK (n < 100)}) for @nodes;
+is($f->sql($away, q{SET ROLE teller; INSERT INTO account (car, id, n) VALUES ('car2', 80, 99) RETURNING n}), '99', 'row security lets a row in');
+like($f->error_of($away, q{SET ROLE teller; INSERT INTO account (car, id, n) VALUES ('car2', 81, 100)}), qr/42501.*row-level security/s, 'and keeps another out');
+is($f->sql($away, q{UPDATE account SET note = 'secret' WHERE car = 'car2' AND id = 80; SET ROLE teller; SELECT count(*) FROM account WHERE car = 'car2' AND id = 80}), '0', 'and hides one');
+like($f->error_of($away, q{SET ROLE teller; UPDATE account SET n = 1 WHERE car = 'car2'}), qr/42501/, 'privileges are those of the table');
+is($f->sql($home, q{BEGIN; SELECT n FROM account WHERE car = 'car2' AND id = 80 FOR UPDATE; COMMIT}), '99', 'a row lock at the home');
+
+# A cold client.
+$f->sql($home, "SELECT vectorshard.add_store('s', 'file://" . PostgreSQL::Test::Utils::tempdir() . "')");
+my $sum = $f->sql($away, q{SELECT count(*), sum(n) FROM account WHERE car = 'car9'});
+$f->sql(home('car9'), q{SELECT vectorshard.move_to_cold('car9', 's')});
+is($f->sql($_, q{SELECT count(*), sum(n) FROM account WHERE car = 'car9'}), $sum, "$_ reads a cold client") for @nodes;
+is($f->sql($away, q{UPDATE account SET n = n + 1 WHERE car = 'car9' AND id = 1 RETURNING n}), '1', 'and changes it');
+is($f->sql($away, q{INSERT INTO account (car, id, n) VALUES ('car9', 99, 3) RETURNING n}), '3', 'and adds to it');
+
+# kill -9 of a home while all write: what was told stays, what was not told is counted as unknown.
+{
+	my $r = Registers->new($f, 'account', finals('e1'));
+	$r->start($_, int rand 1_000_000) for @nodes;
+	for my $round (1 .. 2) {
+		my $victim = home($registers[$round]);
+		my ($to) = grep { $_ ne $victim } 'c1', 'c2', 'c3';
+		ok($r->wait_for_more(300), 'all write');
+		$f->sql('e1', "SELECT vectorshard.move_home('$registers[$round]', '$to')");
+		$f->kill9_and_restart($victim);
+		$f->poll($_, "SELECT n.name FROM vectorshard.client c JOIN vectorshard.node n ON n.node = c.home WHERE c.client = '$registers[$round]'", $to, "kill -9 of $victim: $_ knows the home") for @nodes;
+		ok($r->wait_for_more(300), 'and go on');
+	}
+	check_registers($r, 'homes that are killed', 100);
+}
+
+# A home that is dead: an error at every other node, for reads and writes, whatever on_unreachable says; it is not covered by copies.
+my $car = 'reg1';
+if (home($car) ne 'c2') { $f->sql('e1', "SELECT vectorshard.move_home('$car', 'c2')"); $f->poll($_, "SELECT home FROM vectorshard.client WHERE client = '$car'", '2', "$_ knows the home") for @nodes; }
+is($f->sql('e1', "SELECT count(*) FROM ONLY account WHERE car = '$car'"), '1', 'e1 has a copy');
+my $last = $f->sql('c2', "SELECT n FROM account WHERE car = '$car'");
+$f->node('c2')->stop('immediate');
+for my $n ('c1', 'c3', 'e1') {
+	for my $sql ("SELECT n FROM account WHERE car = '$car'", "UPDATE account SET n = 0 WHERE car = '$car'", "INSERT INTO account (car, id) VALUES ('$car', 2)", 'SELECT count(*) FROM account',
+		"INSERT INTO account (car, id) VALUES ('stillborn', 1)") {
+		like($f->error_of($n, "SET vectorshard.on_unreachable = warn; $sql"), qr/0800[16]: .*HINT/s, "$n, home dead: $sql");
+	}
+	is($f->sql($n, "SET vectorshard.read_scope = local; SELECT count(*) FROM account WHERE car = '$car'"), $n eq 'c3' ? $f->sql('c3', "SELECT count(*) FROM ONLY account WHERE car = '$car'") : '1', "$n reads its copy if asked to");
+}
+is($f->sql('c1', q{SELECT count(*) FROM ride WHERE car = 'car1'}), '1', 'other tables are read');
+
+# It comes back, and is the home it was.
+$f->start_again('c2');
+$f->poll('e1', "SELECT n FROM account WHERE car = '$car'", $last, 'a home that comes back');
+
+# Deposed: removed by force while nobody saw it, it refuses as soon as a member tells it.
+$f->node('c2')->stop('fast');
+$f->sql('c1', q{SELECT vectorshard.remove_node('c2', force => true)});
+$f->poll('e1', "SELECT count(*) FROM vectorshard.client WHERE home = 2", '0', 'its homes were taken');
+$f->poll($_, "SELECT n FROM account WHERE car = '$car'", $last, "$_ reads what the former home had delivered") for 'c1', 'c3', 'e1';
+$f->start_again('c2');
+ok($f->wait_for(sub { $f->error_of('c2', "UPDATE account SET n = n + 1 WHERE car = '$car'") =~ /55000: it is not certain.*removed from the fabric by force/s }, 30), 'a deposed home refuses writes');
+like($f->error_of('c2', "SELECT n FROM account WHERE car = '$car'"), qr/55000/, 'and reads');
+like($f->error_of('c2', "INSERT INTO account (car, id) VALUES ('$car', 77)"), qr/55000/, 'and inserts');
+is($f->sql('c1', "UPDATE account SET n = n + 1 WHERE car = '$car' AND id = 1 RETURNING n"), $last + 1, 'the new home goes on');
 done_testing();

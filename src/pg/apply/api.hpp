@@ -89,6 +89,9 @@ void set_insert_router(InsertRouter router);
 /// resident here. Set by read.
 void set_held_elsewhere(bool (*held)(const std::string *client));
 
+/// Raises 40001 unless this node is the home of `client` and stays it until this transaction, which holds a lock on the table, has ended.
+void require_home(std::string_view client);
+
 /// A record in `conflict`: a dead letter or a beaten write.
 void record_conflict(const std::string &kind, const std::string &table, const std::string &client,
                      const std::string &key, Version winner, Version loser, const std::string &reason,

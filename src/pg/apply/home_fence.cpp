@@ -4,6 +4,7 @@
 
 #include <unordered_set>
 
+#include "pg/apply/api.hpp"
 #include "pg/apply/resident_known.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/lookup.hpp"
@@ -48,7 +49,8 @@ bool writes_at_home(std::string_view client) {
   }
   if (p.clients.find(client) != p.clients.end()) return true;
   auto here = bridge::with_fresh_snapshot([&](Snapshot s) { return place::home_here(s, client); });
-  if (here != place::HomeHere::yes) return false;
+  // Leaving is told by the row fence to those who write; who only locks rows comes by here alone.
+  if (here != place::HomeHere::yes || residency_now(client).leaving) return false;
   p.clients.emplace(client);
   return true;
 }
@@ -56,7 +58,7 @@ bool writes_at_home(std::string_view client) {
 void require_home(std::string_view client) {
   if (writes_at_home(client)) return;
   bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE, "this node is not the home of client \"" + std::string(client) + "\"",
-                         "Rows of tables with consistency home are written at the client's home alone.",
+                         "Rows of tables with consistency home are written and locked at the client's home alone, and not while that moves.",
                          "Retry the transaction, and leave ONLY out of it.");
 }
 

@@ -9,7 +9,4 @@ namespace vectorshard::apply {
 /// that it asks another node, moves the epoch, and before both waits for those who held that lock.
 bool writes_at_home(std::string_view client);
 
-/// Raises 40001 unless writes_at_home(): the row that a statement found is not to be written here any more.
-void require_home(std::string_view client);
-
 }  // namespace vectorshard::apply

@@ -34,12 +34,18 @@ bool mark(std::string_view client, bool leaving) {
   return changed > 0;
 }
 
-/// Whoever holds a write lock on a table of clients' rows may have looked before the mark was there.
+/// Whoever holds a write lock on a table of clients' rows may have looked before the mark was there. Row locks hold what others read of a table
+/// of consistency home: where the home moves away, they must not have been for nothing.
 std::vector<VirtualTransactionId> writers_now() {
   std::vector<VirtualTransactionId> writers;
   bridge::WorkerTransaction transaction;
+  std::vector<std::pair<Oid, bool>> tables;
   for (const bridge::EnrolledTable *t : bridge::enrolled_tables())
-    if (!t->reference) collect_writers(t->relid, &writers);
+    if (!t->reference) tables.emplace_back(t->relid, t->home);
+  for (auto [relid, home] : tables) {
+    collect_writers(relid, &writers);
+    if (home) collect_row_lockers(relid, &writers);
+  }
   transaction.commit();
   return writers;
 }

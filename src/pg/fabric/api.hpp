@@ -18,6 +18,7 @@ enum class Doubt : uint32_t {
   timeline,    // another timeline than before
   past,        // a peer has heard more of this node than this server knows
   clone,       // another server answers under the address of this node
+  removed,     // a peer says that this node was removed by force: others have its homes
 };
 
 inline Doubt doubt() { return static_cast<Doubt>(pg_atomic_read_u32(&bridge::shared()->doubt)); }

@@ -37,6 +37,7 @@ const char *reason(Doubt doubt) {
     case Doubt::timeline: return "It is on another timeline than before: a promoted standby, or a recovered backup.";
     case Doubt::past: return "A peer has heard more of this node than this server knows: it comes from the past.";
     case Doubt::clone: return "Another server answers under the address of this node: this one is a clone.";
+    case Doubt::removed: return "A member says that this node was removed from the fabric by force: other nodes have its homes.";
   }
   return "";
 }

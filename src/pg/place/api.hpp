@@ -24,6 +24,8 @@ void require_resident(std::string_view client);
 /// Whether this node is the home of a client. `moving`: it has asked another node to be, which may be the home already.
 enum class HomeHere { no, yes, moving };
 HomeHere home_here(Snapshot snapshot, std::string_view client);
+/// The home that `snapshot` shows; kNoNode: none.
+NodeId home_under(Snapshot snapshot, std::string_view client);
 /// A client whose home is just moving away, as above; empty: there is none.
 std::string moving_home(Snapshot snapshot);
 

@@ -69,6 +69,7 @@ bool note_asked(const HomeMove &m) {
     bridge::Spi spi;
     spi.query("SELECT set_config('synchronous_commit', 'on', true)");
     changed = spi.execute("UPDATE vectorshard.home_move SET asked = true WHERE client = $1 AND to_node = $2", {p_text(m.client), p_int4(m.to)});
+    spi.query("SELECT vectorshard.note_home_event()");
   }
   tx.commit();
   return changed > 0;
@@ -111,6 +112,7 @@ void accept_new_home(const HomeMove &m) {
     spi.execute("UPDATE vectorshard.wish SET until = now() WHERE client = $1 AND node = $2 AND planner = $3 AND until > now()",
                 {p_text(m.client), p_int4(m.to), p_int4(bridge::self_node())});
     spi.execute("DELETE FROM vectorshard.home_move WHERE client = $1", {p_text(m.client)});
+    spi.query("SELECT vectorshard.note_home_event()");
   }
   tx.commit();
 }

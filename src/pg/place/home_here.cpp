@@ -35,6 +35,19 @@ HomeHere home_here(Snapshot snapshot, std::string_view client) {
   });
 }
 
+NodeId home_under(Snapshot snapshot, std::string_view client) {
+  return bridge::pg_call([&] {
+    NodeId home = kNoNode;
+    ScanKeyData key[1];
+    bridge::name_key(&key[0], 1, client);
+    bridge::lookup(clients, snapshot, key, 1, [&](TupleTableSlot *slot) {
+      bool isnull;
+      home = static_cast<NodeId>(DatumGetInt32(slot_getattr(slot, kHome, &isnull)));
+    });
+    return home;
+  });
+}
+
 std::string moving_home(Snapshot snapshot) {
   char *name = bridge::pg_call([&] {
     char *found = nullptr;

@@ -40,6 +40,7 @@ void make_home(const std::string &client, int64_t epoch) {
     // Whoever hears of it acts on it: it must be durable when the answer is read.
     spi.query("SELECT set_config('synchronous_commit', 'on', true)");
     spi.execute(kTake, {p_text(client), p_int4(self), p_int8(epoch)});
+    spi.query("SELECT vectorshard.note_home_event()");
     spi.execute("UPDATE vectorshard.resident SET confirmed = true WHERE client = $1 AND NOT confirmed", {p_text(client)});
     auto rows = spi.query_kept(kHolders, {p_text(client)});
     for (size_t i = 0; i < rows.size(); i++) holders.push_back(static_cast<NodeId>(rows.int8(i, 0)));

@@ -7,6 +7,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/place/api.hpp"
 #include "pg/read/held.hpp"
+#include "pg/read/home_moves.hpp"
 #include "pg/read/home_tables.hpp"
 #include "pg/read/look_ahead.hpp"
 #include "pg/read/remote_conditions.hpp"
@@ -149,7 +150,7 @@ void ElsewhereScan::start_named() {
   if (clients.empty()) return;
 
   bool for_peer = bridge::guc::read_scope == bridge::guc::kReadHome;
-  Whereabouts where = home_ ? find_at_homes(clients, estate_->es_snapshot) : find_clients(clients, estate_->es_snapshot, locks());
+  Whereabouts where = home_ ? find_at_homes(clients, estate_->es_snapshot, locks()) : find_clients(clients, estate_->es_snapshot, locks());
   if (!where.cold.empty()) {
     // UPDATE and DELETE bring back only the clients of rows that they hit (modify.cpp).
     if (plan_.lock_strength > 0 && !plan_.changes)
@@ -190,7 +191,7 @@ bool ElsewhereScan::fetch_ahead(const std::string &client) {
     if (!resident_cached(name)) names.insert(std::move(name));
   if (names.size() < 2) return false;
   std::vector<std::string> all(names.begin(), names.end());
-  Whereabouts where = home_ ? find_at_homes(all, estate_->es_snapshot) : find_clients(all, estate_->es_snapshot, false);
+  Whereabouts where = home_ ? find_at_homes(all, estate_->es_snapshot, false) : find_clients(all, estate_->es_snapshot, false);
   for (const auto &cold : where.cold) names.erase(cold);  // their segments are read one by one
   if (!names.contains(client)) return false;
   ahead_.begin({names.begin(), names.end()}, estate_->es_query_cxt);
@@ -220,7 +221,18 @@ void ElsewhereScan::start_all() {
   if (plan_.part == Part::cold || bridge::guc::read_scope == bridge::guc::kReadHome) return;
   auto homes = other_homes();
   if (homes.empty()) return;
-  if (plan_.exact) return ask_exactly(homes);
+  std::optional<HomeMoves> moves;
+  if (home_) moves.emplace(homes, estate_->es_snapshot);
+  if (plan_.exact)
+    ask_exactly(homes);
+  else
+    ask_all(homes);
+  if (!moves) return;
+  for (auto &question : questions_) question.cursor->wait();  // every home has taken its snapshot when its first rows are here
+  moves->require_none();
+}
+
+void ElsewhereScan::ask_all(const std::vector<HomeNode> &homes) {
   std::map<NodeId, std::vector<std::string>> here;  // copies of a home table are not looked at
   if (!home_) here = residents_by_home(estate_->es_snapshot);
   SelectSpec spec = select_spec();

@@ -51,6 +51,7 @@ class ElsewhereScan {
   void start();
   void start_named();
   void start_all();
+  void ask_all(const std::vector<HomeNode> &homes);
   void ask_exactly(const std::vector<HomeNode> &homes);
   bool varies() const;
   bool serve_ahead(const std::string &client);

@@ -97,7 +97,7 @@ const std::string &Forward::client_of(const std::vector<ColumnValue> &key) const
 
 void Forward::find(EState *estate, const std::string &client) {
   if (found_ && found_client_ == client) return;
-  Whereabouts where = home_ ? find_at_homes({client}, estate->es_snapshot) : find_clients({client}, estate->es_snapshot, true);
+  Whereabouts where = home_ ? find_at_homes({client}, estate->es_snapshot, true) : find_clients({client}, estate->es_snapshot, true);
   found_at_ = kNoNode;
   if (!where.cold.empty()) found_at_ = bridge::self_node();
   if (!where.homes.empty()) found_at_ = where.homes.begin()->first;

@@ -64,7 +64,9 @@ Copy copy;
 NodeId node_for(const std::string &client) {
   NodeId home = home_of(client);
   if (home == kNoNode) home = birthplace(client);
-  return home == bridge::self_node() ? kNoNode : home;
+  if (home == bridge::self_node()) return kNoNode;
+  keep_asking(client, home);
+  return home;
 }
 
 TupleTableSlot *insert_row(EState *estate, ResultRelInfo *rel, TupleTableSlot *slot) {
@@ -113,6 +115,7 @@ apply::Routed route(const apply::Inserted &inserted) {
   const TriggerData *t = inserted.trigger;
   Target *target = target_of(t->tg_trigger);
   if (target) target->rel->ri_TrigDesc->trig_insert_after_row = target->after_row;
+  if (inserted.at_home) require_not_asked(inserted.client);
   NodeId home = inserted.at_home ? kNoNode : node_for(inserted.client);
   if (home == kNoNode) return apply::Routed::here;
   if (target) {

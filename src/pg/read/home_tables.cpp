@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "core/read/statements.hpp"
+#include "pg/apply/api.hpp"
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/gucs.hpp"
@@ -25,7 +26,9 @@ extern "C" {
 #include "nodes/makefuncs.h"
 #include "nodes/supportnodes.h"
 #include "optimizer/plancat.h"
+#include "optimizer/prep.h"
 #include "parser/parse_func.h"
+#include "storage/proc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -39,15 +42,15 @@ constexpr long kPollMs = 2;
 
 get_relation_info_hook_type previous_info = nullptr;
 
-/// `vectorshard.is_home_of(client)` on the heap of a home table.
-Expr *condition(Index varno, Oid relid, AttrNumber client) {
-  Oid any = ANYOID;
-  Oid function = LookupFuncName(list_make2(makeString(pstrdup("vectorshard")), makeString(pstrdup("is_home_of"))), 1, &any, false);
+/// `vectorshard.is_home_of(client, locks)` on the heap of a home table.
+Expr *condition(Index varno, Oid relid, AttrNumber client, bool locks) {
+  Oid types[] = {ANYOID, BOOLOID};
+  Oid function = LookupFuncName(list_make2(makeString(pstrdup("vectorshard")), makeString(pstrdup("is_home_of"))), 2, types, false);
   Oid type, collation;
   int32 typmod;
   get_atttypetypmodcoll(relid, client, &type, &typmod, &collation);
   Var *var = makeVar(static_cast<int>(varno), client, type, typmod, collation, 0);
-  return reinterpret_cast<Expr *>(makeFuncExpr(function, BOOLOID, list_make1(var), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+  return reinterpret_cast<Expr *>(makeFuncExpr(function, BOOLOID, list_make2(var, makeBoolConst(locks, false)), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
 }
 
 AttrNumber home_client(Oid relid) {
@@ -67,7 +70,9 @@ void relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel
   if (!above || above->parent_reloid != relid || entry->relkind != RELKIND_RELATION) return;
   AttrNumber client = home_client(relid);
   if (client == InvalidAttrNumber) return;
-  entry->securityQuals = lappend(entry->securityQuals, list_make1(condition(rel->relid, relid, client)));
+  const PlanRowMark *mark = get_plan_rowmark(root->rowMarks, above->parent_relid);
+  bool locks = mark && mark->strength != LCS_NONE;
+  entry->securityQuals = lappend(entry->securityQuals, list_make1(condition(rel->relid, relid, client, locks)));
   root->qual_security_level = Max(root->qual_security_level, static_cast<Index>(list_length(entry->securityQuals)));
 }
 
@@ -103,7 +108,9 @@ bool is_home_of(FunctionCallInfo fcinfo) {
   auto it = known->clients.find(client);
   if (it == known->clients.end()) {
     if (known->clients.size() >= kMostKnown) known->clients.clear();
-    it = known->clients.emplace(client, at_home(GetActiveSnapshot(), client)).first;
+    bool here = at_home(GetActiveSnapshot(), client);
+    if (here && PG_GETARG_BOOL(1)) apply::require_home(client);  // or the lock would be for nothing: rows are written at the next home
+    it = known->clients.emplace(client, here).first;
   }
   known->last = client;
   known->any = true;
@@ -113,6 +120,11 @@ bool is_home_of(FunctionCallInfo fcinfo) {
 [[noreturn]] void raise_moving(const std::string &client) {
   bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE, "the home of client \"" + client + "\" is just moving",
                          "The node that is to be the home has not answered yet.", "Retry the transaction.");
+}
+
+[[noreturn]] void raise_moved_here(const std::string &client) {
+  bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE, "the home of client \"" + client + "\" moved here while the transaction ran", "",
+                         "Retry the transaction.");
 }
 
 place::HomeHere home_here_now(const std::string &client) {
@@ -129,6 +141,19 @@ NodeId home_by_others(const std::string &client) {
     if (PQntuples(r.get()) > 0) return static_cast<NodeId>(atoi(PQgetvalue(r.get(), 0, 0)));
   }
   return kNoNode;
+}
+
+/// Whom this transaction goes on asking.
+struct Asked {
+  LocalTransactionId transaction = InvalidLocalTransactionId;
+  std::unordered_map<std::string, NodeId> nodes;
+};
+
+std::unordered_map<std::string, NodeId> &asked() {
+  static Asked a;
+  if (a.transaction != MyProc->lxid) a.nodes.clear();
+  a.transaction = MyProc->lxid;
+  return a.nodes;
 }
 
 void pause() {
@@ -150,13 +175,8 @@ bool is_home_table(Oid relid) {
   return t && t->home;
 }
 
-bool at_home(Snapshot snapshot, const std::string &client) {
-  if (place::home_here(snapshot, client) != place::HomeHere::yes) return false;
-  fabric::require_certain();
-  return true;
-}
-
 NodeId home_of(const std::string &client) {
+  if (auto it = asked().find(client); it != asked().end()) return it->second;
   TimestampTz until = TimestampTzPlusMilliseconds(bridge::steady_us(), bridge::guc::link_timeout_ms);
   for (;;) {
     place::HomeHere here = home_here_now(client);
@@ -173,6 +193,19 @@ NodeId home_of(const std::string &client) {
                          "It has just moved to this node, or no core node has confirmed its birth yet.", "Retry the transaction.");
 }
 
+void keep_asking(const std::string &client, NodeId node) { asked()[client] = node; }
+
+void require_not_asked(const std::string &client) {
+  if (asked().contains(client)) raise_moved_here(client);
+}
+
+bool at_home(Snapshot snapshot, const std::string &client) {
+  if (place::home_here(snapshot, client) != place::HomeHere::yes) return false;
+  fabric::require_certain();
+  require_not_asked(client);
+  return true;
+}
+
 NodeId birthplace(const std::string &client) {
   bridge::Spi spi;
   bridge::AsSuperuser rights;
@@ -186,18 +219,21 @@ NodeId birthplace(const std::string &client) {
   return static_cast<NodeId>(r.int8(0, 0));
 }
 
-Whereabouts find_at_homes(const std::vector<std::string> &clients, Snapshot snapshot) {
+Whereabouts find_at_homes(const std::vector<std::string> &clients, Snapshot snapshot, bool locks) {
   Whereabouts out;
   for (const std::string &c : clients) {
     if (at_home(snapshot, c)) {
       if (tier::cold_under(snapshot, c)) out.cold.push_back(c);
       continue;
     }
-    NodeId home = home_of(c);
+    // One transaction above READ COMMITTED asks one home, whose snapshot it has taken: what moved since is told by an error there.
+    NodeId home = bridge::pg_call([] { return IsolationUsesXactSnapshot(); }) ? place::home_under(snapshot, c) : kNoNode;
+    if (home == kNoNode || home == bridge::self_node()) home = home_of(c);
     if (home == bridge::self_node())
-      bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE, "the home of client \"" + c + "\" moved here while the statement ran", "",
-                             "Retry the transaction.");
-    if (home != kNoNode) out.homes[home].push_back(c);
+      raise_moved_here(c);
+    if (home == kNoNode) continue;
+    if (locks) keep_asking(c, home);
+    out.homes[home].push_back(c);
   }
   return out;
 }
@@ -205,6 +241,10 @@ Whereabouts find_at_homes(const std::vector<std::string> &clients, Snapshot snap
 void require_settled_homes(Snapshot snapshot) {
   std::string moving = place::moving_home(snapshot);
   if (!moving.empty()) raise_moving(moving);
+  for (const auto &[client, node] : asked()) {
+    auto homes = known_homes({client});
+    if (!homes.empty() && homes.begin()->second != node) raise_moving(client);
+  }
 }
 
 }  // namespace vectorshard::read

@@ -11,6 +11,7 @@
 #include "pg/bridge/steady.hpp"
 #include "pg/fabric/api.hpp"
 #include "pg/place/api.hpp"
+#include "pg/ship/routes.hpp"
 extern "C" {
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
@@ -120,6 +121,11 @@ void Lane::send_hello() {
 void Lane::take_verdict(const std::string &verdict) {
   if (verdict == "unverified")
     return fail("it cannot reach this node under its address, to see that no copy of it answers there");
+  if (verdict == "removed") {
+    // A node that leaves in peace is told so too, and resigns by itself.
+    if (!leaving_now()) fabric::enter_doubt(fabric::Doubt::removed);
+    return fail("it knows that this node was removed from the fabric; let it join anew");
+  }
   fabric::enter_doubt(verdict == "clone" ? fabric::Doubt::clone : fabric::Doubt::past);
   fail(verdict == "clone" ? "another server answers it under this node's address"
                           : "it has heard more of this node than this server knows: an earlier incarnation");

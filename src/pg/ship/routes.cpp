@@ -52,6 +52,14 @@ bool is_leaving() {
   return !own.empty() && own.boolean(0, 0);
 }
 
+bool leaving_now() {
+  if (IsTransactionState()) return is_leaving();
+  bridge::WorkerTransaction tx;
+  bool leaving = is_leaving();
+  tx.commit();
+  return leaving;
+}
+
 std::map<ClientName, ClientRoute> read_routes(const std::set<ClientName> &names) {
   std::map<ClientName, ClientRoute> out;
   for (const ClientName &name : names) {

@@ -23,6 +23,8 @@ std::vector<PeerRow> read_peers();
 
 /// True if this node is leaving the fabric. Needs an open transaction.
 bool is_leaving();
+/// The same, in a transaction of its own if none is open.
+bool leaving_now();
 
 /// Homes and holders of the clients, as this node knows them, under the active snapshot.
 std::map<ClientName, ClientRoute> read_routes(const std::set<ClientName> &names);
