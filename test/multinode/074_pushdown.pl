@@ -213,6 +213,10 @@ my $write = 'BEGIN; UPDATE m SET n = 1000, word = \'new\' WHERE car IN (\'car1\'
   . 'SELECT word, count(*) FROM m GROUP BY word; SELECT DISTINCT word FROM m; SELECT car, id FROM m ORDER BY n DESC, car, id LIMIT 3; ROLLBACK';
 is(sorted($f->sql($_, $write)), sorted(truth($write)), "$_ sees what it wrote") for @nodes;
 
+# More clients here than a node is told for rows (10,000): of states it is told all.
+is($f->sql('e1', "BEGIN; INSERT INTO vectorshard.resident (client, generation) SELECT 'nobody ' || i, 1 FROM generate_series(1, 20000) i; $counts; SELECT count(DISTINCT car) FROM m; ROLLBACK"),
+	"$whole\n24", 'with many clients here');
+
 # Row security: a condition that may tell what it sees does not go before the policy.
 $f->sql('e1', q{CREATE ROLE guest; GRANT SELECT ON m TO guest; ALTER TABLE m ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON m USING (id > 2)});
 my $seen = truth('SELECT count(*), sum(id) FROM m WHERE id > 2 AND n > 4');
