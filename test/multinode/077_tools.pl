@@ -74,6 +74,13 @@ is($f->node('c1')->safe_psql('bare', 'SELECT count(*), count(DISTINCT car) FROM 
 is($f->node('c1')->safe_psql('bare', q{CREATE TABLE a (i int); INSERT INTO a VALUES (1); MERGE INTO a USING a b ON a.i = b.i WHEN MATCHED THEN UPDATE SET i = 2; TRUNCATE a; SELECT count(*) FROM a}), '0',
 	'databases of the server without the extension are as ever');
 
+# A migration, as tools make them: a table in one transaction with its rows. Other nodes do not know it before it commits.
+is($f->sql('c1', q{BEGIN; CREATE TABLE fresh (car text, id int, note text, PRIMARY KEY (car, id)); SELECT vectorshard.create_vector_shard_table('fresh', 'car');
+  INSERT INTO fresh VALUES ('c1car1', 1, 'here'), ('c2car1', 1, 'there'); SELECT count(*) FROM fresh; SELECT note FROM fresh WHERE car = 'c2car1'; SELECT count(*) FROM fresh WHERE car = 'c2car2';
+  UPDATE fresh SET note = 'mine' WHERE id = 1; SELECT count(*), max(note) FROM fresh; SELECT car FROM fresh ORDER BY car LIMIT 1; COMMIT}), "\n2\nthere\n0\n2|mine\nc1car1", 'a table is read in the transaction that makes it');
+enrolled('fresh');
+$f->poll('c2', q{SELECT string_agg(car || note, ' ' ORDER BY car) FROM fresh}, 'c1car1mine c2car1mine', 'and then from the other node');
+
 # pgbench: accounts, tellers and branches enrolled, each row a client of its own; history is each node's.
 my $history = 'CREATE TABLE pgbench_history (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22))';
 command_ok([ 'pgbench', '-q', '-i', '-h', $f->node('c1')->host, '-p', $f->node('c1')->port, 'postgres' ], 'pgbench -i');

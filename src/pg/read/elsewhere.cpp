@@ -18,6 +18,8 @@ extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 }
 
 namespace vectorshard::read {
@@ -60,6 +62,17 @@ class RowMemory {
  private:
   MemoryContext context_, before_;
 };
+
+/// Other nodes learn of a table by the commit of the transaction that makes it: until then they have no rows of it, and no such table.
+bool made_by_this_transaction(Oid table) {
+  return bridge::pg_call([&] {
+    Relation relation = RelationIdGetRelation(table);
+    if (!RelationIsValid(relation)) return false;
+    bool made = relation->rd_createSubid != InvalidSubTransactionId;
+    RelationClose(relation);
+    return made;
+  });
+}
 
 }  // namespace
 
@@ -119,6 +132,7 @@ void ElsewhereScan::start() {
     return;
   }
   if (bridge::guc::read_scope == bridge::guc::kReadLocal || bridge::self_node() == kNoNode) return;
+  if (made_by_this_transaction(table_)) return;
   if (plan_.naming == Naming::none)
     start_all();
   else
