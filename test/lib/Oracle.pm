@@ -4,6 +4,7 @@
 #
 #   my $o = Oracle->new(seed => 1, cars => 40);
 #   $o->schema; $o->rows; $o->query; $o->change;      # SQL text, each one statement or transaction
+#   $o->home_query; $o->home_change;                  # the same of table purse, for consistency home
 package Oracle;
 use strict;
 use warnings;
@@ -29,7 +30,8 @@ sub schema {
 	return q{CREATE TABLE kind (kind int PRIMARY KEY, name text NOT NULL);
 CREATE TABLE trip (car text COLLATE "C", id int, kind int, km numeric, note text, at timestamptz, PRIMARY KEY (car, id));
 CREATE INDEX ON trip (kind);
-CREATE TABLE visit (car text COLLATE "C", place int, rating int, tags text[], PRIMARY KEY (car, place));};
+CREATE TABLE visit (car text COLLATE "C", place int, rating int, tags text[], PRIMARY KEY (car, place));
+CREATE TABLE purse (car text COLLATE "C" PRIMARY KEY, cents int NOT NULL, note text DEFAULT 'new');};
 }
 
 sub rows {
@@ -38,7 +40,8 @@ sub rows {
 INSERT INTO trip SELECT 'car' || c, i, (c * 7 + i) % 6, round((c * 37 + i * 11) % 1000 / 7.0, 2), CASE WHEN (c + i) % 4 > 0 THEN 'note ' || (c * i % 13) END,
   timestamptz '2026-01-01 00:00Z' + (c * 31 + i * 17) % 5000 * interval '1 minute' FROM generate_series(1, $self->{cars}) c, generate_series(1, 12) i WHERE (c + i) % 5 > 0;
 INSERT INTO visit SELECT 'car' || c, p, nullif((c * p) % 6, 0), ARRAY['t' || c % 3, 't' || p % 4] FROM generate_series(1, $self->{cars}) c, generate_series(1, 4) p
-  WHERE (c + p) % 3 > 0;};
+  WHERE (c + p) % 3 > 0;
+INSERT INTO purse SELECT 'car' || c, c * 37 % 100 FROM generate_series(1, $self->{cars}) c WHERE c % 4 > 0;};
 }
 
 sub car { my ($self) = @_; return q{'car} . (1 + $self->below($self->{cars} + $self->{births})) . q{'}; }
@@ -153,5 +156,40 @@ my @CHANGES = (
 );
 
 sub change { my ($self) = @_; return $CHANGES[ $self->below(scalar @CHANGES) ]->($self); }
+
+my $P = 'p.car, p.cents, p.note';
+my @HOME_QUERIES = (
+	sub { my ($o) = @_; return "SELECT $P FROM purse p WHERE " . $o->named('p'); },
+	sub { my ($o) = @_; return "SELECT $P FROM purse p WHERE p.cents % 7 = " . $o->below(7); },
+	sub { my ($o) = @_; return 'SELECT count(*), sum(p.cents), min(p.note), avg(p.cents) FROM purse p WHERE p.cents > ' . $o->below(50); },
+	sub { my ($o) = @_; return 'SELECT p.cents % 5, p.note, count(*), max(p.cents) FROM purse p GROUP BY 1, 2'; },
+	sub { my ($o) = @_; return 'SELECT DISTINCT p.note, p.cents % 3 FROM purse p'; },
+	sub { my ($o) = @_; return 'SELECT p.car, p.cents FROM purse p ORDER BY p.cents DESC, p.car LIMIT ' . (1 + $o->below(9)); },
+	sub { my ($o) = @_; return 'SELECT p.car, k.name FROM purse p JOIN kind k ON k.kind = p.cents % 6 WHERE ' . $o->named('p'); },
+	sub { my ($o) = @_; return 'SELECT n.car, p.cents FROM (VALUES (' . join('), (', map { $o->car } 1 .. 4) . ')) n (car) LEFT JOIN purse p ON p.car = n.car'; },
+	sub { my ($o) = @_; return 'SELECT a.car, b.car FROM purse a JOIN purse b ON a.cents = b.cents AND a.car < b.car WHERE ' . $o->named('a'); },
+	sub { my ($o) = @_; return 'SELECT p.car, (SELECT count(*) FROM purse q WHERE q.cents > p.cents) FROM purse p WHERE ' . $o->named('p'); },
+	sub {
+		my ($o) = @_;
+		return 'SET plan_cache_mode = force_generic_plan; PREPARE h (text) AS SELECT p.cents, p.note FROM purse p WHERE p.car = $1; EXECUTE h (' . $o->car . '); EXECUTE h (' . $o->car . '); DEALLOCATE h; RESET plan_cache_mode';
+	},
+);
+my @HOME_CHANGES = (
+	sub { my ($o) = @_; return 'UPDATE purse p SET cents = p.cents + ' . $o->below(9) . ' WHERE ' . $o->named('p') . " RETURNING $P"; },
+	sub { my ($o) = @_; return "UPDATE purse p SET note = 'kind ' || k.name FROM kind k WHERE k.kind = p.cents % 6 AND " . $o->named('p') . " RETURNING $P"; },
+	sub { my ($o) = @_; return 'UPDATE purse p SET cents = p.cents - 1 WHERE p.cents % 11 = ' . $o->below(11) . ' RETURNING p.car, p.cents'; },
+	sub { my ($o) = @_; return 'INSERT INTO purse AS p (car, cents) VALUES (' . $o->car . ', ' . $o->below(90) . ") ON CONFLICT DO NOTHING RETURNING $P"; },
+	sub { my ($o) = @_; return 'INSERT INTO purse AS p VALUES (' . $o->car . ', ' . $o->below(90) . ", 'put') ON CONFLICT (car) DO UPDATE SET cents = p.cents + excluded.cents, note = excluded.note WHERE p.cents < 80 RETURNING $P"; },
+	sub { my ($o) = @_; return 'INSERT INTO purse AS p VALUES (' . $o->new_car . ", 5, 'born') RETURNING $P"; },
+	sub { my ($o) = @_; return 'DELETE FROM purse p WHERE ' . $o->named('p') . " RETURNING $P"; },
+	sub {
+		my ($o) = @_;
+		my $car = $o->car;
+		return "BEGIN; SELECT p.cents FROM purse p WHERE p.car = $car FOR UPDATE; DELETE FROM purse p WHERE p.car = $car; SAVEPOINT s; INSERT INTO purse VALUES ($car, 1); ROLLBACK TO s; INSERT INTO purse AS p VALUES ($car, 2, NULL) RETURNING $P; "
+			. 'SELECT count(*), sum(cents) FROM purse; ' . $o->one_of('COMMIT', 'ROLLBACK');
+	},
+);
+sub home_query { my ($self) = @_; return $HOME_QUERIES[ $self->below(scalar @HOME_QUERIES) ]->($self); }
+sub home_change { my ($self) = @_; return $HOME_CHANGES[ $self->below(scalar @HOME_CHANGES) ]->($self); }
 
 1;

@@ -1,7 +1,7 @@
 # Topology: core c1, c2, edges e1, e2.
 # Proves: whatever clients are copied, evicted, packed into a store, brought back or given another home, plain SQL on any node gives
 # what the same statements give on plain tables: once the last round's writes have reached every holder, and within the session that
-# writes them. Seed and failing statement are printed; SEED, ORACLE_QUERIES and ORACLE_ROUND set what is run (make test-oracle).
+# writes them; of a table with consistency home at once, on every node, while clients are under way. Seed and failing statement are printed; SEED, ORACLE_QUERIES and ORACLE_ROUND set what is run (make test-oracle).
 use strict;
 use warnings;
 use Fabric;
@@ -29,6 +29,7 @@ $f->node('c1')->safe_psql('plain', $o->schema . $o->rows);
 $f->sql('c1', $o->schema);
 $f->sql('c1', "SELECT vectorshard.create_reference_table('kind')");
 $f->sql('c1', "SELECT vectorshard.create_vector_shard_table('$_', 'car')") for 'trip', 'visit';
+$f->sql('c1', "SELECT vectorshard.create_vector_shard_table('purse', 'car', consistency => 'home')");
 $f->sql('c1', "SELECT vectorshard.add_store('attic', 'file://$dir/store')");
 $f->sql('c1', $o->rows);
 my %number = map { my $n = $_; ($n => $f->sql('c1', "SELECT node FROM vectorshard.node WHERE name = '$n'")) } @nodes;
@@ -112,6 +113,7 @@ sub move_something {
 
 while ($asked < $queries && $wrong == 0) {
 	move_something() for 1 .. 6;
+	compare($_, $o->home_query) for @nodes, @nodes, @nodes;    # whatever is still under way
 	settle();
 	for my $node (@nodes) {
 		my @statements = map { $o->query } 1 .. $a_round;
@@ -122,6 +124,9 @@ while ($asked < $queries && $wrong == 0) {
 	for (1 .. 8) {
 		compare($writer, $o->change);
 		compare($writer, $o->query);
+		compare($writer, $o->home_change);
+		compare($_, $o->home_query) for @nodes;
+		$asked += @nodes;
 	}
 	settle();
 }
