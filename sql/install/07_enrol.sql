@@ -283,6 +283,22 @@ END $$;
 COMMENT ON FUNCTION vectorshard.adopt_clients(regclass, name) IS 'internal: the clients of rows that a table had before it was enrolled';
 REVOKE ALL ON FUNCTION vectorshard.adopt_clients(regclass, name) FROM PUBLIC;
 
+-- Rows of a table with consistency home count at their client's home alone: elsewhere they would be hidden until that has them.
+CREATE OR REPLACE FUNCTION vectorshard.require_homes(p_table regclass, p_client name) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  stranger text;
+BEGIN
+  EXECUTE format('SELECT c.client FROM vectorshard.client c JOIN (SELECT DISTINCT %I::text FROM ONLY %s) AS t (client) USING (client) WHERE c.home <> vectorshard.self_node() LIMIT 1',
+                 p_client, p_table) INTO stranger;
+  IF stranger IS NOT NULL THEN
+    PERFORM vectorshard.refuse(p_table, 'object_not_in_prerequisite_state', format('It has rows of client %L, whose home is another node.', stranger),
+      'Move that home here with vectorshard.move_home() first, or enrol the table empty and insert afterwards.');
+  END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.require_homes(regclass, name) IS 'internal: refuses rows of clients whose home is another node';
+REVOKE ALL ON FUNCTION vectorshard.require_homes(regclass, name) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION vectorshard.enrol(p_table regclass, p_kind text, p_client name, p_consistency text DEFAULT 'eventual') RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 DECLARE
@@ -311,6 +327,7 @@ BEGIN
       definition = excluded.definition, state = excluded.state, consistency = excluded.consistency, _version = excluded._version;
   IF p_kind = 'vector_shard' THEN
     PERFORM vectorshard.adopt_clients(p_table, p_client);
+    IF p_consistency = 'home' THEN PERFORM vectorshard.require_homes(p_table, p_client); END IF;
   ELSE
     INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name)
       SELECT n.node, '', vectorshard.name_of(p_table) FROM vectorshard.node n

@@ -25,6 +25,11 @@ is($f->sql('e1', q{SELECT consistency FROM vectorshard.shard_table WHERE table_n
 $f->sql('c1', q{INSERT INTO account (car, id) SELECT 'car' || c, i FROM generate_series(1, 9) c, generate_series(1, 3) i; INSERT INTO ride SELECT 'car' || c, 1, 'r' FROM generate_series(1, 9) c});
 $f->poll($_, q{SELECT count(*) FROM vectorshard.client}, '9', "$_ knows the clients") for @nodes;
 
+ok($f->bring('e1', 'car9') && $f->bring('c2', 'car9'), 'copies of car9');
+like($f->error_of('c2', q{CREATE TABLE late (car text PRIMARY KEY); INSERT INTO late VALUES ('car9'); SELECT vectorshard.create_vector_shard_table('late', 'car', 'home')}),
+	qr/55000: table public.late cannot be enrolled.*whose home is another node.*HINT/s, 'rows that would be hidden');
+$f->send_away($_, 'car9') for 'e1', 'c2';
+
 # Copies at every holder: what is read is the home's, at once.
 for my $n ('c2', 'e1') { ok($f->bring($n, "car$_"), "$n holds car$_") for 1, 2; }
 for my $i (1 .. 10) {
@@ -113,6 +118,12 @@ is($f->sql($_, q{WITH up AS (UPDATE account a SET n = n + 1 FROM ride r WHERE r.
 like($f->error_of($away, q{MERGE INTO account a USING ride r ON r.car = a.car WHEN MATCHED THEN DELETE}), qr/0A000: cannot merge/, 'MERGE is refused');
 is($f->sql($away, q{SET enable_seqscan = off; EXPLAIN (COSTS off) SELECT n FROM account WHERE car = 'car2' AND id = 1}) =~ /Index Cond/ ? 1 : 0, 1, 'the key is used');
 $f->sql($_, q{CREATE FUNCTION upper_note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.note := NEW.note || '!'; RETURN NEW; END$$; CREATE TRIGGER t BEFORE INSERT ON account FOR EACH ROW EXECUTE FUNCTION upper_note()}) for @nodes;
+$f->sql($away, q{CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN CASE WHEN NEW.id <> 60 THEN NEW END; END$$; CREATE TRIGGER zzz BEFORE INSERT ON account FOR EACH ROW EXECUTE FUNCTION skip()});
+$f->sql('e1', "SELECT vectorshard.move_home('car3', '$away')");
+$f->poll($away, q{SELECT is_home FROM vectorshard.placements WHERE client = 'car3' AND node = '} . $away . q{'}, 't', 'a home for car3');
+is($f->sql($away, q{INSERT INTO account (car, id) VALUES ('car2', 60), ('car3', 60), ('car3', 61), ('car2', 61) RETURNING car, id}), "car3|61\ncar2|61", 'a trigger that leaves rows out');
+is($f->sql($away, q{SELECT string_agg(tableoid::regclass || ' ' || car, ', ' ORDER BY car) FROM account WHERE id IN (60, 61)}), 'account_elsewhere car2, account car3', 'each row where it belongs');
+$f->sql($away, 'DROP TRIGGER zzz ON account');
 is($f->sql($_, "INSERT INTO account (car, id, note) VALUES ('car2', 70 + $nodes{$_}, 'once') RETURNING note"), 'once!', "$_: a BEFORE trigger fires once") for @nodes;
 $f->sql($_, q{DROP TRIGGER t ON account; CREATE ROLE teller LOGIN; GRANT SELECT, INSERT ON account TO teller; ALTER TABLE account ENABLE ROW LEVEL SECURITY;
   CREATE POLICY p ON account TO teller USING (note <> 'secret') WITH CHECK (n < 100)}) for @nodes;

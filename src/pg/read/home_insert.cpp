@@ -114,7 +114,10 @@ void copy_row(NodeId home, const TriggerData *t) {
 apply::Routed route(const apply::Inserted &inserted) {
   const TriggerData *t = inserted.trigger;
   Target *target = target_of(t->tg_trigger);
-  if (target) target->rel->ri_TrigDesc->trig_insert_after_row = target->after_row;
+  if (target) {  // as it was before the row that came last, which a trigger behind this one may have left out
+    target->rel->ri_TrigDesc->trig_insert_after_row = target->after_row;
+    target->rel->ri_FdwRoutine = nullptr;
+  }
   if (inserted.at_home) require_not_asked(inserted.client);
   NodeId home = inserted.at_home ? kNoNode : node_for(inserted.client);
   if (home == kNoNode) return apply::Routed::here;

@@ -95,7 +95,7 @@ void raise_unreachable(const Session &session, const Error &error) {
       "node \"" + session.name() + "\" cannot be reached", error.message + (error.detail.empty() ? "" : ": ") + error.detail,
       error.code == Errc::denied
           ? error.hint
-          : "Retry when the node answers. With vectorshard.on_unreachable = warn a SELECT leaves its rows out; with "
+          : "Retry when the node answers. With vectorshard.on_unreachable = warn a SELECT leaves its rows out (but of tables with consistency home); with "
             "vectorshard.read_scope = local it reads this node alone.");
 }
 
