@@ -141,6 +141,44 @@ is($f->sql($_, q{SELECT count(*), sum(n) FROM account WHERE car = 'car9'}), $sum
 is($f->sql($away, q{UPDATE account SET n = n + 1 WHERE car = 'car9' AND id = 1 RETURNING n}), '1', 'and changes it');
 is($f->sql($away, q{INSERT INTO account (car, id, n) VALUES ('car9', 99, 3) RETURNING n}), '3', 'and adds to it');
 
+# A row lock holds a move up; a transaction above READ COMMITTED does not write on what it has read where the home was.
+sub move { my ($car, $to) = @_; $f->sql('e1', "SELECT vectorshard.move_home('$car', '$to')"); return; }
+sub moved { my ($car, $to) = @_; return $f->poll($_, "SELECT n.name FROM vectorshard.client c JOIN vectorshard.node n ON n.node = c.home WHERE c.client = '$car'", $to, "$_ knows that $to is the home of $car") for @nodes; }
+for my $n ('e1', home('car5')) {
+	my $from = home('car5');
+	my ($to) = grep { $_ ne $from } 'c1', 'c2';
+	my $s = Session->new($f->node($n));
+	$s->ask('BEGIN');
+	is($s->ask(q{SELECT n FROM account WHERE car = 'car5' AND id = 1 FOR UPDATE}), '0', "$n locks a row");
+	move('car5', $to);
+	$f->poll($from, q{SELECT last_error FROM vectorshard.home_move WHERE client = 'car5'}, 'transactions are writing here', 'the move waits for it');
+	is($s->ask(q{UPDATE account SET n = 0 WHERE car = 'car5' AND id = 1 RETURNING n}), '0', 'which may then write');
+	$s->ask('COMMIT');
+	moved('car5', $to);
+	$s->ask('BEGIN ISOLATION LEVEL REPEATABLE READ');
+	is($s->ask(q{SELECT n FROM account WHERE car = 'car5' AND id = 1}), '0', "$n reads in a snapshot");
+	move('car5', $from);
+	moved('car5', $from);
+	is($f->sql('c3', q{UPDATE account SET n = n + 1 WHERE car = 'car5' AND id = 1 RETURNING n}), '1', 'others write at the next home');
+	is($s->ask(q{SELECT n FROM account WHERE car = 'car5' AND id = 1}), '0', "$n: the snapshot stands");
+	like($s->ask(q{UPDATE account SET n = n + 1 WHERE car = 'car5' AND id = 1 RETURNING n}), qr/ERROR:.*(?:home of client|concurrent update)/, "$n: nothing is written on it");
+	$s->ask('ROLLBACK');
+	is($s->ask(q{UPDATE account SET n = n - 1 WHERE car = 'car5' AND id = 1 RETURNING n}), '0', "$n: but anew");
+	$s->finish;
+}
+
+# A home whose question to the next one is not answered does not know whether it still is one, and says so until it does.
+move('car4', 'c1');
+moved('car4', 'c1');
+ok($f->bring('c3', 'car4'), 'c3 holds car4');
+$f->node('c3')->stop('fast');
+$f->sql('c1', q{INSERT INTO vectorshard.home_move (client, to_node, asked) VALUES ('car4', (SELECT node FROM vectorshard.node WHERE name = 'c3'), true)});
+like($f->error_of('c1', $_), qr/40001: the home of client "car4" is just moving.*HINT/s, "not known: $_")
+  for q{SELECT n FROM account WHERE car = 'car4'}, q{UPDATE account SET n = 1 WHERE car = 'car4'}, q{INSERT INTO account (car, id) VALUES ('car4', 40)}, q{SELECT count(*) FROM account};
+$f->start_again('c3');
+moved('car4', 'c3');
+is($f->sql($_, q{SELECT count(*) FROM account WHERE car = 'car4' AND id = 1}), '1', "$_ reads it at its next home") for @nodes;
+
 # kill -9 of a home while all write: what was told stays, what was not told is counted as unknown.
 {
 	my $r = Registers->new($f, 'account', finals('e1'));
