@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Session;
 use Test::More;
 
-my $f = Fabric->new(core => 'c1', edges => [], config => "vectorshard.placement_mode = off\nvectorshard.keep_s = 100000\nautovacuum = off");
+my $f = Fabric->new(core => 'c1', edges => [], config => "vectorshard.placement_mode = off\nvectorshard.keep_s = 100000\nvectorshard.tiering_interval_ms = 500\nautovacuum = off");
 $f->add_server('c2');
 $f->join('c2', kind => 'core');
 my $dir = PostgreSQL::Test::Utils::tempdir();
