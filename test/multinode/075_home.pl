@@ -175,8 +175,19 @@ $f->node('c3')->stop('fast');
 $f->sql('c1', q{INSERT INTO vectorshard.home_move (client, to_node, asked) VALUES ('car4', (SELECT node FROM vectorshard.node WHERE name = 'c3'), true)});
 like($f->error_of('c1', $_), qr/40001: the home of client "car4" is just moving.*HINT/s, "not known: $_")
   for q{SELECT n FROM account WHERE car = 'car4'}, q{UPDATE account SET n = 1 WHERE car = 'car4'}, q{INSERT INTO account (car, id) VALUES ('car4', 40)}, q{SELECT count(*) FROM account};
+# What a peer asks of all of this home's clients: it asks the next home itself, so nothing may be passed on from here, whatever the plan.
+my $peer = Session->new($f->node('c1'));
+my $own = q{SELECT count(*) FROM account t WHERE EXISTS (SELECT FROM vectorshard.client h WHERE h.client = (t.car)::text COLLATE "C" AND h.home = 1)};
+$peer->ask('SET vectorshard.read_scope = home; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET vectorshard.link_timeout_ms = 20000');
+like($peer->ask("EXPLAIN (COSTS OFF) $own"), qr/Nested Loop.*Foreign Scan on account_elsewhere.*Clients: /s, 'a plan that names them');
+like($peer->ask($own), qr/ERROR:  the home of client "car4" is just moving/, 'not known');
+$peer->ask('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM vectorshard.client LIMIT 0');
 $f->start_again('c3');
 moved('car4', 'c3');
+like($peer->ask($own), qr/ERROR:  the home of client "car4" is just moving/, 'not known in a snapshot from before the answer');
+$peer->ask('ROLLBACK');
+unlike($peer->ask($own), qr/ERROR/, 'and known after it');
+$peer->finish;
 is($f->sql($_, q{SELECT count(*) FROM account WHERE car = 'car4' AND id = 1}), '1', "$_ reads it at its next home") for @nodes;
 
 # kill -9 of a home while all write: what was told stays, what was not told is counted as unknown.

@@ -162,6 +162,8 @@ void ElsewhereScan::start_named() {
     clients.push_back(std::move(name));
   }
   if (clients.empty()) return;
+  // A peer names clients by constants. If the plan names them it asks for all of this home, and others are asked by the peer.
+  if (bridge::guc::read_scope == bridge::guc::kReadHome && names_by_plan()) return start_own(clients);
 
   bool for_peer = bridge::guc::read_scope == bridge::guc::kReadHome;
   Whereabouts where = home_ ? find_at_homes(clients, estate_->es_snapshot, locks()) : find_clients(clients, estate_->es_snapshot, locks());
@@ -177,6 +179,19 @@ void ElsewhereScan::start_named() {
   }
   if (!for_peer)
     for (const auto &c : clients) place::note_missed_access(c);
+}
+
+bool ElsewhereScan::names_by_plan() const {
+  return bridge::pg_call([&] { return depends_on_execution(static_cast<Node *>(linitial(plan_of(node_)->fdw_exprs)), nullptr); });
+}
+
+/// As start_all() for a peer, of these clients.
+void ElsewhereScan::start_own(const std::vector<std::string> &clients) {
+  if (home_) require_settled_homes(estate_->es_snapshot);
+  std::vector<std::string> cold;
+  for (const auto &c : clients)
+    if (tier::cold_under(estate_->es_snapshot, c)) cold.push_back(c);
+  if (!cold.empty()) open_cold([&] { return tier::scan_cold_clients(plan_.parent, &cold, estate_->es_snapshot); });
 }
 
 /// Some condition that is sent depends on the outer row, and not by the client alone.

@@ -53,6 +53,8 @@ class ElsewhereScan {
   void start_all();
   void ask_all(const std::vector<HomeNode> &homes);
   void ask_exactly(const std::vector<HomeNode> &homes);
+  bool names_by_plan() const;
+  void start_own(const std::vector<std::string> &clients);
   bool varies() const;
   bool serve_ahead(const std::string &client);
   bool fetch_ahead(const std::string &client);
