@@ -63,6 +63,18 @@ my $plan = $f->sql('e1', q{EXPLAIN (ANALYZE, VERBOSE, COSTS off, TIMING off, SUM
 like($plan, qr/Remote SQL: SELECT .* FROM public\.trip t WHERE t\."car" = \$1 AND \(\(t\.id > 2\)\)/, 'EXPLAIN: SQL');
 like($plan, qr/Nodes Asked: c1 \(rows=2\)\n/, 'EXPLAIN: nodes');
 
+# A table that another node has not made yet: the question waits for it.
+my $maker = $f->sql('c2', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'vectorshard holder'});
+kill 'STOP', $maker;
+$f->sql('c1', q{CREATE TABLE fresh (car text PRIMARY KEY); SELECT vectorshard.create_vector_shard_table('fresh', 'car'); INSERT INTO fresh VALUES ('a1')});
+my ($fresh, $fresh_err) = ('', '');
+my $early = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('c1')->connstr('postgres'), '-c', 'SELECT car FROM fresh' ], '<', \undef, '>', \$fresh, '2>', \$fresh_err);
+$f->poll('c2', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'vectorshard read' AND query LIKE '%fresh%'}, 't', 'c2 is asked for rows of a table that it has not made');
+is($f->sql('c2', q{SELECT to_regclass('fresh') IS NULL}), 't', 'which it still has not');
+kill 'CONT', $maker;
+$early->finish;
+is("$fresh$fresh_err", "a1\n", 'it answers when it has made it');
+
 # Changing rows elsewhere.
 is($f->sql('e1', q{UPDATE trip SET note = note || '!', odo = NULL WHERE car = 'a1' AND id = 2 RETURNING car, id, note, odo, twice}),
 	"a1|2|it's \\ 2!||4", 'UPDATE … RETURNING');

@@ -30,6 +30,8 @@ constexpr const char *kSettings =
     "('client_connection_check_interval', '500ms'), ('statement_timeout', '0'), "
     "('idle_in_transaction_session_timeout', '0')) AS s (name, value)";
 
+constexpr long kTableMs = 50;  // between two looks whether a node has made a table
+
 std::map<NodeId, std::unique_ptr<Session>> &sessions() {
   static std::map<NodeId, std::unique_ptr<Session>> s;
   return s;
@@ -44,6 +46,12 @@ void watch_peer(int socket) {
   (void)setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
   (void)setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
   (void)setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+}
+
+bool lacks_table(const Result<bridge::PgResult> &r) {
+  if (!r.ok() || PQresultStatus(r.value().get()) != PGRES_FATAL_ERROR) return false;
+  const char *state = PQresultErrorField(r.value().get(), PG_DIAG_SQLSTATE);
+  return state && strcmp(state, "42P01") == 0;
 }
 
 const char *isolation_level() {
@@ -175,6 +183,7 @@ Result<void> Session::send(const std::string &sql, Waiter *waiter) {
   }
   sent_ = prefix() + sql;
   waiter_ = waiter;
+  opened_ = opens;
   may_retry_ = opens && kept;
   busy_ = true;
   if (transmit(sent_)) return {};
@@ -225,6 +234,22 @@ Result<bridge::PgResult> Session::read_all(bool interruptible, long timeout_ms) 
   return last;
 }
 
+/// A table that was enrolled a moment ago is made there soon: what opened the transaction is asked again, for link_timeout_ms.
+Result<bridge::PgResult> Session::await_table(bridge::PgResult refused) {
+  TimestampTz until = TimestampTzPlusMilliseconds(bridge::steady_us(), bridge::guc::link_timeout_ms);
+  Result<bridge::PgResult> r = std::move(refused);
+  while (lacks_table(r) && bridge::steady_us() < until) {
+    bridge::pg_call([] {
+      int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kTableMs, PG_WAIT_EXTENSION);
+      if (rc & WL_LATCH_SET) ResetLatch(MyLatch);
+      CHECK_FOR_INTERRUPTS();
+    });
+    if (!transmit("ROLLBACK; " + sent_)) return lost_error();
+    r = read_all(true, -1);
+  }
+  return r;
+}
+
 Result<bridge::PgResult> Session::receive() {
   auto r = read_all(true, -1);
   // A server that shuts down or restarts says so before it closes.
@@ -239,7 +264,8 @@ Result<bridge::PgResult> Session::receive() {
     if (!transmit(sent_)) return lost_error();
     r = read_all(true, -1);
   }
-  busy_ = may_retry_ = false;
+  if (opened_ && !gone && lacks_table(r)) r = await_table(std::move(r).value());
+  busy_ = may_retry_ = opened_ = false;
   waiter_ = nullptr;
   if (!r.ok()) {
     Error e = r.error();

@@ -70,6 +70,7 @@ class Session {
   bool transmit(const std::string &text);
   bool await(long timeout_ms, bool interruptible);
   Result<bridge::PgResult> read_all(bool interruptible, long timeout_ms);
+  Result<bridge::PgResult> await_table(bridge::PgResult refused);
   void settle();
   bool send_control(const std::string &text) noexcept;
   void drop() noexcept;
@@ -84,7 +85,8 @@ class Session {
   int depth_ = 0;               // savepoint levels open there, as GetCurrentTransactionNestLevel counts; 0: none
   bool wrote_ = false;
   bool lost_writes_ = false;    // the connection went away with writes open: this transaction must not commit
-  bool may_retry_ = false;      // the command under way opened the transaction, on a connection of before
+  bool opened_ = false;         // the command under way opened the transaction
+  bool may_retry_ = false;      // it did so on a connection of before
   bool unread_ = false;         // results of control commands are still to be read
   Waiter *waiter_ = nullptr;    // whose command is under way
   bool busy_ = false;           // a command is under way
