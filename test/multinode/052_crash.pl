@@ -41,7 +41,7 @@ my $next = 1000;
 sub write_everywhere {
 	for my $n ('c1', 'e1', 'e2') {
 		my @s;
-		for my $i (1 .. 150) {
+		for my $i (1 .. 2000) {    # more than they come to before they are stopped
 			my ($car, $id) = ('car' . (2 + $i % 3), $next++);
 			push @s, "INSERT INTO trip VALUES ('$car', $id, '$n') RETURNING car || ' ' || id";
 			push @s, "UPDATE trip SET note = '$n $id' WHERE car = '$car' AND id = 1" if $i % 4 == 0;
