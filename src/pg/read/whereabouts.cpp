@@ -8,10 +8,10 @@
 #include "pg/bridge/as_superuser.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
-#include "pg/bridge/lookup.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/fabric/api.hpp"
+#include "pg/place/api.hpp"
 #include "pg/read/session.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/tier/api.hpp"
@@ -28,23 +28,27 @@ namespace {
 // More names than this are looked up here, row by row, instead of being sent.
 constexpr int kMaxNamesSent = 10000;
 
-constexpr AttrNumber kHome = 2;  // of table client
-
 using bridge::p_int4;
 using bridge::p_text_array;
 
-}  // namespace
-
-bridge::Rows read_fabric(const std::string &sql, const std::vector<bridge::Param> &params, Snapshot snapshot) {
+/// What `read` gives under `snapshot`, with the extension's rights.
+template <class Read>
+bridge::Rows read_under(Snapshot snapshot, Read &&read) {
   bridge::pg_call([&] { PushActiveSnapshot(snapshot); });
   bridge::Rows rows;
   {
     bridge::Spi spi;
     bridge::AsSuperuser rights;
-    rows = spi.query_kept(sql, params, true);
+    rows = read(spi);
   }
   bridge::pg_call([] { PopActiveSnapshot(); });
   return rows;
+}
+
+}  // namespace
+
+bridge::Rows read_fabric(const std::string &sql, const std::vector<bridge::Param> &params, Snapshot snapshot) {
+  return read_under(snapshot, [&](bridge::Spi &spi) { return spi.query_kept(sql, params, true); });
 }
 
 Snapshot latest() {
@@ -59,16 +63,7 @@ namespace {
 
 /// Rows found by key, under a fresh snapshot. Written so that no statistics, or their lack, make it read a whole table.
 bridge::Rows look_up(const std::string &sql, const std::vector<bridge::Param> &params) {
-  Snapshot snapshot = latest();
-  bridge::pg_call([&] { PushActiveSnapshot(snapshot); });
-  bridge::Rows rows;
-  {
-    bridge::Spi spi;
-    bridge::AsSuperuser rights;
-    rows = spi.look_up(sql, params);
-  }
-  bridge::pg_call([] { PopActiveSnapshot(); });
-  return rows;
+  return read_under(latest(), [&](bridge::Spi &spi) { return spi.look_up(sql, params); });
 }
 
 /// The core nodes, nearest first; none if this node is one itself, and so knows every client it can hear of.
@@ -120,23 +115,11 @@ size_t clients_at_home(NodeId home) {
 }  // namespace
 
 std::map<std::string, NodeId> known_homes(const std::vector<std::string> &clients) {
-  static bridge::FabricIndex index{"client", "client_pkey"};
   std::map<std::string, NodeId> out;
   Snapshot fresh = latest();
   Snapshot snapshot = bridge::pg_call([&] { return RegisterSnapshot(fresh); });
-  for (const auto &client : clients) {
-    NodeId home = bridge::pg_call([&] {
-      NodeId found = kNoNode;
-      ScanKeyData key[1];
-      bridge::name_key(&key[0], 1, client);
-      bridge::lookup(index, snapshot, key, 1, [&](TupleTableSlot *slot) {
-        bool isnull;
-        found = static_cast<NodeId>(DatumGetInt32(slot_getattr(slot, kHome, &isnull)));
-      });
-      return found;
-    });
-    if (home != kNoNode) out[client] = home;
-  }
+  for (const auto &client : clients)
+    if (NodeId home = place::home_under(snapshot, client); home != kNoNode) out[client] = home;
   bridge::pg_call([&] { UnregisterSnapshot(snapshot); });
   return out;
 }
