@@ -1,44 +1,26 @@
 // The fence: see fence.hpp. Correct because of an order: the writer takes the table's lock, then reads the eviction
 // epoch, then residency under a fresh snapshot; make_leave commits `leaving`, then moves the epoch, then waits for the
-// holders of the lock. What a rolled-back savepoint brought must not be believed, so its end empties the memory.
+// holders of the lock.
 #include "pg/apply/fence.hpp"
 
 #include "core/apply/residency_rules.hpp"
 #include "pg/apply/api.hpp"
+#include "pg/apply/passed_clients.hpp"
 #include "pg/apply/resident_known.hpp"
 #include "pg/bridge/guard.hpp"
-#include "pg/bridge/shmem.hpp"
 #include "pg/place/api.hpp"
 extern "C" {
 #include "access/xact.h"
-#include "storage/proc.h"
 }
 
 namespace vectorshard::apply {
 
 namespace {
 
-/// The clients that this transaction has found resident, as of one eviction epoch.
-struct Passed {
-  LocalTransactionId transaction = InvalidLocalTransactionId;
-  uint64 epoch = 0;
-  std::string last;
-  bool any = false;
-  std::unordered_set<std::string, NameHash, std::equal_to<>> clients;
-
-  void clear() {
-    any = false;
-    clients.clear();
-  }
-};
-
-Passed &passed() {
-  static Passed p;
+/// The clients that this transaction has found resident.
+PassedClients &passed() {
+  static PassedClients p;
   return p;
-}
-
-void on_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
-  if (event == SUBXACT_EVENT_ABORT_SUB) passed().clear();
 }
 
 [[noreturn]] void raise_leaving(std::string_view client) {
@@ -71,23 +53,9 @@ void check(std::string_view client, bool may_fetch) {
 }  // namespace
 
 void fence(std::string_view client, bool may_fetch) {
-  Passed &p = passed();
-  uint64 epoch = pg_atomic_read_u64(&bridge::shared()->eviction_epoch);
-  if (p.transaction != MyProc->lxid || p.epoch != epoch) {
-    static bool hooked = false;
-    if (!hooked) bridge::pg_call([] { RegisterSubXactCallback(on_subtransaction, nullptr); });
-    hooked = true;
-    p.clear();
-    p.transaction = MyProc->lxid;
-    p.epoch = epoch;
-  }
-  if (p.any && p.last == client) return;
-  if (p.clients.find(client) == p.clients.end()) {
-    check(client, may_fetch);
-    p.clients.emplace(client);
-  }
-  p.last = client;
-  p.any = true;
+  if (passed().contains(client)) return;
+  check(client, may_fetch);
+  passed().add(client);
 }
 
 }  // namespace vectorshard::apply

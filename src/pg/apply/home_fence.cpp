@@ -1,57 +1,30 @@
-// The fence of tables of consistency home: see home_fence.hpp. What a rolled-back savepoint brought (a birth) must not be believed, so its end
-// empties the memory.
+// The fence of tables of consistency home: see home_fence.hpp.
 #include "pg/apply/home_fence.hpp"
 
-#include <unordered_set>
-
 #include "pg/apply/api.hpp"
-#include "pg/apply/resident_known.hpp"
+#include "pg/apply/passed_clients.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/lookup.hpp"
-#include "pg/bridge/shmem.hpp"
 #include "pg/place/api.hpp"
-extern "C" {
-#include "access/xact.h"
-#include "storage/proc.h"
-}
 
 namespace vectorshard::apply {
 
 namespace {
 
-struct Passed {
-  LocalTransactionId transaction = InvalidLocalTransactionId;
-  uint64 epoch = 0;
-  std::unordered_set<std::string, NameHash, std::equal_to<>> clients;
-};
-
-Passed &passed() {
-  static Passed p;
+/// The clients whose home this transaction has found to be here.
+PassedClients &passed() {
+  static PassedClients p;
   return p;
-}
-
-void on_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
-  if (event == SUBXACT_EVENT_ABORT_SUB) passed().clients.clear();
 }
 
 }  // namespace
 
 bool writes_at_home(std::string_view client) {
-  static bool hooked = false;
-  if (!hooked) bridge::pg_call([] { RegisterSubXactCallback(on_subtransaction, nullptr); });
-  hooked = true;
-  Passed &p = passed();
-  uint64 epoch = pg_atomic_read_u64(&bridge::shared()->eviction_epoch);
-  if (p.transaction != MyProc->lxid || p.epoch != epoch) {
-    p.clients.clear();
-    p.transaction = MyProc->lxid;
-    p.epoch = epoch;
-  }
-  if (p.clients.find(client) != p.clients.end()) return true;
+  if (passed().contains(client)) return true;
   auto here = bridge::with_fresh_snapshot([&](Snapshot s) { return place::home_here(s, client); });
   // Leaving is told by the row fence to those who write; who only locks rows comes by here alone.
   if (here != place::HomeHere::yes || residency_now(client).leaving) return false;
-  p.clients.emplace(client);
+  passed().add(client);
   return true;
 }
 
