@@ -22,6 +22,8 @@ ok($f->bring('e2', 'a'), 'a comes to e2');
 $f->poll('e1', q{SELECT string_agg(client || ' ' || n.name, ', ' ORDER BY client, n.name) FROM vectorshard.holder h JOIN vectorshard.node n USING (node) WHERE h.state = 'live'},
 	'a c1, a e2, b c1, c c2', 'e1 knows who holds what');
 
+$f->poll('e1', 'SELECT count(*) FROM vectorshard.ship_lag WHERE NOT connected', '0', 'and reaches all of them');
+
 my $asked = sub {
 	my ($sql) = @_;
 	my $plan = $f->sql('e1', "EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) $sql");
