@@ -2,6 +2,7 @@
 #include "pg/read/cursor.hpp"
 
 #include "pg/bridge/steady.hpp"
+#include "pg/read/home_marks.hpp"
 
 namespace vectorshard::read {
 
@@ -16,10 +17,12 @@ std::string fetch_text(int number) {
 
 }  // namespace
 
-Result<std::unique_ptr<Cursor>> Cursor::open(Session &session, const std::string &select, bool ahead) {
+Result<std::unique_ptr<Cursor>> Cursor::open(Session &session, const std::string &select, bool ahead, bool marks) {
   int number = session.new_cursor();
   std::unique_ptr<Cursor> c(new Cursor(session, number, ahead));
-  auto sent = session.send("DECLARE c" + std::to_string(number) + " CURSOR FOR " + select + "; " + fetch_text(number), c.get());
+  auto sent = session.send("DECLARE c" + std::to_string(number) + " CURSOR FOR " + select + "; " + (marks ? marks_query(number) + "; " : "") +
+                               fetch_text(number),
+                           c.get());
   if (!sent.ok()) return sent.error();
   c->under_way_ = true;
   return c;
@@ -39,6 +42,7 @@ Result<void> Cursor::take() {
   auto r = session_.receive();
   waited_us_ += bridge::steady_us() - before_us;
   if (!r.ok()) return r.error();
+  if (!beside_) beside_ = session_.take_beside();
   last_batch_ = PQntuples(r.value().get()) < kBatchRows;
   batches_.push_back(std::move(r).value());
   return {};

@@ -10,9 +10,9 @@ namespace vectorshard::read {
 
 class Cursor : public Waiter {
  public:
-  /// Sends the query and does not wait for its rows. `ahead`: fetch the next batch while this one is read. Errors as
-  /// Session::send.
-  static Result<std::unique_ptr<Cursor>> open(Session &session, const std::string &select, bool ahead);
+  /// Sends the query and does not wait for its rows. `ahead`: fetch the next batch while this one is read. `marks`: ask
+  /// too for the homes that moved lately (home_marks.hpp). Errors as Session::send.
+  static Result<std::unique_ptr<Cursor>> open(Session &session, const std::string &select, bool ahead, bool marks = false);
   ~Cursor() override;
 
   /// Moves to the next row; false at the end. Error unreachable: the node was lost.
@@ -24,6 +24,8 @@ class Cursor : public Waiter {
     if (under_way_) collect();
   }
   const Session &session() const { return session_; }
+  /// What came with the first rows (`marks`); null if they have not come.
+  const PGresult *beside() const { return beside_.get(); }
   bool any_row() const { return any_row_; }
   /// The next call of next() begins another batch.
   bool batch_is_read() const { return !batches_.empty() && row_ + 1 >= PQntuples(batches_.front().get()); }
@@ -43,6 +45,7 @@ class Cursor : public Waiter {
   bool under_way_ = false;  // a FETCH was sent and not yet received
   bool last_batch_ = false;
   bool any_row_ = false;
+  bridge::PgResult beside_;
   std::deque<bridge::PgResult> batches_;  // the front one is being read
   int row_ = -1;
   int64_t waited_us_ = 0;

@@ -41,6 +41,8 @@ class Session {
   Result<bridge::PgResult> receive();
   /// send and receive, raising every error.
   bridge::PgResult run(const std::string &sql);
+  /// The rows that came in front of those of receive(), where the command asked for rows twice.
+  bridge::PgResult take_beside() { return std::move(beside_); }
 
   /// Marks the transaction as one that changes rows: losing the session then aborts our transaction.
   void will_write() { wrote_ = true; }
@@ -93,6 +95,7 @@ class Session {
   LocalTransactionId failed_in_ = InvalidLocalTransactionId;  // the transaction in which connecting failed, and how
   std::optional<Error> failure_;
   std::string sent_;
+  bridge::PgResult beside_;
   std::string before_;          // travels in front of the next command
   int last_cursor_ = 0;
   std::map<int, int> cursors_;  // open cursors: number -> savepoint level
