@@ -20,6 +20,8 @@ struct Residency {
   bool resident = false;
   bool leaving = false;
   bool own = false;  // the current transaction has written the row
+  bool ending = false;  // some transaction has changed or deleted the row, or locks it
+  TransactionId since = InvalidTransactionId;  // who wrote the row; FrozenTransactionId: all see it
   Generation generation = 0;
 };
 
@@ -27,6 +29,10 @@ struct Residency {
 Residency residency_under(Snapshot snapshot, std::string_view client);
 /// As above under a fresh snapshot.
 Residency residency_now(std::string_view client);
+/// residency_under().resident, mostly from what this session has seen before (resident_seen.cpp).
+bool resident_under(Snapshot snapshot, std::string_view client);
+/// The same of now, for what is looked at again under the query's snapshot.
+bool resident_now(std::string_view client);
 
 /// The next version of this node (persisted high-water mark; larger than `replaced`). Raises when the node is not in
 /// a fabric, or its clock is refused (max_clock_skew_ms against its peers).

@@ -6,6 +6,7 @@
 #include "pg/apply/scopes.hpp"
 #include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
+#include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 extern "C" {
 #include "access/table.h"
@@ -51,6 +52,8 @@ void remove_rows(std::string_view client) {
   bridge::pg_call([] { PopActiveSnapshot(); });
   bridge::Spi spi;
   spi.execute("DELETE FROM vectorshard.resident WHERE client = $1", {bridge::p_text(client)});
+  // Whoever has seen the client here looks again from now on, and finds the row going (resident_seen.cpp).
+  pg_atomic_fetch_add_u64(&bridge::shared()->eviction_epoch, 1);
 }
 
 // No SQL object of the extension: the isolation tests declare it to evict at a chosen moment.

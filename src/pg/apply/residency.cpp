@@ -31,6 +31,9 @@ Residency residency_under(Snapshot snapshot, std::string_view client) {
       out.leaving = DatumGetBool(slot_getattr(slot, kLeaving, &isnull));
       TransactionId by = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
       out.own = TransactionIdIsCurrentTransactionId(by);
+      const HeapTupleHeader row = reinterpret_cast<BufferHeapTupleTableSlot *>(slot)->base.tuple->t_data;
+      out.ending = !(row->t_infomask & HEAP_XMAX_INVALID);
+      out.since = HeapTupleHeaderXminFrozen(row) ? FrozenTransactionId : by;
     });
     return out;
   });

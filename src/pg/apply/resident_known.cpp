@@ -13,20 +13,22 @@ constexpr size_t kClientsMax = 20000;  // about 2 MB in each session that writes
 
 struct Known {
   std::unordered_set<ClientName, NameHash, std::equal_to<>> clients;
-  uint64 eviction_epoch = 0;
-  uint64 catalog_epoch = 0;
+  Epochs epochs;
 };
 
 Known known;
 
 }  // namespace
 
+bool Epochs::renew() {
+  Epochs now{pg_atomic_read_u64(&bridge::shared()->eviction_epoch), pg_atomic_read_u64(&bridge::shared()->catalog_epoch)};
+  bool moved = now.eviction != eviction || now.catalog != catalog;
+  *this = now;
+  return moved;
+}
+
 bool known_resident(std::string_view client) {
-  uint64 eviction = pg_atomic_read_u64(&bridge::shared()->eviction_epoch);
-  uint64 catalog = pg_atomic_read_u64(&bridge::shared()->catalog_epoch);
-  if (known.eviction_epoch != eviction || known.catalog_epoch != catalog || known.clients.size() >= kClientsMax) known.clients.clear();
-  known.eviction_epoch = eviction;
-  known.catalog_epoch = catalog;
+  if (known.epochs.renew() || known.clients.size() >= kClientsMax) known.clients.clear();
   return known.clients.contains(client);
 }
 

@@ -14,6 +14,14 @@ struct NameHash {
   size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
 };
 
+/// When something that was seen resident may be so no more.
+struct Epochs {
+  uint64 eviction = 0;
+  uint64 catalog = 0;
+  /// Takes the present ones; true if they have moved.
+  bool renew();
+};
+
 /// True if `client` is resident and not leaving. Call with RowExclusiveLock on the tables whose rows are to be written:
 /// whoever lets a client leave marks it, moves the eviction epoch, then waits for the holders of that lock.
 bool known_resident(std::string_view client);

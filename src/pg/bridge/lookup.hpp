@@ -1,7 +1,9 @@
 // Look-ups in an index of the extension's own tables without SPI: about a microsecond each. For residency and
 // tombstones, which every writer asks for, and for routes. Call inside pg_call what does not say otherwise: it may ereport.
 #pragma once
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "pg/bridge/guard.hpp"
 extern "C" {
@@ -59,20 +61,43 @@ inline void resolve(FabricIndex &i) {
   i.table_oid = table;
 }
 
+/// The scan of one index while it is open: every key costs a descent, opening is paid once.
+class IndexLookup {
+ public:
+  IndexLookup(FabricIndex &i, Snapshot snapshot, int nkeys) : nkeys_(nkeys) {
+    resolve(i);
+    heap_ = table_open(i.table_oid, AccessShareLock);
+    index_ = index_open(i.index_oid, AccessShareLock);
+    scan_ = index_beginscan(heap_, index_, snapshot, nkeys, 0);
+    slot_ = table_slot_create(heap_, nullptr);
+  }
+  /// Calls `found` with each row that matches `keys`, until it gives false.
+  template <class F>
+  void each(ScanKey keys, F &&found) {
+    index_rescan(scan_, keys, nkeys_, nullptr, 0);
+    while (index_getnext_slot(scan_, ForwardScanDirection, slot_) && found(slot_)) {}
+  }
+  /// No destructor does this: an error jumps over it, and the transaction's end closes what is open.
+  void close() {
+    ExecDropSingleTupleTableSlot(slot_);
+    index_endscan(scan_);
+    index_close(index_, NoLock);
+    table_close(heap_, NoLock);
+  }
+
+ private:
+  int nkeys_;
+  Relation heap_, index_;
+  IndexScanDesc scan_;
+  TupleTableSlot *slot_;
+};
+
 /// Calls `found` with each row that matches `keys` under `snapshot`, until it gives false.
 template <class F>
 void lookup_each(FabricIndex &i, Snapshot snapshot, ScanKey keys, int nkeys, F &&found) {
-  resolve(i);
-  Relation heap = table_open(i.table_oid, AccessShareLock);
-  Relation index = index_open(i.index_oid, AccessShareLock);
-  IndexScanDesc scan = index_beginscan(heap, index, snapshot, nkeys, 0);
-  index_rescan(scan, keys, nkeys, nullptr, 0);
-  TupleTableSlot *slot = table_slot_create(heap, nullptr);
-  while (index_getnext_slot(scan, ForwardScanDirection, slot) && found(slot)) {}
-  ExecDropSingleTupleTableSlot(slot);
-  index_endscan(scan);
-  index_close(index, NoLock);
-  table_close(heap, NoLock);
+  IndexLookup open(i, snapshot, nkeys);
+  open.each(keys, found);
+  open.close();
 }
 
 /// Calls `found` with the first row that matches `keys` under `snapshot`, if there is one.
@@ -97,6 +122,21 @@ auto with_fresh_snapshot(F &&f) {
 inline void name_key(ScanKey key, AttrNumber column, std::string_view name) {
   Datum value = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
   ScanKeyEntryInitialize(key, 0, column, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ, value);
+}
+
+/// Calls `found` with the place in `names`, and with each row whose first column is that name under `snapshot`. `found` makes plain data.
+template <class F>
+void lookup_names(FabricIndex &i, Snapshot snapshot, const std::vector<std::string> &names, F &&found) {
+  IndexLookup open(i, snapshot, 1);
+  for (size_t n = 0; n < names.size(); n++) {
+    ScanKeyData key[1];
+    name_key(&key[0], 1, names[n]);
+    open.each(key, [&](TupleTableSlot *slot) {
+      found(n, slot);
+      return true;
+    });
+  }
+  open.close();
 }
 
 }  // namespace vectorshard::bridge

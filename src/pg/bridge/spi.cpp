@@ -83,13 +83,13 @@ Rows copy_result() {
   raise_sqlstate(ERRCODE_INTERNAL_ERROR, std::string("SPI failed: ") + SPI_result_code_string(code), sql);
 }
 
-SPIPlanPtr kept_plan(const std::string &sql, const Args &a, size_t n, int options) {
+SPIPlanPtr kept_plan(const std::string &sql, const Args &a, size_t n) {
   static std::unordered_map<std::string, SPIPlanPtr> plans;
   auto it = plans.find(sql);
   if (it != plans.end()) return it->second;
   const char *text = sql.c_str();
   SPIPlanPtr plan = pg_call([&] {
-    SPIPlanPtr p = SPI_prepare_cursor(text, static_cast<int>(n), a.types, options);
+    SPIPlanPtr p = SPI_prepare(text, static_cast<int>(n), a.types);
     if (p) SPI_keepplan(p);
     return p;
   });
@@ -98,9 +98,9 @@ SPIPlanPtr kept_plan(const std::string &sql, const Args &a, size_t n, int option
   return plan;
 }
 
-int run_kept(const std::string &sql, const std::vector<Param> &params, bool read_only, int options = 0) {
+int run_kept(const std::string &sql, const std::vector<Param> &params, bool read_only) {
   Args a = make_args(params);
-  SPIPlanPtr plan = kept_plan(sql, a, params.size(), options);
+  SPIPlanPtr plan = kept_plan(sql, a, params.size());
   int rc = pg_call([&] { return SPI_execute_plan(plan, a.values, a.nulls, read_only, 0); });
   if (rc < 0) bad_spi(rc, sql);
   return rc;
@@ -181,11 +181,6 @@ uint64_t Spi::execute(const std::string &sql, const std::vector<Param> &params) 
 
 Rows Spi::query_kept(const std::string &sql, const std::vector<Param> &params, bool read_only) {
   run_kept(sql, params, read_only);
-  return copy_result();
-}
-
-Rows Spi::look_up(const std::string &sql, const std::vector<Param> &params) {
-  run_kept(sql, params, true, CURSOR_OPT_GENERIC_PLAN);
   return copy_result();
 }
 

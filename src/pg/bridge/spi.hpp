@@ -62,8 +62,6 @@ class Spi {
   uint64_t execute(const std::string &sql, const std::vector<Param> &params = {});
   /// As query, with a kept plan.
   Rows query_kept(const std::string &sql, const std::vector<Param> &params = {}, bool read_only = false);
-  /// The same, read-only, planned once for any parameters: for look-ups by key, which planning would cost more than.
-  Rows look_up(const std::string &sql, const std::vector<Param> &params);
 
  private:
   int exceptions_ = 0;

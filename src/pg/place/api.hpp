@@ -2,6 +2,8 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/base/ids.hpp"
 #include "pg/bridge/postgres.hpp"
@@ -26,6 +28,10 @@ enum class HomeHere { no, yes, moving };
 HomeHere home_here(Snapshot snapshot, std::string_view client);
 /// The home that `snapshot` shows; kNoNode: none.
 NodeId home_under(Snapshot snapshot, std::string_view client);
+/// The same of many, each at its place.
+std::vector<NodeId> homes_under(Snapshot snapshot, const std::vector<std::string> &clients);
+/// Who holds them live, homes among them: the place of the client in `clients`, and a node.
+std::vector<std::pair<size_t, NodeId>> live_copies(Snapshot snapshot, const std::vector<std::string> &clients);
 /// A client whose home is just moving away, as above; empty: there is none.
 std::string moving_home(Snapshot snapshot);
 

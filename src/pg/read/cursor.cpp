@@ -2,33 +2,40 @@
 #include "pg/read/cursor.hpp"
 
 #include "pg/bridge/steady.hpp"
-#include "pg/read/home_marks.hpp"
 
 namespace vectorshard::read {
 
 namespace {
 
-// Rows a batch: enough to hide the round trip, few enough for wide rows.
-constexpr int kBatchRows = 500;
-
 std::string fetch_text(int number) {
-  return "FETCH " + std::to_string(kBatchRows) + " FROM c" + std::to_string(number);
+  return "FETCH " + std::to_string(Cursor::kBatchRows) + " FROM c" + std::to_string(number);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Cursor>> Cursor::open(Session &session, const std::string &select, bool ahead, bool marks) {
-  int number = session.new_cursor();
-  std::unique_ptr<Cursor> c(new Cursor(session, number, ahead));
-  auto sent = session.send("DECLARE c" + std::to_string(number) + " CURSOR FOR " + select + "; " + (marks ? marks_query(number) + "; " : "") +
-                               fetch_text(number),
-                           c.get());
-  if (!sent.ok()) return sent.error();
+Result<std::unique_ptr<Cursor>> Cursor::open(Session &session, const std::string &select, bool ahead) {
+  std::unique_ptr<Cursor> c(new Cursor(session, ahead));
+  if (auto declared = c->declare(select); !declared.ok()) return declared.error();
+  return c;
+}
+
+Result<std::unique_ptr<Cursor>> Cursor::open_once(Session &session, Form form, std::function<std::string()> select) {
+  std::unique_ptr<Cursor> c(new Cursor(session, true));
+  c->once_ = form.text;
+  c->select_ = std::move(select);
+  if (auto sent = session.send_once(std::move(form), c.get()); !sent.ok()) return sent.error();
   c->under_way_ = true;
   return c;
 }
 
 Cursor::~Cursor() { session_.close_cursor(number_, this); }
+
+Result<void> Cursor::declare(const std::string &select) {
+  number_ = session_.new_cursor();
+  auto sent = session_.send("DECLARE c" + std::to_string(number_) + " CURSOR FOR " + select + "; " + fetch_text(number_), this);
+  if (sent.ok()) under_way_ = true;
+  return sent;
+}
 
 Result<void> Cursor::fetch() {
   auto sent = session_.send(fetch_text(number_), this);
@@ -36,14 +43,28 @@ Result<void> Cursor::fetch() {
   return sent;
 }
 
-Result<void> Cursor::take() {
-  under_way_ = false;
-  int64 before_us = bridge::steady_us();
+/// The result that is under way. What was asked without a cursor in vain, or gave more than a batch, is asked again with one.
+Result<bridge::PgResult> Cursor::receive() {
   auto r = session_.receive();
+  if (once_.empty() || !r.ok()) return r;
+  bool failed = PQresultStatus(r.value().get()) == PGRES_FATAL_ERROR;
+  if (!failed && PQntuples(r.value().get()) <= kBatchRows) {
+    last_batch_ = true;
+    return r;
+  }
+  if (!failed) session_.note_long(once_);
+  once_.clear();
+  if (auto declared = declare(select_()); !declared.ok()) return declared.error();
+  return session_.receive();
+}
+
+Result<void> Cursor::take() {
+  int64 before_us = bridge::steady_us();
+  auto r = receive();
+  under_way_ = false;
   waited_us_ += bridge::steady_us() - before_us;
   if (!r.ok()) return r.error();
-  if (!beside_) beside_ = session_.take_beside();
-  last_batch_ = PQntuples(r.value().get()) < kBatchRows;
+  last_batch_ = last_batch_ || PQntuples(r.value().get()) < kBatchRows;
   batches_.push_back(std::move(r).value());
   return {};
 }

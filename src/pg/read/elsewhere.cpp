@@ -5,19 +5,19 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
-#include "pg/bridge/steady.hpp"
 #include "pg/place/api.hpp"
 #include "pg/read/held.hpp"
-#include "pg/read/home_marks.hpp"
 #include "pg/read/home_moves.hpp"
 #include "pg/read/home_tables.hpp"
 #include "pg/read/look_ahead.hpp"
 #include "pg/read/remote_conditions.hpp"
 #include "pg/read/whereabouts.hpp"
 extern "C" {
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
+#include "storage/proc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -103,7 +103,7 @@ void ElsewhereScan::open_cold(Open &&open) {
 }
 
 bool ElsewhereScan::resident(std::string_view client) const {
-  if (!apply::residency_under(estate_->es_snapshot, client).resident) return false;
+  if (!apply::resident_under(estate_->es_snapshot, client)) return false;
   return !home_ || at_home(estate_->es_snapshot, std::string(client));
 }
 
@@ -250,47 +250,17 @@ void ElsewhereScan::start_all() {
   if (plan_.part != Part::homes)
     open_cold([&] { return tier::scan_cold_clients(plan_.parent, nullptr, estate_->es_snapshot); });
   if (plan_.part == Part::cold || bridge::guc::read_scope == bridge::guc::kReadHome) return;
-  if (!home_) return ask_until_settled();
   auto homes = other_homes();
   if (homes.empty()) return;
-  HomeMoves moves(homes, estate_->es_snapshot);
+  std::optional<HomeMoves> moves;
+  if (home_) moves.emplace(homes, estate_->es_snapshot);
   if (plan_.exact)
     ask_exactly(homes);
   else
     ask_all(homes);
+  if (!moves) return;
   for (auto &question : questions_) question.cursor->wait();  // every home has taken its snapshot when its first rows are here
-  moves.require_none();
-}
-
-/// Nothing was given out before the first rows of all are here, so that all can be asked again.
-void ElsewhereScan::ask_until_settled() {
-  int64_t began_us = bridge::steady_us();
-  for (int attempt = 0;; attempt++) {
-    auto homes = other_homes();
-    if (homes.empty()) return;
-    if (plan_.exact)
-      ask_exactly(homes);
-    else
-      ask_all(homes);
-    for (auto &question : questions_) question.cursor->wait();
-    Homes verdict = judge();
-    if (verdict == Homes::settled) return;
-    questions_.clear();
-    here_.reset();
-    await_settled(began_us, attempt, verdict);
-  }
-}
-
-Homes ElsewhereScan::judge() const {
-  std::vector<const Cursor *> cursors;
-  for (const Question &q : questions_) cursors.push_back(q.cursor.get());
-  auto answers = marks_of(cursors);
-  auto reads_here = [&](const std::string &client) { return resident(client) || tier::cold_under(estate_->es_snapshot, client); };
-  auto home_now = [](const std::string &client) {
-    auto homes = known_homes({client});
-    return homes.empty() ? kNoNode : homes.begin()->second;
-  };
-  return judge_homes(answers, bridge::self_node(), reads_here, home_now);
+  moves->require_none();
 }
 
 void ElsewhereScan::ask_all(const std::vector<HomeNode> &homes) {
@@ -306,9 +276,19 @@ void ElsewhereScan::ask_all(const std::vector<HomeNode> &homes) {
 
 SelectSpec ElsewhereScan::select_spec() {
   prepare_remote();
+  return spec_of(plan_, table_, conditions_values(), node_);
+}
+
+/// What gives the values of the conditions' parameters.
+List *ElsewhereScan::conditions_values() const {
   List *expressions = plan_of(node_)->fdw_exprs;
-  if (plan_.naming != Naming::none) expressions = bridge::pg_call([&] { return list_copy_tail(expressions, 1); });
-  return spec_of(plan_, table_, expressions, node_);
+  return plan_.naming == Naming::none ? expressions : bridge::pg_call([&] { return list_copy_tail(expressions, 1); });
+}
+
+SelectSpec ElsewhereScan::named_spec(const std::vector<std::string> &clients) {
+  SelectSpec spec = select_spec();
+  spec.clients = clients;
+  return spec;
 }
 
 void ElsewhereScan::prepare_remote() {
@@ -327,20 +307,59 @@ void ElsewhereScan::prepare_remote() {
 void ElsewhereScan::ask(const Ask &to, const SelectSpec &spec) {
   Session &session = session_at(to.node);
   Tally &tally = nodes_asked_[session.name()];
-  auto cursor = Cursor::open(session, to.is_home ? select_statement(spec) : holder_statement(spec), !locks(), plan_.naming == Naming::none && !home_);
+  asked(to, Cursor::open(session, to.is_home ? select_statement(spec) : holder_statement(spec), !locks()), &tally);
+}
+
+void ElsewhereScan::asked(const Ask &to, Result<std::unique_ptr<Cursor>> cursor, Tally *tally) {
   if (cursor.ok())
-    questions_.push_back({to, std::move(cursor).value(), &tally});
+    questions_.push_back({to, std::move(cursor).value(), tally});
   else
     ask_others(to, cursor.error());
 }
 
+/// Nothing has to be held there beyond the answer.
+bool ElsewhereScan::may_ask_once() const {
+  return !locks() && bridge::guc::read_scope == bridge::guc::kReadFabric && !IsolationUsesXactSnapshot() && LockTimeout == 0;
+}
+
+const std::string &ElsewhereScan::form_for(bool many) {
+  std::string &form = forms_[many];
+  if (!form.empty()) return form;
+  SelectSpec spec = spec_of(plan_, table_, conditions_values(), nullptr);
+  spec.clients.emplace(many ? 2 : 1);
+  spec.parameter = "$1";
+  if (spec.limit == 0 || spec.limit > Cursor::kBatchRows) spec.limit = Cursor::kBatchRows + 1;
+  return form = select_statement(spec);
+}
+
+std::optional<Form> ElsewhereScan::values_of_conditions() {
+  Form form{{}, {InvalidOid}, {std::nullopt}};
+  if (!may_ask_once() || !add_values(conditions_values(), node_, &form)) return std::nullopt;
+  return form;
+}
+
+bool ElsewhereScan::ask_once(const Ask &to, const std::optional<Form> &values) {
+  if (!values || !to.is_home) return false;
+  Session &session = session_at(to.node);
+  bool many = to.clients.size() > 1;
+  if (!session.may_ask_once(form_for(many))) return false;
+  Form form = *values;
+  form.text = form_for(many);
+  form.values[0] = many ? array_text(to.clients) : to.clients.front();
+  auto literally = [this, clients = to.clients] { return select_statement(named_spec(clients)); };
+  Tally &tally = nodes_asked_[session.name()];
+  asked(to, Cursor::open_once(session, std::move(form), literally), &tally);
+  return true;
+}
+
 void ElsewhereScan::ask_named(const std::vector<Ask> &asks) {
+  if (asks.empty()) return;
+  prepare_remote();
+  auto values = values_of_conditions();
   for (const Ask &to : asks) {
     if (locks() && !home_)
       for (const auto &c : to.clients) hold_elsewhere(c);
-    SelectSpec spec = select_spec();
-    spec.clients = to.clients;
-    ask(to, spec);
+    if (!ask_once(to, values)) ask(to, named_spec(to.clients));
   }
 }
 

@@ -13,7 +13,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/read/settled_homes.hpp"
 #include "core/read/statements.hpp"
 #include "pg/read/ahead_rows.hpp"
 #include "pg/read/cursor.hpp"
@@ -53,8 +52,6 @@ class ElsewhereScan {
   void start_named();
   void start_all();
   void ask_all(const std::vector<HomeNode> &homes);
-  void ask_until_settled();
-  Homes judge() const;
   void ask_exactly(const std::vector<HomeNode> &homes);
   bool names_by_plan() const;
   void start_own(const std::vector<std::string> &clients);
@@ -67,6 +64,10 @@ class ElsewhereScan {
   bool all_wanted() const { return locks() || home_; }  // a node that is away is an error, whatever on_unreachable says
   bool locks() const { return plan_.changes || plan_.lock_strength > 0; }
   void ask(const Ask &to, const SelectSpec &spec);
+  void asked(const Ask &to, Result<std::unique_ptr<Cursor>> cursor, Tally *tally);
+  bool may_ask_once() const;
+  bool ask_once(const Ask &to, const std::optional<Form> &values);
+  std::optional<Form> values_of_conditions();
   void ask_named(const std::vector<Ask> &asks);
   void ask_others(const Ask &failed, const std::optional<Error> &error);
   void end_question();
@@ -77,6 +78,9 @@ class ElsewhereScan {
   void end_cold();
   void prepare_remote();
   SelectSpec select_spec();
+  SelectSpec named_spec(const std::vector<std::string> &clients);
+  const std::string &form_for(bool many);
+  List *conditions_values() const;
 
   ForeignScanState *node_;
   EState *estate_;
@@ -101,6 +105,7 @@ class ElsewhereScan {
   size_t served_at_ = 0;
   Sources sources_;                 // for clients that are named
   std::optional<std::pair<NodeId, Error>> lost_;  // the first node that did not answer
+  std::string forms_[2];            // for one client, and for many: as other nodes are asked at once
   std::optional<RowInput> input_;
   std::vector<AttrNumber> columns_;
   int client_at_ = 0;                    // position of the client among columns_

@@ -36,7 +36,7 @@ ClientsHere::ClientsHere(Snapshot snapshot, bool homes_alone) : snapshot_(snapsh
 }
 
 bool ClientsHere::read_here(const std::string &client) const {
-  bool resident = apply::residency_under(snapshot_, client).resident && (!homes_alone_ || at_home(snapshot_, client));
+  bool resident = apply::resident_under(snapshot_, client) && (!homes_alone_ || at_home(snapshot_, client));
   return resident || tier::cold_under(snapshot_, client);
 }
 

@@ -73,6 +73,26 @@ List *settled(List *clients, ParamListInfo params) {
   return out;
 }
 
+/// The value of a name as a constant, if there are values of parameters; else the name.
+Node *value_of(Node *name, ParamListInfo params) {
+  if (IsA(name, Const) || !params) return name;
+  ExprContext context = {};
+  context.type = T_ExprContext;
+  context.ecxt_per_query_memory = context.ecxt_per_tuple_memory = CurrentMemoryContext;
+  context.ecxt_param_list_info = params;
+  Const *out = makeConst(exprType(name), -1, InvalidOid, 0, 0, true, false);
+  out->constvalue = ExecEvalExpr(ExecInitExprWithParams(reinterpret_cast<Expr *>(name), params), &context, &out->constisnull);
+  return reinterpret_cast<Node *>(out);
+}
+
+/// The names' values, with the parameters of this execution.
+List *evaluated(List *clients, ParamListInfo params) {
+  List *out = NIL;
+  ListCell *lc;
+  foreach (lc, clients) out = lappend(out, value_of(static_cast<Node *>(lfirst(lc)), params));
+  return out;
+}
+
 bool all_settled(List *clients) {
   ListCell *lc;
   foreach (lc, clients)
@@ -82,7 +102,7 @@ bool all_settled(List *clients) {
 
 /// `home`: some table is read at the clients' homes alone.
 bool served(const std::string &name, bool home, Snapshot snapshot) {
-  if (!(snapshot ? apply::residency_under(snapshot, name) : apply::residency_now(name)).resident) return false;
+  if (!(snapshot ? apply::resident_under(snapshot, name) : apply::resident_now(name))) return false;
   if (!home) return true;
   return snapshot ? at_home(snapshot, name) : bridge::with_fresh_snapshot([&](Snapshot s) { return at_home(s, name); });
 }
@@ -155,6 +175,7 @@ PlannedStmt *plan(Query *query, const char *source, int options, ParamListInfo p
   ListCell *lc;
   foreach (lc, tables) static_cast<RangeTblEntry *>(lfirst(lc))->inh = false;
   PlannedStmt *local = next_planner(query, source, options, params);
+  fix_opfuncids(reinterpret_cast<Node *>(clients));  // they are evaluated as they are
   local->rtable = lappend(local->rtable, marker(clients, home, whole ? static_cast<void *>(whole) : copy));
   if (!whole) return local;
   local->relationOids = list_concat_unique_oid(local->relationOids, whole->relationOids);
@@ -178,7 +199,8 @@ PlannedStmt *whole_plan(const RangeTblEntry *marks, QueryDesc *query) {
 /// The plan may be a kept one, so it is not changed; one that is made anew lives as long as this execution.
 void start(QueryDesc *query, int flags) {
   const RangeTblEntry *marks = marker_of(query->plannedstmt);
-  if (marks && (bridge::guc::read_scope == bridge::guc::kReadLocal || !all_served(settled(marks->values_lists, query->params), marks->security_barrier, query->snapshot)))
+  if (marks && (bridge::guc::read_scope == bridge::guc::kReadLocal ||
+                !all_served(evaluated(marks->values_lists, query->params), marks->security_barrier, query->snapshot)))
     query->plannedstmt = whole_plan(marks, query);
   if (previous_start)
     previous_start(query, flags);

@@ -125,4 +125,18 @@ SelectSpec spec_of(const ScanPlan &plan, Oid table, List *expressions, ForeignSc
   return spec;
 }
 
+bool add_values(List *expressions, ForeignScanState *node, Form *form) {
+  if (expressions == NIL) return true;
+  List *values = bridge::pg_call([&] { return evaluated(expressions, node); });
+  StableOutput stable;
+  ListCell *lc;
+  foreach (lc, values) {
+    Const *value = lfirst_node(Const, lc);
+    if (OidIsValid(value->constcollid) && value->constcollid != bridge::pg_call([&] { return get_typcollation(value->consttype); })) return false;
+    form->types.push_back(value->consttype);
+    form->values.push_back(value->constisnull ? std::nullopt : std::optional<std::string>(text_of(value->consttype, value->constvalue)));
+  }
+  return true;
+}
+
 }  // namespace vectorshard::read

@@ -5,6 +5,7 @@
 
 #include "core/read/statements.hpp"
 #include "pg/read/private.hpp"
+#include "pg/read/session.hpp"
 extern "C" {
 #include "nodes/execnodes.h"
 }
@@ -14,5 +15,9 @@ namespace vectorshard::read {
 /// A spec without clients and home: table, columns, conditions and locking of `plan`, whose expressions are
 /// `expressions` (ForeignScan.fdw_exprs). With `node` parameters become their values; without (EXPLAIN) they stay $n.
 SelectSpec spec_of(const ScanPlan &plan, Oid table, List *expressions, ForeignScanState *node);
+
+/// The types and values of the conditions' parameters (from kFirstConditionParam on), appended to `form`. False: one has a collation
+/// that would not travel.
+bool add_values(List *expressions, ForeignScanState *node, Form *form);
 
 }  // namespace vectorshard::read

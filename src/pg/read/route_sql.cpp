@@ -18,7 +18,7 @@ VECTORSHARD_FUNCTION(vectorshard_holds) {
     fabric::require_certain();
     Snapshot snapshot = GetActiveSnapshot();
     for (const std::string &client : bridge::texts_argument(fcinfo, 0))
-      if (!apply::residency_under(snapshot, client).resident) return BoolGetDatum(false);
+      if (!apply::resident_under(snapshot, client)) return BoolGetDatum(false);
     return BoolGetDatum(true);
   });
 }

@@ -48,10 +48,16 @@ void watch_peer(int socket) {
   (void)setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
 }
 
+bool has_state(const PGresult *r, const char *wanted) {
+  const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+  return state && strcmp(state, wanted) == 0;
+}
+
+/// The table is not there yet, has changed since the statement was prepared, or the statement is gone.
+bool met_only_at_once(const PGresult *r) { return has_state(r, "42P01") || has_state(r, "0A000") || has_state(r, "26000"); }
+
 bool lacks_table(const Result<bridge::PgResult> &r) {
-  if (!r.ok() || PQresultStatus(r.value().get()) != PGRES_FATAL_ERROR) return false;
-  const char *state = PQresultErrorField(r.value().get(), PG_DIAG_SQLSTATE);
-  return state && strcmp(state, "42P01") == 0;
+  return r.ok() && PQresultStatus(r.value().get()) == PGRES_FATAL_ERROR && has_state(r.value().get(), "42P01");
 }
 
 const char *isolation_level() {
@@ -115,6 +121,7 @@ Result<void> Session::connect() {
   if (!settings.ok()) return settings.error();
   watch_peer(PQsocket(link.value()->conn()));
   link_ = std::move(link).value();
+  kept_.clear();
   catalog_epoch_ = epoch;
   return {};
 }
@@ -150,8 +157,7 @@ std::string Session::prefix() {
   return out;
 }
 
-bool Session::transmit(const std::string &text) {
-  if (!link_ || !link_->alive() || !PQsendQuery(link_->conn(), text.c_str())) return false;
+bool Session::flush() {
   while (int left = PQflush(link_->conn())) {
     if (left < 0) return false;
     int socket = PQsocket(link_->conn());
@@ -168,7 +174,12 @@ bool Session::transmit(const std::string &text) {
   return true;
 }
 
-Result<void> Session::send(const std::string &sql, Waiter *waiter) {
+bool Session::transmit(const std::string &text) {
+  return link_ && link_->alive() && PQsendQuery(link_->conn(), text.c_str()) && flush();
+}
+
+/// What every command begins with. On a return without error the session is connected, and is the waiter's.
+Result<void> Session::begin_command(Waiter *waiter) {
   track_transactions();
   check_usable();
   if (busy_ && waiter_) waiter_->collect();
@@ -181,18 +192,28 @@ Result<void> Session::send(const std::string &sql, Waiter *waiter) {
     if (!opens) return lost_error();
     if (auto c = connect_once(); !c.ok()) return c.error();
   }
-  sent_ = prefix() + sql;
   waiter_ = waiter;
   opened_ = opens;
   may_retry_ = opens && kept;
+  return {};
+}
+
+Result<void> Session::dispatch() {
   busy_ = true;
-  if (transmit(sent_)) return {};
+  if (transmit_command()) return {};
   if (!may_retry_) {
     Error e = lost_error();
     drop();
     return e;
   }
   return {};  // receive() finds the connection broken and tries a new one
+}
+
+Result<void> Session::send(const std::string &sql, Waiter *waiter) {
+  if (auto begun = begin_command(waiter); !begun.ok()) return begun;
+  once_.reset();
+  sent_ = prefix() + sql;
+  return dispatch();
 }
 
 /// Waits until the connection has something to read; false: timed out or broken.
@@ -215,7 +236,6 @@ Result<bridge::PgResult> Session::read_all(bool interruptible, long timeout_ms) 
   PGconn *conn = link_->conn();
   TimestampTz deadline = timeout_ms < 0 ? 0 : TimestampTzPlusMilliseconds(bridge::steady_us(), timeout_ms);
   bridge::PgResult last;
-  beside_.reset();
   for (;;) {
     // What has come meanwhile needs no waiting: a wait costs six system calls.
     while (PQisBusy(conn)) {
@@ -226,9 +246,7 @@ Result<bridge::PgResult> Session::read_all(bool interruptible, long timeout_ms) 
     }
     bridge::PgResult r(PQgetResult(conn));
     if (!r) break;
-    if (last && PQresultStatus(last.get()) == PGRES_FATAL_ERROR) continue;
-    if (last && PQresultStatus(last.get()) == PGRES_TUPLES_OK) beside_ = std::move(last);
-    last = std::move(r);
+    if (!last || PQresultStatus(last.get()) != PGRES_FATAL_ERROR) last = std::move(r);
   }
   if (!last) return lost_error();
   // Without an SQLSTATE the error is libpq's own: the connection is lost.
@@ -264,10 +282,10 @@ Result<bridge::PgResult> Session::receive() {
       forget_transaction();
       return c.error();
     }
-    if (!transmit(sent_)) return lost_error();
+    if (!transmit_command()) return lost_error();
     r = read_all(true, -1);
   }
-  if (opened_ && !gone && lacks_table(r)) r = await_table(std::move(r).value());
+  if (opened_ && !once_ && !gone && lacks_table(r)) r = await_table(std::move(r).value());
   busy_ = may_retry_ = opened_ = false;
   waiter_ = nullptr;
   if (!r.ok()) {
@@ -275,7 +293,10 @@ Result<bridge::PgResult> Session::receive() {
     drop();
     return e;
   }
-  if (PQresultStatus(r.value().get()) == PGRES_FATAL_ERROR) raise_remote(r.value().get(), sent_);
+  if (PQresultStatus(r.value().get()) == PGRES_FATAL_ERROR) {
+    if (once_) kept_.erase(once_->text);
+    if (!once_ || !met_only_at_once(r.value().get())) raise_remote(r.value().get(), sent_);
+  }
   return r;
 }
 

@@ -2,13 +2,16 @@
 // one transaction that begins with the first command, follows our savepoints, and ends with ours. The isolation level is
 // ours, so a READ COMMITTED statement sees at the other node what a statement there would see. read_scope is `home`.
 //
-// Commands are simple queries with literals, so that BEGIN, savepoints and the command itself travel in one message.
+// Commands are simple queries with literals, so that BEGIN, savepoints and the command itself travel in one message. A question
+// whose answer is short may be asked outside a transaction, with its values apart; the other node then keeps its plan.
 // A session is used by one command at a time; whoever needs it while a command is under way collects that one first.
 // Never used outside a transaction; never waits in the clean-up of an abort.
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/ids.hpp"
@@ -20,6 +23,13 @@ extern "C" {
 }
 
 namespace vectorshard::read {
+
+/// A SELECT with its values apart.
+struct Form {
+  std::string text;                                // with $1, $2, …
+  std::vector<Oid> types;                          // of this node; InvalidOid: the other one finds it
+  std::vector<std::optional<std::string>> values;
+};
 
 /// Somebody whose command is under way on a session.
 class Waiter {
@@ -39,10 +49,15 @@ class Session {
   /// The result of the command that was sent last. A remote ERROR is raised with its SQLSTATE and texts. Error
   /// unreachable: the connection is lost (a command that opened the transaction is first tried on a new connection).
   Result<bridge::PgResult> receive();
+  /// Whether `text` may be asked by send_once() now: nothing of this transaction is open there, and its answers were short.
+  bool may_ask_once(const std::string &text) const;
+  /// As send(), as a transaction of its own. receive() then gives out some errors as they are: those that asking with literals
+  /// does not meet.
+  Result<void> send_once(Form form, Waiter *waiter);
+  /// The answer was too long to be had at once.
+  void note_long(const std::string &text) { kept_[text].is_long = true; }
   /// send and receive, raising every error.
   bridge::PgResult run(const std::string &sql);
-  /// The rows that came in front of those of receive(), where the command asked for rows twice.
-  bridge::PgResult take_beside() { return std::move(beside_); }
 
   /// Marks the transaction as one that changes rows: losing the session then aborts our transaction.
   void will_write() { wrote_ = true; }
@@ -58,6 +73,7 @@ class Session {
 
   // For the callbacks of transactions (session_end.cpp). The noexcept ones neither wait nor raise.
   bool open() const { return depth_ > 0; }
+  bool asks_once() const { return depth_ == 0 && (busy_ || unread_); }
   void commit_reads() noexcept;
   void commit_writes(const std::string &committed_before);
   void abort() noexcept;
@@ -68,8 +84,13 @@ class Session {
   Result<void> connect();
   Result<void> connect_once();
   void check_usable();
+  Result<void> begin_command(Waiter *waiter);
+  Result<void> dispatch();
   std::string prefix();
   bool transmit(const std::string &text);
+  bool transmit_once();
+  bool transmit_command() { return once_ ? transmit_once() : transmit(sent_); }
+  bool flush();
   bool await(long timeout_ms, bool interruptible);
   Result<bridge::PgResult> read_all(bool interruptible, long timeout_ms);
   Result<bridge::PgResult> await_table(bridge::PgResult refused);
@@ -95,10 +116,20 @@ class Session {
   LocalTransactionId failed_in_ = InvalidLocalTransactionId;  // the transaction in which connecting failed, and how
   std::optional<Error> failure_;
   std::string sent_;
-  bridge::PgResult beside_;
+  std::optional<Form> once_;    // what was sent, if it was by send_once(), and at which savepoint level
+  int once_level_ = 0;
   std::string before_;          // travels in front of the next command
   int last_cursor_ = 0;
   std::map<int, int> cursors_;  // open cursors: number -> savepoint level
+  /// What is known of a form on this connection.
+  struct Kept {
+    int uses = 0;
+    int number = 0;             // of the statement prepared there; 0: none
+    bool is_long = false;
+  };
+  std::unordered_map<std::string, Kept> kept_;
+  int last_number_ = 0;
+  bool deallocate_ = false;     // statements of before are to be forgotten there
 };
 
 /// The session at `node`. Needs an open transaction; does not connect yet.

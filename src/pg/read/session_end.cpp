@@ -20,7 +20,7 @@ constexpr long kWaitMs = 1000;
 
 void before_commit() {
   for (Session *s : all_sessions())
-    if (s->open() && !s->wrote()) s->commit_reads();
+    if ((s->open() && !s->wrote()) || s->asks_once()) s->commit_reads();
   std::string committed;
   for (Session *s : all_sessions()) {
     if (!s->open()) continue;
@@ -50,7 +50,7 @@ void on_transaction(XactEvent event, void *) {
       case XACT_EVENT_ABORT:
       case XACT_EVENT_PARALLEL_ABORT:
         for (Session *s : all_sessions())
-          if (s->open()) s->abort();
+          if (s->open() || s->asks_once()) s->abort();
         return;
       default:
         return;
@@ -63,7 +63,7 @@ void on_savepoint(SubXactEvent event, SubTransactionId, SubTransactionId, void *
   int level = GetCurrentTransactionNestLevel();
   bridge::entry([&]() -> void {
     for (Session *s : all_sessions()) {
-      if (!s->open()) continue;
+      if (!s->open() && !s->asks_once()) continue;
       if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
         s->release_savepoint(level);
       else
@@ -112,10 +112,10 @@ void Session::drop() noexcept {
 
 void Session::commit_reads() noexcept {
   // A command under way is a FETCH for a cursor that nobody reads any more.
-  bool ended = !(busy_ || unread_) || read_all(false, kWaitMs).ok();
+  bool ended = !(busy_ || unread_) || read_all(false, kWaitMs).ok(), in_transaction = open();
   forget_transaction();
   unread_ = false;
-  if (!ended || !send_control("COMMIT")) drop();
+  if (!ended || (in_transaction && !send_control("COMMIT"))) drop();
 }
 
 void Session::commit_writes(const std::string &committed_before) {
@@ -145,6 +145,7 @@ void Session::abort() noexcept {
 }
 
 void Session::release_savepoint(int level) noexcept {
+  once_level_ = std::min(once_level_, level - 1);
   if (depth_ < level) return;
   before_ += "RELEASE SAVEPOINT s" + std::to_string(level) + "; ";
   depth_ = level - 1;
@@ -152,6 +153,7 @@ void Session::release_savepoint(int level) noexcept {
 }
 
 void Session::abort_savepoint(int level) noexcept {
+  if (depth_ == 0 && busy_ && once_level_ >= level) return drop();
   if (depth_ < level || lost_writes_) return;
   if (busy_ || unread_) {
     // Closing is simplest, but would lose what outer levels have written: a command that is nearly done may end.

@@ -29,7 +29,6 @@ namespace {
 constexpr int kMaxNamesSent = 10000;
 
 using bridge::p_int4;
-using bridge::p_text_array;
 
 /// What `read` gives under `snapshot`, with the extension's rights.
 template <class Read>
@@ -61,9 +60,14 @@ Snapshot latest() {
 
 namespace {
 
-/// Rows found by key, under a fresh snapshot. Written so that no statistics, or their lack, make it read a whole table.
-bridge::Rows look_up(const std::string &sql, const std::vector<bridge::Param> &params) {
-  return read_under(latest(), [&](bridge::Spi &spi) { return spi.look_up(sql, params); });
+/// f(snapshot) under latest(). While an error unwinds, the transaction's end gives the snapshot back.
+template <class F>
+auto under_latest(F &&f) {
+  Snapshot fresh = latest();
+  Snapshot snapshot = bridge::pg_call([&] { return RegisterSnapshot(fresh); });
+  auto out = f(snapshot);
+  bridge::pg_call([&] { UnregisterSnapshot(snapshot); });
+  return out;
 }
 
 /// The core nodes, nearest first; none if this node is one itself, and so knows every client it can hear of.
@@ -116,28 +120,29 @@ size_t clients_at_home(NodeId home) {
 
 std::map<std::string, NodeId> known_homes(const std::vector<std::string> &clients) {
   std::map<std::string, NodeId> out;
-  Snapshot fresh = latest();
-  Snapshot snapshot = bridge::pg_call([&] { return RegisterSnapshot(fresh); });
-  for (const auto &client : clients)
-    if (NodeId home = place::home_under(snapshot, client); home != kNoNode) out[client] = home;
-  bridge::pg_call([&] { UnregisterSnapshot(snapshot); });
+  auto homes = under_latest([&](Snapshot s) { return place::homes_under(s, clients); });
+  for (size_t i = 0; i < clients.size(); i++)
+    if (homes[i] != kNoNode) out[clients[i]] = homes[i];
   return out;
 }
 
 std::map<std::string, std::vector<NodeId>> live_holders(const std::vector<std::string> &clients) {
-  auto r = look_up("SELECT u.client, h.node FROM unnest($1) AS u (client) CROSS JOIN LATERAL (SELECT h.node FROM vectorshard.holder h "
-                   "WHERE h.client = u.client COLLATE \"C\" AND h.state = 'live' OFFSET 0) h "
-                   "JOIN vectorshard.node n USING (node) WHERE n.state = 'active' AND n.node <> $2",
-                   {p_text_array(clients), p_int4(bridge::self_node())});
+  auto copies = under_latest([&](Snapshot s) { return place::live_copies(s, clients); });
   std::map<std::string, std::vector<NodeId>> out;
-  for (size_t i = 0; i < r.size(); i++) out[r.at(i, 0)].push_back(static_cast<NodeId>(r.int8(i, 1)));
+  if (copies.empty()) return out;
+  auto nodes = read_fabric("SELECT node FROM vectorshard.node WHERE state = 'active' AND node <> $1", {p_int4(bridge::self_node())}, latest());
+  std::set<NodeId> active;
+  for (size_t i = 0; i < nodes.size(); i++) active.insert(static_cast<NodeId>(nodes.int8(i, 0)));
+  for (auto [i, node] : copies)
+    if (active.contains(node)) out[clients[i]].push_back(node);
   return out;
 }
 
 Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snapshot, bool all_wanted) {
   Whereabouts out;
   std::vector<std::string> rest;
-  for (const auto &c : clients) (tier::cold_under(snapshot, c) ? out.cold : rest).push_back(c);
+  auto cold = tier::cold_under(snapshot, clients);
+  for (size_t i = 0; i < clients.size(); i++) (cold[i] ? out.cold : rest).push_back(clients[i]);
   if (rest.empty()) return out;
   auto homes = known_homes(rest);
   bool for_peer = bridge::guc::read_scope == bridge::guc::kReadHome;

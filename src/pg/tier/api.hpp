@@ -27,6 +27,8 @@ class ColdScan {
 
 /// True if `client` is cold on this node, as `snapshot` sees it.
 bool cold_under(Snapshot snapshot, std::string_view client);
+/// The same of many, each at its place.
+std::vector<bool> cold_under(Snapshot snapshot, const std::vector<std::string> &clients);
 
 /// Rows of `relid` (a vector-shard table) of the given cold clients, or of all cold clients of this node when
 /// `clients` is null, as `snapshot` sees the manifest. Raises with a hint when DuckDB or the store is not there.
