@@ -80,9 +80,10 @@ void Fabric::create_core() {
   create_tables(core, store.string());
 }
 
-/// How the nodes log in at each other: as the administrator, with a password that only user mappings hold.
+/// How the nodes log in at each other: with an ordinary role, and a password that only user mappings hold.
 void Fabric::map_user(Connection &node, const std::string &server) {
-  node.run("CREATE USER MAPPING FOR postgres SERVER " + server + " OPTIONS (user 'postgres', password " +
+  node.run("CREATE ROLE fabric LOGIN PASSWORD " + quote_literal(installation_.password) + " IN ROLE vectorshard_peer");
+  node.run("CREATE USER MAPPING FOR postgres SERVER " + server + " OPTIONS (user 'fabric', password " +
            quote_literal(installation_.password) + ")");
 }
 

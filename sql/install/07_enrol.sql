@@ -220,6 +220,8 @@ BEGIN
   PERFORM vectorshard.attach_triggers(p_table);
   EXECUTE format('ALTER PUBLICATION vectorshard ADD TABLE ONLY %s', p_table);
   IF p_kind = 'vector_shard' THEN PERFORM vectorshard.attach_elsewhere(p_table); END IF;
+  -- The table itself needs no grant (src/pg/read/peer_rights.hpp), but its name is looked up.
+  EXECUTE format('GRANT USAGE ON SCHEMA %s TO vectorshard_peer', (SELECT relnamespace::regnamespace FROM pg_class WHERE oid = p_table));
   PERFORM vectorshard.bump_catalog_epoch();
 END $$;
 COMMENT ON FUNCTION vectorshard.attach_table(regclass, text) IS 'internal: version column, triggers, publication, foreign child';

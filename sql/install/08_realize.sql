@@ -70,6 +70,9 @@ BEGIN
   IF NOT attach THEN
     PERFORM vectorshard.detach_table(t);
     RETURN true;
+  ELSIF NOT current_setting('vectorshard.accept_ddl_from_peers')::boolean THEN
+    RAISE insufficient_privilege USING MESSAGE = 'it is not made here before accept_ddl() is called',
+      DETAIL = 'vectorshard.accept_ddl_from_peers is off.';
   ELSIF t IS NOT NULL THEN
     PERFORM vectorshard.adopt_table(t, s.definition);
   ELSE

@@ -81,7 +81,7 @@ BEGIN
   ELSIF move_home.force THEN
     PERFORM FROM vectorshard.ask_node(target.node, format('SELECT vectorshard.take_home(%L, %s, %s, false)', move_home.client, present.home, present.epoch));
   ELSIF present.home <> vectorshard.self_node() THEN
-    PERFORM FROM vectorshard.ask_node(present.home, format('SELECT vectorshard.move_home(%L, %L)', move_home.client, move_home.to_node));
+    PERFORM FROM vectorshard.ask_node(present.home, format('SELECT vectorshard.peer_move_home(%L, %L)', move_home.client, move_home.to_node));
   ELSE
     INSERT INTO vectorshard.home_move AS m (client, to_node) VALUES (move_home.client, target.node)
       ON CONFLICT (client) DO UPDATE SET to_node = excluded.to_node, last_error = NULL WHERE NOT m.asked OR m.to_node = excluded.to_node;

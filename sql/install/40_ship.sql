@@ -30,6 +30,8 @@ BEGIN
   verdict := CASE WHEN sender.node IS NULL THEN 'ok' WHEN sender.state = 'removed' THEN 'removed' WHEN from_incarnation < sender.incarnation THEN 'past'
                   ELSE vectorshard.check_start(from_node, from_incarnation, starts, "position") END;
   wall_ms := vectorshard.wall_ms();
+  -- Batches are not for the log. A setting of superusers, so it is made here.
+  PERFORM set_config('log_parameter_max_length', '128', false);
 END
 $$;
 COMMENT ON FUNCTION vectorshard.hello(int, uuid, bigint, text, bigint) IS

@@ -379,7 +379,7 @@ BEGIN
     FOR got IN SELECT n.node, n.name FROM vectorshard.node n WHERE n.state <> 'removed' ORDER BY n.node LOOP
       BEGIN
         RETURN QUERY SELECT a[1], a[2], a[3], a[4], a[5]::bigint, a[6]::bigint, a[7]::text[]
-          FROM vectorshard.ask_node(got.node, 'SELECT * FROM vectorshard.check_fabric($1::boolean)', ARRAY[repair::text], 3600000) AS a;
+          FROM vectorshard.ask_node(got.node, 'SELECT * FROM vectorshard.peer_check_fabric($1::boolean)', ARRAY[repair::text], 3600000) AS a;
       EXCEPTION WHEN connection_exception OR invalid_authorization_specification THEN
         node := got.name; client := NULL; table_name := NULL; state := 'unreachable'; rows := NULL; differing := NULL; sample := NULL;
         RETURN NEXT;

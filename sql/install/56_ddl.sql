@@ -149,6 +149,10 @@ DECLARE
 BEGIN
   -- Tables made here from a later definition have it in them.
   IF d.tables = '{}' OR EXISTS (SELECT FROM vectorshard.shard_table s WHERE s.table_name = ANY (d.tables) AND s._version < d.statement) THEN
+    IF NOT current_setting('vectorshard.accept_ddl_from_peers')::boolean THEN
+      RAISE insufficient_privilege USING MESSAGE = 'it is not run here before accept_ddl() is called',
+        DETAIL = 'vectorshard.accept_ddl_from_peers is off.';
+    END IF;
     PERFORM set_config('role', d.role, true);
     PERFORM vectorshard.execute_ddl(d.search_path, d.sql);
     PERFORM set_config('role', role, true);
@@ -183,6 +187,25 @@ BEGIN
   RETURN EXISTS (SELECT FROM vectorshard.ddl_done t WHERE NOT t.done);
 END $$;
 COMMENT ON FUNCTION vectorshard.run_statements() IS 'internal: runs the statements of other nodes that this node has not run';
+
+-- For a node that does not run by itself what others tell it; whoever calls it has looked at what is waiting.
+CREATE FUNCTION vectorshard.accept_ddl() RETURNS boolean
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  before text := current_setting('vectorshard.accept_ddl_from_peers');
+  done boolean;
+BEGIN
+  PERFORM vectorshard.require_member();
+  PERFORM set_config('vectorshard.accept_ddl_from_peers', 'on', true);
+  PERFORM vectorshard.run_statements();
+  PERFORM vectorshard.realize_tables();
+  done := NOT vectorshard.run_statements();
+  PERFORM set_config('vectorshard.accept_ddl_from_peers', before, true);
+  RETURN done;
+END $$;
+COMMENT ON FUNCTION vectorshard.accept_ddl() IS
+  'makes the tables and runs the statements of other nodes that wait because accept_ddl_from_peers is off; true: none is left';
+REVOKE ALL ON FUNCTION vectorshard.accept_ddl() FROM PUBLIC;
 
 CREATE FUNCTION vectorshard.type_statements(sql text) RETURNS text[]
   LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_type_statements';

@@ -28,14 +28,14 @@ setup_fabric() {
   for i in $(seq $NODES); do
     make_server n$i "shared_preload_libraries = 'vectorshard'" 'shared_buffers = 128MB' "vectorshard.placement_mode = 'off'"
     start_server n$i
-    sql n$i -c 'CREATE EXTENSION vectorshard CASCADE' 2>/dev/null
+    sql n$i -c 'CREATE EXTENSION vectorshard CASCADE' -c 'CREATE ROLE fabric LOGIN IN ROLE vectorshard_peer' 2>/dev/null
   done
   sql n1 -c 'SET client_min_messages = warning' -c "SELECT vectorshard.create_fabric('n1', ST_SetSRID(ST_MakePoint(0, 0), 4326))" \
-    -c "CREATE USER MAPPING FOR CURRENT_USER SERVER fabric OPTIONS (user 'postgres')" -c "$TRIP" -c "$VISIT" \
+    -c "CREATE USER MAPPING FOR CURRENT_USER SERVER fabric OPTIONS (user 'fabric')" -c "$TRIP" -c "$VISIT" \
     -c "SELECT vectorshard.create_vector_shard_table('trip', 'client'), vectorshard.create_vector_shard_table('visit', 'client')" >/dev/null
   for i in $(seq 2 $NODES); do
     sql n$i -c 'SET client_min_messages = warning' -c "CREATE SERVER hub FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host '127.0.0.1', port '${PORT[n1]}', dbname 'postgres')" \
-      -c "CREATE USER MAPPING FOR CURRENT_USER SERVER hub OPTIONS (user 'postgres')" \
+      -c "CREATE USER MAPPING FOR CURRENT_USER SERVER hub OPTIONS (user 'fabric')" \
       -c "SELECT vectorshard.join_fabric('n$i', 'hub', ST_SetSRID(ST_MakePoint($i, 0), 4326), kind => 'core')" >/dev/null
   done
   for i in $(seq $NODES); do

@@ -10,15 +10,15 @@ first_rows() {
 # fabric SENDER RECEIVER…: a fabric of the first as core and the others as edges.
 fabric() {
   local n i=0
-  sql "$1" -c 'CREATE EXTENSION vectorshard CASCADE' 2>/dev/null
+  sql "$1" -c 'CREATE EXTENSION vectorshard CASCADE' -c 'CREATE ROLE fabric LOGIN IN ROLE vectorshard_peer' 2>/dev/null
   sql "$1" -c "SELECT vectorshard.create_fabric('$1', ST_SetSRID(ST_MakePoint(0, 0), 4326))" \
-    -c "CREATE USER MAPPING FOR CURRENT_USER SERVER fabric OPTIONS (user 'postgres')" -c "$TABLE" \
+    -c "CREATE USER MAPPING FOR CURRENT_USER SERVER fabric OPTIONS (user 'fabric')" -c "$TABLE" \
     -c "SELECT vectorshard.create_vector_shard_table('trip', 'client')" >/dev/null
   for n in "${@:2}"; do
     i=$((i + 1))
-    sql "$n" -c 'CREATE EXTENSION vectorshard CASCADE' 2>/dev/null
+    sql "$n" -c 'CREATE EXTENSION vectorshard CASCADE' -c 'CREATE ROLE fabric LOGIN IN ROLE vectorshard_peer' 2>/dev/null
     sql "$n" -c "CREATE SERVER hub FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host '127.0.0.1', port '${PORT[$1]}', dbname 'postgres')" \
-      -c "CREATE USER MAPPING FOR CURRENT_USER SERVER hub OPTIONS (user 'postgres')" \
+      -c "CREATE USER MAPPING FOR CURRENT_USER SERVER hub OPTIONS (user 'fabric')" \
       -c "SELECT vectorshard.join_fabric('$n', 'hub', ST_SetSRID(ST_MakePoint($i, 0), 4326), kind => 'edge')" >/dev/null
   done
 }

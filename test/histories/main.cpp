@@ -93,13 +93,14 @@ class Fabric {
     Connection c(s.conninfo());
     const std::string place = "ST_SetSRID(ST_MakePoint(" + std::to_string(-122.5 + 0.1 * s.index()) + ", 37.7), 4326)";
     c.run("CREATE EXTENSION vectorshard");
+    c.run("CREATE ROLE fabric LOGIN IN ROLE vectorshard_peer");
     if (s.index() == 0) {
       c.run("SELECT vectorshard.create_fabric('n1', " + place + ")");
-      c.run("CREATE USER MAPPING FOR postgres SERVER fabric OPTIONS (user 'postgres')");
+      c.run("CREATE USER MAPPING FOR postgres SERVER fabric OPTIONS (user 'fabric')");
       return;
     }
     c.run("CREATE SERVER hub FOREIGN DATA WRAPPER vectorshard_fdw OPTIONS (host '" + net_.address(0) + "', port '5432', dbname 'app')");
-    c.run("CREATE USER MAPPING FOR postgres SERVER hub OPTIONS (user 'postgres')");
+    c.run("CREATE USER MAPPING FOR postgres SERVER hub OPTIONS (user 'fabric')");
     c.run("SELECT vectorshard.join_fabric('" + s.name() + "', 'hub', " + place + ", kind => '" + (s.index() == kNodes - 1 ? "edge" : "core") + "')");
   }
 

@@ -14,9 +14,10 @@ use Time::HiRes qw(usleep time);
 my @servers;
 
 # new(core => name, edges => [names], config => text, auth => 'trust' or 'scram', connect => 0 to make no fabric)
+# Nodes log in at each other as `fabric`, an ordinary role; with superuser => 1 as the superuser of the server.
 sub new {
 	my ($class, %o) = @_;
-	my $self = bless { nodes => {}, places => 0, core => $o{core}, config => $o{config} // '', auth => $o{auth} // 'trust' }, $class;
+	my $self = bless { nodes => {}, places => 0, core => $o{core}, config => $o{config} // '', auth => $o{auth} // 'trust', superuser => $o{superuser} }, $class;
 	for my $name ($o{core}, @{ $o{edges} // [] }) { $self->add_server($name); }
 	return $self if defined $o{connect} && !$o{connect};
 	$self->create($o{core});
@@ -42,8 +43,8 @@ CONF
 	push @servers, $n;
 	$self->{nodes}{$name} = $n;
 	$n->safe_psql('postgres', 'CREATE EXTENSION vectorshard CASCADE');
+	$n->safe_psql('postgres', q{SET password_encryption = 'scram-sha-256'; CREATE ROLE fabric LOGIN PASSWORD 'right' IN ROLE vectorshard_peer});
 	if ($self->{auth} eq 'scram') {
-		$n->safe_psql('postgres', q{SET password_encryption = 'scram-sha-256'; CREATE ROLE fabric SUPERUSER LOGIN PASSWORD 'right'});
 		my $hba = $n->data_dir . '/pg_hba.conf';
 		my $rest = slurp_file($hba);
 		open my $out, '>', $hba or die $!;
@@ -64,7 +65,7 @@ sub next_place { my ($self) = @_; return $self->place($self->{places}++); }
 sub credentials {
 	my ($self, $password) = @_;
 	return "user 'fabric', password '" . ($password // 'right') . "'" if $self->{auth} eq 'scram';
-	my $user = $self->sql($self->{core}, 'SELECT current_user');
+	my $user = $self->{superuser} ? $self->sql($self->{core}, 'SELECT current_user') : 'fabric';
 	return "user '$user'";
 }
 

@@ -25,7 +25,7 @@ sub localized {
 		$sql =~ s/host '\Q$host\E', port '5432'/host '127.0.0.1', port '$port{$host}'/g;
 	}
 	$sql =~ s/dbname 'app'/dbname 'postgres'/g;
-	$sql =~ s/password '…'/password 'right'/g;
+	$sql =~ s/(password) '…'/$1 'right'/gi;
 	$sql =~ s{file:///srv/}{file://$store/}g;
 	return $sql;
 }
@@ -45,6 +45,7 @@ my $here = { join_fabric => 'mission' };
 
 # What must be there before the examples of a section or an object.
 my %before = (
+	create_fabric => sub { $f->sql('core', 'DROP ROLE fabric') },  # the page makes it
 	remove_node => sub {    # a node whose server never came up
 		$f->sql('core', q{SELECT vectorshard.register_here('harbour', 'edge', gen_random_uuid(), '127.0.0.1', 1, 'postgres',
 			ST_SetSRID(ST_MakePoint(-122.39, 37.80), 4326)::text, NULL, vectorshard.wall_clock_ms())});

@@ -14,7 +14,8 @@ enum class Errc {
   invalid_argument,   // the caller's value is wrong
   corrupt,            // bytes that do not decode
   unreachable,        // a peer or a store does not answer
-  denied,             // wrong password, missing right
+  denied,             // wrong password
+  no_right,           // a role lacks a right
   not_found,          // object, client or node that is not there
   conflict,           // somebody else was faster; retrying is right
   no_space,           // a disk, budget or bound is full

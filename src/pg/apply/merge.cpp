@@ -88,7 +88,8 @@ void Merge::make_groups(bool fabric) {
     const bridge::EnrolledTable *known = bridge::enrolled_table_by_name(name);
     if ((known && known->fabric) != fabric) continue;
     auto local = fabric ? std::optional(*known) : bridge::locked_table(name, RowExclusiveLock);
-    if (!local)
+    bool unheard = fabric && name == "vectorshard.store" && !bridge::guc::accept_ddl_from_peers;  // its URL is a directory of this server
+    if (!local || unheard)
       table_refusal_[i] = RefusalReason::no_table;
     else if (!same_columns(*local, batch_.tables[i]))
       table_refusal_[i] = RefusalReason::schema;

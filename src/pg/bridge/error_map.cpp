@@ -11,6 +11,7 @@ int sqlstate_of(Errc code) {
     case Errc::corrupt: return ERRCODE_DATA_CORRUPTED;
     case Errc::unreachable: return ERRCODE_CONNECTION_FAILURE;
     case Errc::denied: return ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+    case Errc::no_right: return ERRCODE_INSUFFICIENT_PRIVILEGE;
     case Errc::not_found: return ERRCODE_UNDEFINED_OBJECT;
     case Errc::conflict: return ERRCODE_T_R_SERIALIZATION_FAILURE;
     case Errc::no_space: return ERRCODE_DISK_FULL;

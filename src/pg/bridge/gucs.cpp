@@ -11,6 +11,7 @@ extern "C" {
 
 namespace vectorshard::bridge::guc {
 
+bool accept_ddl_from_peers = true;
 int batch_compression = kCompressionOff;
 bool birth_without_core = false;
 int check_rate = 60;
@@ -104,6 +105,9 @@ bool check_origin(char **text, void **, GucSource) {
 void assign_origin(const char *text, void *) { (void)read_origin(text, &plane_origin_lon, &plane_origin_lat); }
 
 void define_a_to_l() {
+  DefineCustomBoolVariable("vectorshard.accept_ddl_from_peers",
+                           "Runs here what other nodes tell of tables, stores and statements for all nodes.", nullptr,
+                           &accept_ddl_from_peers, accept_ddl_from_peers, PGC_SUSET, 0, nullptr, nullptr, nullptr);
   choice("vectorshard.batch_compression", "How batches to other nodes are compressed.", &batch_compression, kCompression,
          PGC_SIGHUP);
   DefineCustomBoolVariable("vectorshard.birth_without_core",

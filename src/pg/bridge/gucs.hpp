@@ -13,6 +13,7 @@ enum Predictor { kPredictorNone, kPredictorReachSet, kPredictorForecast, kPredic
 enum ReadScope { kReadFabric, kReadLocal, kReadHome };  // home: internal, what a home answers to a peer
 enum OnUnreachable { kUnreachableError, kUnreachableWarn };
 
+extern bool accept_ddl_from_peers;      // definitions of other nodes are run here; off: by accept_ddl()
 extern int batch_compression;          // BatchCompression
 extern bool birth_without_core;        // a client may be born while no core node answers
 extern int check_rate;                 // clients a minute that are compared with their holders; 0: none

@@ -149,11 +149,13 @@ PGconn *begin_with(const Options &given, const std::string &application_name) {
   return conn;
 }
 
-Error remote_error(const PGresult *r) {
+Error remote_error(const PGresult *r, const std::string &address) {
   auto field = [&](int code) {
     const char *s = PQresultErrorField(r, code);
     return std::string(s ? s : "");
   };
+  if (field(PG_DIAG_SQLSTATE) == "42501" && field(PG_DIAG_MESSAGE_HINT).empty())
+    return Error{Errc::no_right, field(PG_DIAG_MESSAGE_PRIMARY), "It was asked of " + address + ".", kPeerRoleHint};
   return Error{Errc::io, field(PG_DIAG_MESSAGE_PRIMARY), field(PG_DIAG_MESSAGE_DETAIL), field(PG_DIAG_MESSAGE_HINT)};
 }
 
@@ -274,7 +276,7 @@ Result<PgResult> Link::query(const std::string &sql, const std::vector<LinkParam
     const char *state = PQresultErrorField(last.get(), PG_DIAG_SQLSTATE);
     if (!state) return broken("connection to node is lost");
     sqlstate_ = state;
-    return remote_error(last.get());
+    return remote_error(last.get(), address_);
   }
   return last;
 }

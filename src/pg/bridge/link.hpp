@@ -62,6 +62,9 @@ class Link {
   std::string sqlstate_;
 };
 
+/// What to do when a role may not do there what nodes do.
+constexpr const char *kPeerRoleHint = "The role in the user mapping of server \"fabric\" must be one of a node there: GRANT vectorshard_peer TO that role.";
+
 /// What libpq says of a failed connection or statement, as one line; "" for null. libpq never repeats a password.
 std::string one_line(const char *text);
 

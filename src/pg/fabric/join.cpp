@@ -86,6 +86,7 @@ int join(const std::string &server, const Self &self) {
   auto link = bridge::value_or_raise(bridge::Link::connect_server(server, "vectorshard join"));
   bridge::Spi spi;
   std::string row = register_self(*link, spi, self);
+  ask(*link, "SELECT set_config('vectorshard.read_scope', 'home', false)");  // reference tables are for nodes to read
   ask(*link, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   // As apply does it: what comes from peers fires no triggers here.
   int level = NewGUCNestLevel();

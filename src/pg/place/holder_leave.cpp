@@ -185,7 +185,7 @@ void Holder::adopt_orphans() {
     bridge::Link *to = link(holder, why);
     if (!to || !to->query(sql).ok()) continue;
     // An edge keeps a home no longer than it takes to hand it over.
-    if (rows.at(i, 4) == "edge") (void)to->query("SELECT vectorshard.move_home($1, $2)", {{rows.at(i, 0)}, {name}}).ok();
+    if (rows.at(i, 4) == "edge") (void)to->query("SELECT vectorshard.peer_move_home($1, $2)", {{rows.at(i, 0)}, {name}}).ok();
   }
 }
 

@@ -7,11 +7,11 @@
 #include "pg/read/home_tables.hpp"
 #include "pg/read/local_plan.hpp"
 #include "pg/read/look_ahead.hpp"
+#include "pg/read/peer_rights.hpp"
 #include "pg/read/session.hpp"
 #include "pg/read/upper.hpp"
 extern "C" {
 #include "executor/executor.h"
-#include "miscadmin.h"
 #include "parser/analyze.h"
 #include "parser/parsetree.h"
 }
@@ -23,31 +23,6 @@ namespace {
 ExecutorRun_hook_type previous = nullptr;
 ExecutorFinish_hook_type previous_finish = nullptr;
 post_parse_analyze_hook_type previous_analyze = nullptr;
-
-/// Whose rights a change has that a peer asks for: the peer's role is superuser, so that what the table's owner made of triggers and
-/// checks would run with all rights. InvalidOid: those that it has anyway.
-Oid owner_for_peer(const QueryDesc *query) {
-  if (bridge::guc::read_scope != bridge::guc::kReadHome || query->plannedstmt->resultRelations == NIL || !superuser()) return InvalidOid;
-  return bridge::entry([&]() -> Oid {
-    ListCell *lc;
-    foreach (lc, query->plannedstmt->resultRelations) {
-      Oid relid = rt_fetch(static_cast<Index>(lfirst_int(lc)), query->plannedstmt->rtable)->relid;
-      if (const bridge::EnrolledTable *table = bridge::enrolled_table(relid)) return table->owner;
-    }
-    return InvalidOid;
-  });
-}
-
-/// Plain C: after an error PostgreSQL itself takes the rights back, with the transaction or its part.
-template <class Run>
-void with_rights_of(Oid owner, Run run) {
-  Oid user;
-  int context;
-  GetUserIdAndSecContext(&user, &context);
-  if (OidIsValid(owner)) SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-  run();
-  SetUserIdAndSecContext(user, context);
-}
 
 void run(QueryDesc *query, ScanDirection direction, uint64 count, bool once) {
   with_rights_of(owner_for_peer(query), [&] {
@@ -94,6 +69,7 @@ void refuse_merge(const Query *query) {
 void analyze(ParseState *state, Query *query, JumbleState *jumble) {
   if (previous_analyze) previous_analyze(state, query, jumble);
   if (query->commandType == CMD_MERGE) bridge::entry([&]() -> void { refuse_merge(query); });
+  if (bridge::guc::read_scope == bridge::guc::kReadHome) bridge::entry([&]() -> void { grant_to_peer(query); });
 }
 
 }  // namespace
@@ -105,6 +81,7 @@ void init() {
   ExecutorFinish_hook = finish_executor;
   previous_analyze = post_parse_analyze_hook;
   post_parse_analyze_hook = analyze;
+  init_peer_rights();
   init_local_plans();
   init_home_tables();
   init_home_inserts();

@@ -24,9 +24,10 @@ namespace vectorshard::read {
 
 namespace {
 
-// A query there must end soon after we have closed the connection, which is how a cancel reaches it.
+// A query there must end soon after we have closed the connection, which is how a cancel reaches it. The clock is asked
+// because only nodes may: a role that lacks their rights is told so at once.
 constexpr const char *kSettings =
-    "SELECT set_config(name, value, false) FROM (VALUES ('vectorshard.read_scope', 'home'), ('cursor_tuple_fraction', '1'), "
+    "SELECT set_config(name, value, false), vectorshard.wall_clock_ms() FROM (VALUES ('vectorshard.read_scope', 'home'), ('cursor_tuple_fraction', '1'), "
     "('client_connection_check_interval', '500ms'), ('statement_timeout', '0'), "
     "('idle_in_transaction_session_timeout', '0')) AS s (name, value)";
 
@@ -105,9 +106,11 @@ bool wrote_elsewhere() {
 
 void raise_unreachable(const Session &session, const Error &error) {
   bridge::raise_sqlstate(
-      error.code == Errc::denied ? ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION : ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+      error.code == Errc::denied     ? ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
+      : error.code == Errc::no_right ? ERRCODE_INSUFFICIENT_PRIVILEGE
+                                     : ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
       "node \"" + session.name() + "\" cannot be reached", error.message + (error.detail.empty() ? "" : ": ") + error.detail,
-      error.code == Errc::denied
+      error.code == Errc::denied || error.code == Errc::no_right
           ? error.hint
           : "Retry when the node answers. With vectorshard.on_unreachable = warn a SELECT leaves its rows out (but of tables with consistency home); with "
             "vectorshard.read_scope = local it reads this node alone.");

@@ -184,7 +184,7 @@ void report_unreachable(NodeId node, const Error &error, bool all_wanted, std::o
   static LocalTransactionId transaction = InvalidLocalTransactionId;
   static std::set<NodeId> warned;
   const Session &session = session_at(node);
-  if (all_wanted || bridge::guc::on_unreachable == bridge::guc::kUnreachableError || error.code == Errc::denied)
+  if (all_wanted || bridge::guc::on_unreachable == bridge::guc::kUnreachableError || error.code == Errc::denied || error.code == Errc::no_right)
     raise_unreachable(session, error);
   if (transaction != MyProc->lxid) warned.clear();
   transaction = MyProc->lxid;

@@ -38,8 +38,7 @@ constexpr int64 kRttEveryUs = 1000000;
 // Batches are parameters: whatever a peer logs of its statements, it should not be all that it is sent; and a plan made
 // for one batch would hold copies of it.
 constexpr const char *kHello =
-    "SELECT node, uuid, wall_ms, verdict, set_config('log_parameter_max_length', '128', false), "
-    "set_config('log_parameter_max_length_on_error', '0', false), "
+    "SELECT node, uuid, wall_ms, verdict, set_config('log_parameter_max_length_on_error', '0', false), "
     "set_config('plan_cache_mode', 'force_generic_plan', false), set_config('synchronous_commit', 'off', false) "
     "FROM vectorshard.hello($1::int, $2::uuid, $3::bigint, $4, $5::bigint)";
 constexpr const char *kApplyName = "apply", *kFlushedName = "flushed";
@@ -52,7 +51,8 @@ using bridge::one_line;
 
 std::string error_text(const PGresult *r) {
   const char *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-  const char *detail = PQresultErrorField(r, PG_DIAG_MESSAGE_DETAIL);
+  const char *detail = PQresultErrorField(r, PG_DIAG_MESSAGE_DETAIL), *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+  if (state && strcmp(state, "42501") == 0 && !detail) detail = bridge::kPeerRoleHint;
   return one_line(message) + (detail ? " (" + one_line(detail) + ")" : "");
 }
 
