@@ -69,6 +69,28 @@ $f->poll('c1', q{SELECT back_by_prediction FROM vectorshard.tier_usage WHERE sto
 $f->poll('c1', q{SELECT back_by_access FROM vectorshard.tier_usage WHERE store = 'cold' AND table_name IS NULL}, '3', 'three by access');
 like($f->error_of('e1', q{SELECT vectorshard.move_to_hot('car5')}), qr/55000: this node is not the home.*DETAIL.*c1.*HINT/s, 'only the home moves a client');
 
+# What was asked for is done when what is in the way has passed, or ends with the reason.
+my $open = $f->node('c1')->background_psql('postgres');
+$open->query_safe(q{BEGIN; UPDATE trip SET words = words WHERE client = 'car2' AND id = 1});
+my $asked = $f->sql('c1', q{SELECT vectorshard.move_to_cold('car1')});
+$f->poll('c1', "SELECT state, errors > 0, error FROM vectorshard.tier_moves WHERE move = $asked", 'planned|t|transactions that may write client "car1" are still open', 'a move waits for open writers, and says so');
+$open->query_safe('COMMIT');
+$f->poll('c1', "SELECT state, error FROM vectorshard.tier_moves WHERE move = $asked", 'done|', 'and is made when they end');
+is(read_hash('c1', 'car1'), $truth{car1}, 'all of it');
+$f->sql('c1', q{SELECT vectorshard.move_to_hot('car1')});
+eval { $open->quit };
+$f->sql('c1', q{SELECT vectorshard.bring_back('car8'); INSERT INTO vectorshard.peer_debt (peer, client, table_name) VALUES (99, 'car8', '')});
+$asked = $f->sql('c1', q{SELECT vectorshard.move_to_cold('car8')});
+$f->poll('c1', "SELECT state, error FROM vectorshard.tier_moves WHERE move = $asked", 'planned|client "car8" stays: node 99 is owed changes of it', 'a move waits for debts to be paid');
+$f->sql('c1', q{DELETE FROM vectorshard.peer_debt WHERE peer = 99});
+$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $asked", 'done', 'and is made then');
+for my $case (['car3', qr/^failed\|client "car3" stays: node "e1" holds it \(live\)$/], ['nobody', qr/^failed\|client "nobody" stays: it is not resident here$/]) {
+	$asked = $f->sql('c1', qq{INSERT INTO vectorshard.tier_move (kind, direction, subject, store, state, detail)
+		VALUES ('client', 'cold', '$case->[0]', 'cold', 'planned', '{"clients": ["$case->[0]"]}') RETURNING move});
+	$f->poll('c1', "SELECT state FROM vectorshard.tier_move WHERE move = $asked", 'failed', "$case->[0]: a move that cannot be made ends");
+	like($f->sql('c1', "SELECT state, error FROM vectorshard.tier_moves WHERE move = $asked"), $case->[1], 'and says why');
+}
+
 # kill -9 while a move is held up at a certain point by a lock, and once nothing holds it.
 for my $case (
 	['vectorshard.resident', 'before the client leaves'],

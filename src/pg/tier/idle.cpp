@@ -25,6 +25,30 @@ const char kMayLeave[] = R"( c.home = $1 AND r.confirmed
 
 namespace {
 
+// The conditions of kMayLeave one by one, and whether they come to hold by themselves.
+constexpr char kStays[] = R"(
+  SELECT why, passes FROM (
+    SELECT 1, 'its home is node ' || c.home, false FROM vectorshard.client c WHERE c.client = $2 AND c.home <> $1
+    UNION ALL
+    SELECT 2, 'it is not resident here', false WHERE NOT EXISTS (SELECT FROM vectorshard.resident r WHERE r.client = $2)
+    UNION ALL
+    SELECT 3, 'node "' || n.name || '" holds it (' || h.state || ')', false
+      FROM vectorshard.holder h JOIN vectorshard.node n USING (node)
+     WHERE h.client = $2 AND h.node <> $1 AND h.state <> 'gone' AND n.state <> 'removed'
+    UNION ALL
+    SELECT 4, format('it is wished on node %s until %s: %s', w.node, w.until, w.reason), false
+      FROM vectorshard.wish w WHERE w.client = $2 AND w.until > now()
+    UNION ALL
+    SELECT 5, format('policy "%s" keeps it out of the store', p.policy), false FROM vectorshard.policy p
+     WHERE p.client IN ($2, '') AND p.kind = 'tier' AND p.valid_from <= now() AND p.valid_to > now()
+       AND vectorshard.below_floor(p.tier, (SELECT s.thaw_s FROM vectorshard.store s WHERE s.store = $3))
+    UNION ALL
+    SELECT 6, format('node %s is owed changes of it', d.peer), true FROM vectorshard.peer_debt d WHERE d.client = $2
+    UNION ALL
+    SELECT 7, 'its copy here is not confirmed, or it is leaving', true FROM vectorshard.resident r
+     WHERE r.client = $2 AND (NOT r.confirmed OR r.leaving)) AS reason (rank, why, passes)
+   ORDER BY rank LIMIT 1)";
+
 constexpr size_t kMeasuredMax = 2000;  // clients looked at in one round
 constexpr size_t kStatesMax = 200000;  // clients whose states are remembered
 constexpr double kRowBytes = 512;      // when nothing is known of a table
@@ -78,6 +102,18 @@ int64_t unix_us_now() {
 }
 
 }  // namespace
+
+Stays why_it_stays(const std::string &client, const std::string &store) {
+  bridge::WorkerTransaction tx;
+  Stays out{"it was about to change", true};  // it held a moment ago
+  {
+    bridge::Spi spi;
+    auto rows = spi.query_kept(kStays, {bridge::p_int4(bridge::self_node()), bridge::p_text(client), bridge::p_text(store)});
+    if (!rows.empty()) out = {rows.at(0, 0), rows.boolean(0, 1)};
+  }
+  tx.commit();
+  return out;
+}
 
 int64_t IdleFinder::states_changed_us(const std::string &client, const std::string &states, int64_t now_us) {
   if (states.find_first_not_of(' ') == std::string::npos) return 0;

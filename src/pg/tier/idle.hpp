@@ -16,6 +16,15 @@ namespace vectorshard::tier {
 /// is owed changes of it.
 extern const char kMayLeave[];
 
+/// Why a client may not leave now. What passes by itself is worth another attempt.
+struct Stays {
+  std::string why;
+  bool passes = false;
+};
+
+/// What of kMayLeave does not hold for the client, in words for an operator. Own transaction.
+Stays why_it_stays(const std::string &client, const std::string &store);
+
 /// Finds idle clients round by round. Measuring a client costs a look at its rows, so one that was found active is not
 /// measured again before it can be idle.
 class IdleFinder {

@@ -9,7 +9,7 @@ using bridge::p_text;
 void set_move_state(int64_t move, const std::string &state) {
   bridge::Spi spi;
   spi.execute("UPDATE vectorshard.tier_move SET state = $2, changed_at = clock_timestamp(), "
-              "error = CASE WHEN $2 = 'failed' THEN error END WHERE move = $1",
+              "error = CASE WHEN $2 IN ('failed', 'planned') THEN error END WHERE move = $1",
               {p_int8(move), p_text(state)});
 }
 

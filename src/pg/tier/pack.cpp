@@ -29,6 +29,7 @@ using bridge::p_text_array;
 
 // Writers that are open longer than this keep all clients of the pack hot for now.
 constexpr int kLeaveMs = 500;
+constexpr char kNeeded[] = "every client of the move was needed meanwhile";
 
 /// A client of the pack and what its rows were when they were exported.
 struct Leaver {
@@ -50,11 +51,11 @@ class Pack {
     for (const Part &p : parts_) remove_file(p.path);
   }
   bool load();
-  size_t run();
-  void take_back(const std::string &error);
+  size_t run(bool again);
+  void take_back(const std::string &error, bool for_good);
 
  private:
-  std::string fence();
+  Stays fence();
   void export_rows();
   bool export_table(const bridge::EnrolledTable &table);
   void store();
@@ -69,6 +70,7 @@ class Pack {
   std::vector<std::string> fenced_;   // those that carry our leaving mark
   std::vector<Leaver> leavers_;       // those whose rows were exported
   std::vector<Part> parts_;
+  bool needed_ = false;  // when they were read, none might leave any more
 };
 
 bool Pack::load() {
@@ -92,8 +94,9 @@ std::vector<std::string> Pack::names() const {
   return out;
 }
 
-/// Marks the clients as leaving, one after the other; stops at the first for which writers do not end. Gives why.
-std::string Pack::fence() {
+/// Marks the clients as leaving, one after the other; stops at the first for which writers do not end. Gives why the last one stays.
+Stays Pack::fence() {
+  Stays stays;
   in_transaction([&] { set_move_state(move_, "fenced"); });
   for (const std::string &client : planned_) {
     bool may = in_transaction([&] {
@@ -103,11 +106,15 @@ std::string Pack::fence() {
                              {p_int4(bridge::self_node()), p_text(client), p_text(store_)})
                   .empty();
     });
-    if (!may) continue;
-    if (!apply::make_leave(client, kLeaveMs)) return "transactions that may write client \"" + client + "\" are still open";
+    if (!may) {
+      stays = why_it_stays(client, store_);
+      stays.why = "client \"" + client + "\" stays: " + stays.why;
+      continue;
+    }
+    if (!apply::make_leave(client, kLeaveMs)) return {"transactions that may write client \"" + client + "\" are still open", true};
     fenced_.push_back(client);
   }
-  return "every client of the move is used on another node, wished, kept out of the store by a policy, or not resident here";
+  return stays;
 }
 
 /// Leaves only those clients that may still leave, under the active snapshot.
@@ -149,6 +156,7 @@ void Pack::export_rows() {
   bridge::WorkerTransaction tx;
   for (const std::string &client : fenced_) leavers_.push_back({client, {}});
   keep_only_movable();
+  needed_ = leavers_.empty();
   for (Leaver &l : leavers_) l.digest = apply::client_digest(l.name);
   std::vector<bridge::EnrolledTable> tables;  // copies: reading may refresh the cache
   for (const bridge::EnrolledTable *t : bridge::enrolled_tables())
@@ -220,18 +228,22 @@ size_t Pack::publish() {
   return leavers_.size();
 }
 
-size_t Pack::run() {
-  std::string why = fence();
-  if (!fenced_.empty()) export_rows();
-  if (fenced_.empty() || leavers_.empty()) {
-    take_back(why);
+size_t Pack::run(bool again) {
+  Stays stays = fence();
+  if (fenced_.empty()) {
+    take_back(stays.why, !again || !stays.passes);
+    return 0;
+  }
+  export_rows();
+  if (leavers_.empty()) {
+    take_back(needed_ ? kNeeded : "no client of the move has rows here", !again || !needed_);
     return 0;
   }
   store();
   verify();
   size_t gone = publish();
   if (gone == 0) {
-    take_back("every client of the move was needed meanwhile");
+    take_back(kNeeded, !again);
     return 0;
   }
   std::set<std::string> cold;
@@ -241,12 +253,13 @@ size_t Pack::run() {
   return gone;
 }
 
-void Pack::take_back(const std::string &error) {
+void Pack::take_back(const std::string &error, bool for_good) {
   for (const std::string &client : fenced_) apply::cancel_leave(client);
   in_transaction([&] {
     for (const Part &p : parts_) remove_object(store_, p.segment.segment.key, p.segment.segment.sha256);
     (void)count_move_error(move_, error);
-    set_move_state(move_, "failed");
+    if (!for_good) add_move_detail(move_, "{\"objects\": []}");
+    set_move_state(move_, for_good ? "failed" : "planned");
   });
 }
 
@@ -264,16 +277,17 @@ int64_t plan_pack(const std::vector<std::string> &clients, const std::string &st
   });
 }
 
-size_t run_pack(int64_t move) {
+size_t run_pack(int64_t move, bool again) {
   Pack pack(move);
   if (!pack.load()) return 0;
   try {
-    return pack.run();
+    return pack.run(again);
   } catch (const bridge::PgError &e) {
     // Every transaction inside was aborted as a whole by its destructor, so the error may end here.
     ereport(LOG, (errmsg("vectorshard tiering: move %lld was taken back: %s", static_cast<long long>(move), e.message.c_str()),
                   e.detail.empty() ? 0 : errdetail("%s", e.detail.c_str())));
-    pack.take_back(e.message + (e.detail.empty() ? "" : " (" + e.detail + ")"));
+    bool passes = e.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || e.sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE || e.sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
+    pack.take_back(e.message + (e.detail.empty() ? "" : " (" + e.detail + ")"), !again || !passes);
     return 0;
   }
 }

@@ -10,9 +10,9 @@ namespace vectorshard::tier {
 int64_t plan_pack(const std::vector<std::string> &clients, const std::string &store);
 
 /// Runs a planned move to its end (done or failed). Outside a transaction. Gives how many clients went cold; clients
-/// that may not leave any more stay, and a move in which all stay has failed. Errors of the store or of DuckDB end up in
-/// the move, not here.
-size_t run_pack(int64_t move);
+/// that may not leave any more stay, and a move in which all stay has failed, with the reason in the move. Errors of the store or of
+/// DuckDB end up there too. `again`: if the reason passes by itself the move stays planned, to be run again.
+size_t run_pack(int64_t move, bool again);
 
 /// After a crash: moves of clients that were cut off are taken back (rows stay in the heap, objects are removed).
 void recover_packs();

@@ -37,6 +37,9 @@ constexpr int64_t kDeadS = 86400;
 constexpr double kFirstPauseS = 1;
 constexpr double kMostPauseS = 300;
 constexpr double kReturnRetryS = 10;
+// A move that was asked for waits that long for what keeps its client here only for a while.
+constexpr double kRequestS = 600;
+constexpr double kMostRequestPauseS = 30;
 
 class Tiering {
  public:
@@ -45,6 +48,7 @@ class Tiering {
  private:
   void start_up();
   void run_requested();
+  long request_ms() const;
   void explain_returns();
   void bring_back_wished();
   void pack_idle();
@@ -55,6 +59,10 @@ class Tiering {
   IdleFinder idle_;
   PartitionMoves partitions_;
   std::map<std::string, double> return_not_before_s_;
+  struct Pause {
+    double until_s = 0, length_s = 0;
+  };
+  std::map<int64_t, Pause> pauses_;  // of moves that were asked for and could not be made yet
 };
 
 void Tiering::start_up() {
@@ -65,17 +73,39 @@ void Tiering::start_up() {
   started_ = true;
 }
 
-/// Moves of clients that somebody asked for by move_to_cold(), or that a crash left planned.
+/// Moves of clients that somebody asked for by move_to_cold(), or that a crash left planned. One whose client stays for now is run again.
 void Tiering::run_requested() {
-  std::vector<int64_t> moves = in_transaction([] {
-    std::vector<int64_t> out;
+  struct Request {
+    int64_t move;
+    bool young;
+  };
+  std::vector<Request> requests = in_transaction([] {
+    std::vector<Request> out;
     bridge::Spi spi;
-    bridge::Rows rows = spi.query_kept("SELECT move FROM vectorshard.tier_move WHERE kind = 'client' AND direction = 'cold' "
-                                       "AND state = 'planned' ORDER BY move");
-    for (size_t i = 0; i < rows.size(); i++) out.push_back(rows.int8(i, 0));
+    bridge::Rows rows = spi.query_kept("SELECT move, started_at > now() - make_interval(secs => $1) FROM vectorshard.tier_move "
+                                       "WHERE kind = 'client' AND direction = 'cold' AND state = 'planned' ORDER BY move",
+                                       {bridge::p_float8(kRequestS)});
+    for (size_t i = 0; i < rows.size(); i++) out.push_back({rows.int8(i, 0), rows.boolean(i, 1)});
     return out;
   });
-  for (int64_t move : moves) run_pack(move);
+  std::map<int64_t, Pause> pauses;  // of those that are still planned
+  for (const Request &r : requests) {
+    Pause p = pauses_[r.move];
+    if (p.until_s <= steady_s()) {
+      run_pack(r.move, r.young);
+      p.length_s = std::clamp(p.length_s * 2, kFirstPauseS, kMostRequestPauseS);
+      p.until_s = steady_s() + p.length_s;
+    }
+    pauses[r.move] = p;
+  }
+  pauses_ = std::move(pauses);
+}
+
+/// Milliseconds until the first of the requests that wait is to be run again; -1 if none waits.
+long Tiering::request_ms() const {
+  double until_s = -1;
+  for (const auto &[move, p] : pauses_) until_s = until_s < 0 ? p.until_s : std::min(until_s, p.until_s);
+  return until_s < 0 ? -1 : std::max(0L, static_cast<long>((until_s - steady_s()) * 1000));
 }
 
 /// Why clients came back that other nodes asked for: by then the wish, if there was one, has arrived too.
@@ -138,7 +168,7 @@ void Tiering::pack_idle() {
   if (!policy) return;
   std::vector<IdleClient> idle = idle_.find(policy->idle_s, policy->store);
   for (const auto &clients : choose_packs(std::move(idle), {})) {
-    if (run_pack(plan_pack(clients, policy->store)) > 0) {
+    if (run_pack(plan_pack(clients, policy->store), false) > 0) {
       pause_s_ = 0;
       continue;
     }
@@ -173,7 +203,8 @@ long Tiering::round() {
   }
   long check_ms = ship::check_round();
   double left_ms = std::min((next_look_s_ - steady_s()) * 1000, static_cast<double>(check_ms));
-  if (moves_ms >= 0) left_ms = std::min(left_ms, static_cast<double>(moves_ms));
+  for (long ms : {moves_ms, request_ms()})
+    if (ms >= 0) left_ms = std::min(left_ms, static_cast<double>(ms));
   return std::clamp(static_cast<long>(left_ms) + 1, 1L, static_cast<long>(bridge::guc::tiering_interval_ms));
 }
 
