@@ -26,8 +26,10 @@ INSERT INTO control_item VALUES ('ctl1'), ('ctl2'), ('ctl3');
 SELECT vectorshard.hint('ctl1', pg_temp.at(-122.4, 37.8), now(), now() + interval '1 hour');
 CALL pg_temp.wait_for($$EXISTS (SELECT FROM vectorshard.wish WHERE client = 'ctl1')$$);
 SELECT node, reason FROM vectorshard.wish WHERE client = 'ctl1';
+BEGIN;  -- the navigator plans anew as soon as it hears of the end, and may write another wish over the one that ended
 SELECT vectorshard.hint('ctl1', pg_temp.at(-122.4, 37.8)::geography, now(), now());
 SELECT until <= now() AS ended, reason FROM vectorshard.wish WHERE client = 'ctl1';
+COMMIT;
 SELECT vectorshard.hint('ctl1', 'alone', now() + interval '1 day', now() + interval '2 days');
 
 -- Bans and regions, for one client and for all. Homes stay.
@@ -44,9 +46,11 @@ SELECT vectorshard.report('ctl2', pg_temp.at(-122.4, 37.8));
 SELECT node, tier, policy, decision, reason FROM vectorshard.explain_placement('ctl2');
 SELECT vectorshard.place('ctl2', 'alone');
 SELECT vectorshard.end_policy('forbid ctl2 on alone by alone');
+BEGIN;  -- ctl2 is served here: the navigator wishes it here again
 SELECT vectorshard.place('ctl2', 'alone');
 SELECT vectorshard.end_policy('place ctl2 on alone by alone');
 SELECT until <= now() AS ended, reason FROM vectorshard.wish WHERE client = 'ctl2' AND starts_with(reason, 'the pin');
+COMMIT;
 -- What the home has stays writable though it is banned.
 SELECT vectorshard.forbid('ctl3', 'alone');
 UPDATE control_item SET client = client WHERE client = 'ctl3';
