@@ -125,6 +125,13 @@ SELECT tgname FROM pg_trigger WHERE tgrelid = 'visit'::regclass ORDER BY 1;
 SELECT tablename FROM pg_publication_tables WHERE pubname = 'vectorshard' AND schemaname = 'enrol' ORDER BY 1;
 SELECT relkind, relacl::text FROM pg_class WHERE relname = 'visit_elsewhere';
 TRUNCATE visit;
+-- Nothing inherits from it.
+CREATE TABLE heir () INHERITS (visit);
+CREATE TABLE heir (LIKE visit INCLUDING ALL);
+ALTER TABLE heir INHERIT visit;
+CREATE FOREIGN TABLE other_heir () INHERITS (visit) SERVER fabric;
+CREATE TABLE heir_of_heir () INHERITS (heir);
+DROP TABLE heir, heir_of_heir;
 
 -- Made again from its definition, adopted, refused
 DROP TABLE visit;
@@ -153,7 +160,14 @@ DELETE FROM vectorshard.conflict WHERE table_name = 'enrol.visit';
 
 -- Undistributing
 SELECT vectorshard.undistribute_table('mute');
+CREATE VIEW of_all AS SELECT * FROM plain;
+CREATE MATERIALIZED VIEW of_old AS SELECT _version FROM plain;
+CREATE VIEW of_names AS SELECT id FROM plain;
 SELECT vectorshard.undistribute_table('plain');
+DROP MATERIALIZED VIEW of_old;
+DROP VIEW of_all;
+SELECT vectorshard.undistribute_table('plain');
+DROP VIEW of_names;
 SELECT vectorshard.is_attached('plain'), (SELECT state FROM vectorshard.shard_table WHERE table_name = 'enrol.plain');
 SELECT attname FROM pg_attribute WHERE attrelid = 'plain'::regclass AND attnum > 0 AND NOT attisdropped;
 SELECT vectorshard.undistribute_table('owned');

@@ -227,6 +227,27 @@ END $$;
 COMMENT ON FUNCTION vectorshard.attach_table(regclass, text) IS 'internal: version column, triggers, publication, foreign child';
 REVOKE ALL ON FUNCTION vectorshard.attach_table(regclass, text) FROM PUBLIC;
 
+-- SELECT * of a view that was made while the table was enrolled has _version among its columns for good, and PostgreSQL's own hint, CASCADE, has no place to be written.
+CREATE OR REPLACE FUNCTION vectorshard.check_version_unused(p_table regclass) RETURNS void
+  LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  users text;
+BEGIN
+  SELECT string_agg(u.name, ', ' ORDER BY u.name) INTO users
+    FROM (SELECT DISTINCT coalesce((SELECT format(CASE c.relkind WHEN 'm' THEN 'materialized view %s' WHEN 'v' THEN 'view %s' ELSE 'a rule of %s' END, vectorshard.name_of(r.ev_class))
+                                      FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid),
+                                   pg_describe_object(d.classid, d.objid, d.objsubid)) AS name
+            FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+           WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = p_table AND a.attname = '_version' AND d.deptype = 'n') u;
+  IF users IS NOT NULL THEN
+    RAISE EXCEPTION 'column _version of table % is in use', vectorshard.name_of(p_table) USING
+      ERRCODE = 'dependent_objects_still_exist', DETAIL = format('It goes when the table leaves the fabric, but is used by: %s.', users),
+      HINT = 'Drop these; afterwards make them again. A view over an enrolled table that names its columns, instead of SELECT *, is not in the way.';
+  END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.check_version_unused(regclass) IS 'internal: raises if dropping _version would need CASCADE, and names what is in the way';
+REVOKE ALL ON FUNCTION vectorshard.check_version_unused(regclass) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION vectorshard.detach_table(p_table regclass) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 DECLARE
@@ -237,6 +258,7 @@ BEGIN
     JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE i.inhparent = p_table AND s.srvname = 'fabric';
   IF child IS NOT NULL THEN EXECUTE format('DROP FOREIGN TABLE %s', child); END IF;
   EXECUTE format('ALTER PUBLICATION vectorshard DROP TABLE ONLY %s', p_table);
+  PERFORM vectorshard.check_version_unused(p_table);
   EXECUTE format('ALTER TABLE %s DROP COLUMN _version', p_table);
   DELETE FROM vectorshard.tombstone WHERE table_name = vectorshard.name_of(p_table);
   DELETE FROM vectorshard.peer_debt WHERE client = '' AND table_name = vectorshard.name_of(p_table);

@@ -247,6 +247,31 @@ CREATE EVENT TRIGGER vectorshard_table_altered ON ddl_command_end
   EXECUTE FUNCTION vectorshard.table_altered();
 COMMENT ON EVENT TRIGGER vectorshard_table_altered IS 'vectorshard: an enrolled table keeps its key, version, triggers, child and name';
 
+-- Rows of a child would be rows of the table that nobody stamps, ships or copies.
+CREATE OR REPLACE FUNCTION vectorshard.table_inherited() RETURNS event_trigger
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+DECLARE
+  parent text;
+BEGIN
+  IF vectorshard.self_node() = 0 THEN RETURN; END IF;
+  SELECT vectorshard.name_of(i.inhparent) INTO parent
+    FROM pg_event_trigger_ddl_commands() d JOIN pg_inherits i ON i.inhrelid = d.objid AND d.classid = 'pg_class'::regclass
+    JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
+   WHERE EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = i.inhparent AND t.tgfoid = 'vectorshard.row_version()'::regprocedure)
+     AND NOT (c.relkind = 'f' AND c.relnamespace = p.relnamespace AND c.relname = p.relname || '_elsewhere');
+  IF parent IS NOT NULL THEN
+    RAISE EXCEPTION 'tables cannot inherit from enrolled table %', parent USING
+      ERRCODE = 'feature_not_supported', DETAIL = 'Rows of such a table would belong to it, but would not be shipped to other nodes.',
+      HINT = format('To make a table of the same columns write CREATE TABLE … (LIKE %s); to inherit, take the table out of the fabric with vectorshard.undistribute_table() first.', parent);
+  END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.table_inherited() IS 'internal: refuses tables that inherit from an enrolled table';
+REVOKE ALL ON FUNCTION vectorshard.table_inherited() FROM PUBLIC;
+CREATE EVENT TRIGGER vectorshard_table_inherited ON ddl_command_end
+  WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE')
+  EXECUTE FUNCTION vectorshard.table_inherited();
+COMMENT ON EVENT TRIGGER vectorshard_table_inherited IS 'vectorshard: nothing inherits from an enrolled table but its own child';
+
 CREATE OR REPLACE FUNCTION vectorshard.create_vector_shard_table(table_name regclass, client_column name, consistency text DEFAULT 'eventual') RETURNS void
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_create_vector_shard_table';
 COMMENT ON FUNCTION vectorshard.create_vector_shard_table(regclass, name, text) IS
