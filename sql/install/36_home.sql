@@ -5,27 +5,34 @@ CREATE TABLE vectorshard.home_move (
   to_node    int NOT NULL,
   asked      boolean NOT NULL DEFAULT false,
   since      timestamptz NOT NULL DEFAULT now(),
-  last_error text
+  last_error text,
+  asked_at   timestamptz
 );
 COMMENT ON TABLE vectorshard.home_move IS 'clients whose home is here and is to move; local, gone once it has';
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.home_move', '');
 CREATE TRIGGER wake_holder AFTER INSERT OR UPDATE ON vectorshard.home_move
   FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.wake_holder();
 
--- Steps of moves: that a node was asked, that it took a home, that the former home knows. Read by scans of all homes (src/pg/read/home_moves.cpp).
+-- Steps of moves: that a node was asked, that it took a home, that the former home knows. Read by scans of all homes (src/pg/read/home_moves.cpp,
+-- home_marks.cpp).
 CREATE TABLE vectorshard.home_event (
-  event bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  at    timestamptz NOT NULL DEFAULT now()
+  event      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+  client     text COLLATE "C" NOT NULL,
+  taken_from int,
+  taken      bigint
 );
+CREATE INDEX home_event_at ON vectorshard.home_event (at);
 COMMENT ON TABLE vectorshard.home_event IS 'steps of moves of homes from or to this node within the last hour; local';
 
-CREATE OR REPLACE FUNCTION vectorshard.note_home_event() RETURNS void
+CREATE OR REPLACE FUNCTION vectorshard.note_home_event(client text, taken_from int DEFAULT NULL, taken bigint DEFAULT NULL) RETURNS void
   LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
   DELETE FROM vectorshard.home_event WHERE at < now() - interval '1 hour';
-  INSERT INTO vectorshard.home_event DEFAULT VALUES;
+  INSERT INTO vectorshard.home_event (client, taken_from, taken) VALUES (note_home_event.client, note_home_event.taken_from, note_home_event.taken);
 $$;
-COMMENT ON FUNCTION vectorshard.note_home_event() IS 'internal: counts a step of a move of a home, in the transaction that makes it';
-REVOKE ALL ON FUNCTION vectorshard.note_home_event() FROM PUBLIC;
+COMMENT ON FUNCTION vectorshard.note_home_event(text, int, bigint) IS
+  'internal: notes a step of a move of a home, in the transaction that makes it; of one that takes the home, from whom and for which epoch';
+REVOKE ALL ON FUNCTION vectorshard.note_home_event(text, int, bigint) FROM PUBLIC;
 
 -- Few clients ever move: whoever merges a change asks by this index whether its client is one.
 CREATE INDEX client_moved ON vectorshard.client (client) WHERE epoch > 1;

@@ -40,6 +40,12 @@ COMMENT ON FUNCTION vectorshard.holds(text[]) IS
   'internal: whether all these clients are resident here, under the snapshot of the query, so that their rows can be read from the heap';
 REVOKE ALL ON FUNCTION vectorshard.holds(text[]) FROM PUBLIC;
 
+CREATE FUNCTION vectorshard.home_marks(cursor text, since bigint) RETURNS SETOF text
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_home_marks';
+COMMENT ON FUNCTION vectorshard.home_marks(text, bigint) IS
+  'internal: the homes that moved from or to this node a short time before and since, as the snapshot of an open cursor has it';
+REVOKE ALL ON FUNCTION vectorshard.home_marks(text, bigint) FROM PUBLIC;
+
 -- Which node an application should talk to.
 
 CREATE FUNCTION vectorshard.answers(node int) RETURNS boolean

@@ -68,8 +68,9 @@ bool note_asked(const HomeMove &m) {
   {
     bridge::Spi spi;
     spi.query("SELECT set_config('synchronous_commit', 'on', true)");
-    changed = spi.execute("UPDATE vectorshard.home_move SET asked = true WHERE client = $1 AND to_node = $2", {p_text(m.client), p_int4(m.to)});
-    spi.query("SELECT vectorshard.note_home_event()");
+    changed = spi.execute("UPDATE vectorshard.home_move SET asked = true, asked_at = coalesce(asked_at, clock_timestamp()) WHERE client = $1 AND to_node = $2",
+                          {p_text(m.client), p_int4(m.to)});
+    if (!m.asked) spi.query("SELECT vectorshard.note_home_event($1)", {p_text(m.client)});
   }
   tx.commit();
   return changed > 0;
@@ -112,7 +113,7 @@ void accept_new_home(const HomeMove &m) {
     spi.execute("UPDATE vectorshard.wish SET until = now() WHERE client = $1 AND node = $2 AND planner = $3 AND until > now()",
                 {p_text(m.client), p_int4(m.to), p_int4(bridge::self_node())});
     spi.execute("DELETE FROM vectorshard.home_move WHERE client = $1", {p_text(m.client)});
-    spi.query("SELECT vectorshard.note_home_event()");
+    spi.query("SELECT vectorshard.note_home_event($1)", {p_text(m.client)});
   }
   tx.commit();
 }
@@ -136,7 +137,7 @@ void Holder::hand_over(const HomeMove &m) {
   }
   apply::cancel_leave(m.client);
   if (answer.ok() && answer.value() == Answer::ok) return;
-  if (answer.ok()) run("UPDATE vectorshard.home_move SET asked = false WHERE client = $1", {p_text(m.client)});
+  if (answer.ok()) run("UPDATE vectorshard.home_move SET asked = false, asked_at = NULL WHERE client = $1", {p_text(m.client)});
   note(m.client, answer.ok() ? std::string("the node answers \"") + word(answer.value()) + "\"" : answer.error().message);
 }
 

@@ -31,8 +31,8 @@ constexpr const char *kTake = R"(
   ON CONFLICT (client) DO UPDATE SET home = excluded.home, epoch = excluded.epoch WHERE c.epoch < excluded.epoch)";
 constexpr const char *kHolders = "SELECT node FROM vectorshard.holder WHERE client = $1 AND state IN ('copying', 'live')";
 
-/// In the current transaction, with the locks of the client's holders: this node is its home of `epoch` from the commit.
-void make_home(const std::string &client, int64_t epoch) {
+/// In the current transaction, with the locks of the client's holders: this node is its home of `epoch`, after `from`, from the commit.
+void make_home(const std::string &client, NodeId from, int64_t epoch) {
   NodeId self = bridge::self_node();
   std::vector<NodeId> holders;
   {
@@ -40,7 +40,7 @@ void make_home(const std::string &client, int64_t epoch) {
     // Whoever hears of it acts on it: it must be durable when the answer is read.
     spi.query("SELECT set_config('synchronous_commit', 'on', true)");
     spi.execute(kTake, {p_text(client), p_int4(self), p_int8(epoch)});
-    spi.query("SELECT vectorshard.note_home_event()");
+    spi.query("SELECT vectorshard.note_home_event($1, $2, $3)", {p_text(client), p_int4(from), p_int8(epoch)});
     spi.execute("UPDATE vectorshard.resident SET confirmed = true WHERE client = $1 AND NOT confirmed", {p_text(client)});
     auto rows = spi.query_kept(kHolders, {p_text(client)});
     for (size_t i = 0; i < rows.size(); i++) holders.push_back(static_cast<NodeId>(rows.int8(i, 0)));
@@ -50,7 +50,7 @@ void make_home(const std::string &client, int64_t epoch) {
 }
 
 /// See become_home in 36_home.sql.
-Answer become_home(const std::string &client, int64_t epoch, const std::string &digest, bool sent) {
+Answer become_home(const std::string &client, NodeId from, int64_t epoch, const std::string &digest, bool sent) {
   if (own_kind() != "core") return Answer::absent;
   if (!bridge::try_lock_client(client)) return Answer::leaving;
   // No merge of it is open now, and none begins before the commit.
@@ -63,7 +63,7 @@ Answer become_home(const std::string &client, int64_t epoch, const std::string &
     holds_all = apply::client_digest(client) == digest;
   }
   Answer answer = answer_to_offer(here, bridge::self_node(), epoch, holds_all);
-  if (answer == Answer::ok && here.epoch <= epoch) make_home(client, epoch + 1);
+  if (answer == Answer::ok && here.epoch <= epoch) make_home(client, from, epoch + 1);
   return answer;
 }
 
@@ -97,7 +97,7 @@ void take_home(const std::string &client, NodeId from, int64_t epoch, bool alone
                 "ON CONFLICT (client, node) DO UPDATE SET generation = excluded.generation, state = excluded.state",
                 {p_text(client), p_int4(bridge::self_node()), p_int8(version)});
   }
-  make_home(client, epoch + 1);
+  make_home(client, from, epoch + 1);
   apply::record_conflict(here.resident ? "home_taken" : "client_lost", "", client, "", 0, 0,
                          here.resident ? "its home, node " + name + ", was removed; what that node alone had is lost"
                                        : "its home, node " + name + ", was removed, and no other node held it: it begins empty",
@@ -114,7 +114,7 @@ VECTORSHARD_FUNCTION(vectorshard_become_home) {
   return bridge::entry([&]() -> Datum {
     fabric::require_certain();
     std::string client = bridge::text_argument(fcinfo, 0), digest = bridge::text_argument(fcinfo, 3);
-    const char *answer = place::word(place::become_home(client, PG_GETARG_INT64(2), digest, PG_GETARG_BOOL(4)));
+    const char *answer = place::word(place::become_home(client, PG_GETARG_INT32(1), PG_GETARG_INT64(2), digest, PG_GETARG_BOOL(4)));
     return bridge::pg_call([&] { return PointerGetDatum(cstring_to_text(answer)); });
   });
 }

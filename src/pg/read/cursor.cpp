@@ -2,6 +2,7 @@
 #include "pg/read/cursor.hpp"
 
 #include "pg/bridge/steady.hpp"
+#include "pg/read/home_marks.hpp"
 
 namespace vectorshard::read {
 
@@ -13,9 +14,9 @@ std::string fetch_text(int number) {
 
 }  // namespace
 
-Result<std::unique_ptr<Cursor>> Cursor::open(Session &session, const std::string &select, bool ahead) {
+Result<std::unique_ptr<Cursor>> Cursor::open(Session &session, const std::string &select, bool ahead, bool marks) {
   std::unique_ptr<Cursor> c(new Cursor(session, ahead));
-  if (auto declared = c->declare(select); !declared.ok()) return declared.error();
+  if (auto declared = c->declare(select, marks); !declared.ok()) return declared.error();
   return c;
 }
 
@@ -30,9 +31,11 @@ Result<std::unique_ptr<Cursor>> Cursor::open_once(Session &session, Form form, s
 
 Cursor::~Cursor() { session_.close_cursor(number_, this); }
 
-Result<void> Cursor::declare(const std::string &select) {
+Result<void> Cursor::declare(const std::string &select, bool marks) {
   number_ = session_.new_cursor();
-  auto sent = session_.send("DECLARE c" + std::to_string(number_) + " CURSOR FOR " + select + "; " + fetch_text(number_), this);
+  auto sent = session_.send("DECLARE c" + std::to_string(number_) + " CURSOR FOR " + select + "; " + (marks ? marks_query(number_) + "; " : "") +
+                                fetch_text(number_),
+                            this);
   if (sent.ok()) under_way_ = true;
   return sent;
 }
@@ -54,7 +57,7 @@ Result<bridge::PgResult> Cursor::receive() {
   }
   if (!failed) session_.note_long(once_);
   once_.clear();
-  if (auto declared = declare(select_()); !declared.ok()) return declared.error();
+  if (auto declared = declare(select_(), false); !declared.ok()) return declared.error();
   return session_.receive();
 }
 
@@ -64,6 +67,7 @@ Result<void> Cursor::take() {
   under_way_ = false;
   waited_us_ += bridge::steady_us() - before_us;
   if (!r.ok()) return r.error();
+  if (!beside_) beside_ = session_.take_beside();
   last_batch_ = last_batch_ || PQntuples(r.value().get()) < kBatchRows;
   batches_.push_back(std::move(r).value());
   return {};

@@ -15,9 +15,9 @@ class Cursor : public Waiter {
   // Rows a batch: enough to hide the round trip, few enough for wide rows.
   static constexpr int kBatchRows = 500;
 
-  /// Sends the query and does not wait for its rows. `ahead`: fetch the next batch while this one is read. Errors as
-  /// Session::send.
-  static Result<std::unique_ptr<Cursor>> open(Session &session, const std::string &select, bool ahead);
+  /// Sends the query and does not wait for its rows. `ahead`: fetch the next batch while this one is read. `marks`: ask
+  /// too for the homes that moved lately (home_marks.hpp). Errors as Session::send.
+  static Result<std::unique_ptr<Cursor>> open(Session &session, const std::string &select, bool ahead, bool marks);
   /// The same, by Session::send_once() if it answers with kBatchRows or fewer. `form` gives no more than one row more; `select` the
   /// query with literals, and is called at most once, as long as the cursor lives.
   static Result<std::unique_ptr<Cursor>> open_once(Session &session, Form form, std::function<std::string()> select);
@@ -32,6 +32,8 @@ class Cursor : public Waiter {
     if (under_way_) collect();
   }
   const Session &session() const { return session_; }
+  /// What came with the first rows (`marks`); null if they have not come.
+  const PGresult *beside() const { return beside_.get(); }
   bool any_row() const { return any_row_; }
   /// The next call of next() begins another batch.
   bool batch_is_read() const { return !batches_.empty() && row_ + 1 >= PQntuples(batches_.front().get()); }
@@ -42,7 +44,7 @@ class Cursor : public Waiter {
 
  private:
   Cursor(Session &session, bool ahead) : session_(session), ahead_(ahead) {}
-  Result<void> declare(const std::string &select);
+  Result<void> declare(const std::string &select, bool marks);
   Result<void> fetch();
   Result<bridge::PgResult> receive();
   Result<void> take();
@@ -55,6 +57,7 @@ class Cursor : public Waiter {
   bool under_way_ = false;  // a FETCH was sent and not yet received
   bool last_batch_ = false;
   bool any_row_ = false;
+  bridge::PgResult beside_;
   std::deque<bridge::PgResult> batches_;  // the front one is being read
   int row_ = -1;
   int64_t waited_us_ = 0;

@@ -5,8 +5,10 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/place/api.hpp"
 #include "pg/read/held.hpp"
+#include "pg/read/home_marks.hpp"
 #include "pg/read/home_moves.hpp"
 #include "pg/read/home_tables.hpp"
 #include "pg/read/look_ahead.hpp"
@@ -250,17 +252,47 @@ void ElsewhereScan::start_all() {
   if (plan_.part != Part::homes)
     open_cold([&] { return tier::scan_cold_clients(plan_.parent, nullptr, estate_->es_snapshot); });
   if (plan_.part == Part::cold || bridge::guc::read_scope == bridge::guc::kReadHome) return;
+  if (!home_) return ask_until_settled();
   auto homes = other_homes();
   if (homes.empty()) return;
-  std::optional<HomeMoves> moves;
-  if (home_) moves.emplace(homes, estate_->es_snapshot);
+  HomeMoves moves(homes, estate_->es_snapshot);
   if (plan_.exact)
     ask_exactly(homes);
   else
     ask_all(homes);
-  if (!moves) return;
   for (auto &question : questions_) question.cursor->wait();  // every home has taken its snapshot when its first rows are here
-  moves->require_none();
+  moves.require_none();
+}
+
+/// Nothing was given out before the first rows of all are here, so that all can be asked again.
+void ElsewhereScan::ask_until_settled() {
+  int64_t began_us = bridge::steady_us();
+  for (int attempt = 0;; attempt++) {
+    auto homes = other_homes();
+    if (homes.empty()) return;
+    if (plan_.exact)
+      ask_exactly(homes);
+    else
+      ask_all(homes);
+    for (auto &question : questions_) question.cursor->wait();
+    Homes verdict = judge();
+    if (verdict == Homes::settled) return;
+    questions_.clear();
+    here_.reset();
+    await_settled(began_us, attempt, verdict);
+  }
+}
+
+Homes ElsewhereScan::judge() const {
+  std::vector<const Cursor *> cursors;
+  for (const Question &q : questions_) cursors.push_back(q.cursor.get());
+  auto answers = marks_of(cursors);
+  auto reads_here = [&](const std::string &client) { return resident(client) || tier::cold_under(estate_->es_snapshot, client); };
+  auto home_now = [](const std::string &client) {
+    auto homes = known_homes({client});
+    return homes.empty() ? kNoNode : homes.begin()->second;
+  };
+  return judge_homes(answers, bridge::self_node(), reads_here, home_now);
 }
 
 void ElsewhereScan::ask_all(const std::vector<HomeNode> &homes) {
@@ -307,7 +339,7 @@ void ElsewhereScan::prepare_remote() {
 void ElsewhereScan::ask(const Ask &to, const SelectSpec &spec) {
   Session &session = session_at(to.node);
   Tally &tally = nodes_asked_[session.name()];
-  asked(to, Cursor::open(session, to.is_home ? select_statement(spec) : holder_statement(spec), !locks()), &tally);
+  asked(to, Cursor::open(session, to.is_home ? select_statement(spec) : holder_statement(spec), !locks(), plan_.naming == Naming::none && !home_), &tally);
 }
 
 void ElsewhereScan::asked(const Ask &to, Result<std::unique_ptr<Cursor>> cursor, Tally *tally) {

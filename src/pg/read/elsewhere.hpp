@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/read/settled_homes.hpp"
 #include "core/read/statements.hpp"
 #include "pg/read/ahead_rows.hpp"
 #include "pg/read/cursor.hpp"
@@ -52,6 +53,8 @@ class ElsewhereScan {
   void start_named();
   void start_all();
   void ask_all(const std::vector<HomeNode> &homes);
+  void ask_until_settled();
+  Homes judge() const;
   void ask_exactly(const std::vector<HomeNode> &homes);
   bool names_by_plan() const;
   void start_own(const std::vector<std::string> &clients);

@@ -239,6 +239,7 @@ Result<bridge::PgResult> Session::read_all(bool interruptible, long timeout_ms) 
   PGconn *conn = link_->conn();
   TimestampTz deadline = timeout_ms < 0 ? 0 : TimestampTzPlusMilliseconds(bridge::steady_us(), timeout_ms);
   bridge::PgResult last;
+  beside_.reset();
   for (;;) {
     // What has come meanwhile needs no waiting: a wait costs six system calls.
     while (PQisBusy(conn)) {
@@ -249,7 +250,9 @@ Result<bridge::PgResult> Session::read_all(bool interruptible, long timeout_ms) 
     }
     bridge::PgResult r(PQgetResult(conn));
     if (!r) break;
-    if (!last || PQresultStatus(last.get()) != PGRES_FATAL_ERROR) last = std::move(r);
+    if (last && PQresultStatus(last.get()) == PGRES_FATAL_ERROR) continue;
+    if (last && PQresultStatus(last.get()) == PGRES_TUPLES_OK) beside_ = std::move(last);
+    last = std::move(r);
   }
   if (!last) return lost_error();
   // Without an SQLSTATE the error is libpq's own: the connection is lost.

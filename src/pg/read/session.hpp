@@ -58,6 +58,8 @@ class Session {
   void note_long(const std::string &text) { kept_[text].is_long = true; }
   /// send and receive, raising every error.
   bridge::PgResult run(const std::string &sql);
+  /// The rows that came in front of those of receive(), where the command asked for rows twice.
+  bridge::PgResult take_beside() { return std::move(beside_); }
 
   /// Marks the transaction as one that changes rows: losing the session then aborts our transaction.
   void will_write() { wrote_ = true; }
@@ -118,6 +120,7 @@ class Session {
   std::string sent_;
   std::optional<Form> once_;    // what was sent, if it was by send_once(), and at which savepoint level
   int once_level_ = 0;
+  bridge::PgResult beside_;
   std::string before_;          // travels in front of the next command
   int last_cursor_ = 0;
   std::map<int, int> cursors_;  // open cursors: number -> savepoint level
