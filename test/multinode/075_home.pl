@@ -55,6 +55,12 @@ for my $n ('e1', 'c3', 'c2') {
 	is($f->sql($n, "INSERT INTO account (car, id) VALUES ('car1', $id) ON CONFLICT DO NOTHING RETURNING 1"), '', "$n: ON CONFLICT DO NOTHING");
 	is($f->sql($n, "INSERT INTO account AS a (car, id, n) VALUES ('car1', $id, 5), ('car1', $id + 2, 5) ON CONFLICT (car, id) DO UPDATE SET n = a.n + excluded.n WHERE a.note = 'new' RETURNING n"), "12\n5", "$n: ON CONFLICT DO UPDATE");
 	is($f->sql($n, "INSERT INTO account AS a (car, id, n) VALUES ('car1', $id, 5) ON CONFLICT (car, id) DO UPDATE SET n = 0 WHERE a.note = 'old' RETURNING n"), '', "$n: ON CONFLICT DO UPDATE WHERE");
+	for my $twice ($id, $id + 3) {    # a row that is there, and one that is not
+		like($f->error_of($n, "INSERT INTO account AS a (car, id, n) VALUES ('car1', $twice, 5), ('car1', $twice, 6) ON CONFLICT (car, id) DO UPDATE SET n = a.n + excluded.n"),
+			qr/21000: ON CONFLICT DO UPDATE command cannot affect row a second time.*HINT/s, "$n: ON CONFLICT DO UPDATE of one row twice");
+		is($f->sql('c1', "SELECT count(*), sum(n) FROM account WHERE car = 'car1' AND id = $twice"), $twice == $id ? '1|12' : '0|', "$n: and nothing of it stays");
+	}
+	is($f->sql($n, "INSERT INTO account AS a (car, id, n) VALUES ('car1', $id, 5), ('car1', $id, 6), ('car1', $id + 1, 9) ON CONFLICT (car, id) DO UPDATE SET n = 12 WHERE excluded.n = 6 RETURNING n"), "12", "$n: twice met, once changed");
 	like($f->error_of($n, "INSERT INTO account (car, id, n) VALUES ('car1', $id + 3, -1)"), qr/23514/, "$n: CHECK");
 	like($f->error_of($n, "INSERT INTO account (car, id, serial) VALUES ('car1', $id + 3, 1)"), qr/428C9/, "$n: identity");
 	($rc, $out, $err) = $f->node($n)->psql('postgres', "COPY account (car, id, note) FROM STDIN;\ncar1\t" . ($id + 4) . "\tcopied\nborn$n\t1\tcopied\ncar2\t$id\t\\N\n\\.\n", extra_params => [ '-v', 'QUIET=0' ]);

@@ -56,6 +56,16 @@ bool HomeRow::insert(NodeId home, TupleTableSlot *slot, bool or_nothing) {
   return run(home, slot, insert_statement(table_, values(slot, written_), or_nothing, returned_));
 }
 
+namespace {
+
+std::string text_of_key(const std::vector<ColumnValue> &key) {
+  std::vector<std::string> parts;
+  for (const ColumnValue &c : key) parts.push_back(c.value.value_or(""));
+  return array_text(parts);
+}
+
+}  // namespace
+
 bool HomeRow::insert_or_update(NodeId home, TupleTableSlot *slot, ResultRelInfo *rel, EState *estate, List *columns) {
   std::vector<ColumnValue> row = values(slot, written_), key = values(slot, key_);
   bridge::pg_call([&] { ExecMaterializeSlot(slot); });  // the row that the statement calls `excluded`
@@ -63,9 +73,16 @@ bool HomeRow::insert_or_update(NodeId home, TupleTableSlot *slot, ResultRelInfo 
     TupleTableSlot *existing = rel->ri_onConflict->oc_Existing;
     if (run(home, existing, insert_statement(table_, row, true, returned_))) {
       bridge::pg_call([&] { (void)ExecCopySlot(slot, existing); });
+      hit_.insert(text_of_key(key));
       return true;
     }
-    if (run(home, existing, locking_statement(table_, key, returned_))) return update(home, slot, rel, estate, columns, key);
+    if (hit_.contains(text_of_key(key)))
+      bridge::raise_sqlstate(ERRCODE_CARDINALITY_VIOLATION, "ON CONFLICT DO UPDATE command cannot affect row a second time", "",
+                             "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.");
+    if (!run(home, existing, locking_statement(table_, key, returned_))) continue;
+    bool changed = update(home, slot, rel, estate, columns, key);
+    if (changed) hit_.insert(text_of_key(key));
+    return changed;
   }
   bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE, "the row comes and goes at the home of its client", "", "Retry the transaction.");
 }

@@ -1,5 +1,6 @@
 // One row of a table of consistency home on its way to the home: INSERT, with or without ON CONFLICT, in the transaction there that ends with ours.
 #pragma once
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,8 @@ class HomeRow {
 
   /// Writes the row in `slot` at `home`; then the slot has it as it is stored. False: there is a row with its key, and that is left alone.
   bool insert(NodeId home, TupleTableSlot *slot, bool or_nothing);
-  /// The same; a row with its key is changed as ON CONFLICT DO UPDATE of the statement says (`columns`: which it sets).
+  /// The same; a row with its key is changed as ON CONFLICT DO UPDATE of the statement says (`columns`: which it sets). Raises for a row that
+  /// this object has written before: it is of one statement.
   bool insert_or_update(NodeId home, TupleTableSlot *slot, ResultRelInfo *rel, EState *estate, List *columns);
 
  private:
@@ -33,6 +35,7 @@ class HomeRow {
   std::vector<AttrNumber> key_, written_;   // `written_`: neither generated nor the version
   std::vector<std::string> returned_;       // the names of all columns
   RowInput input_;
+  std::set<std::string> hit_;               // keys of rows that insert_or_update() has written
 };
 
 }  // namespace vectorshard::read
