@@ -49,6 +49,12 @@ COMMENT ON FUNCTION vectorshard.take_home(text, int, bigint, boolean) IS
   'internal: makes this node the home of a client whose home was removed; alone: though nobody holds it';
 REVOKE ALL ON FUNCTION vectorshard.take_home(text, int, bigint, boolean) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION vectorshard.confirm_home(client text, home int, epoch bigint, lost int) RETURNS bigint
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_confirm_home';
+COMMENT ON FUNCTION vectorshard.confirm_home(text, int, bigint, int) IS
+  'internal, at the registrar: under which epoch a home goes on that asked a node to be the next which was removed since; 0: not, or not yet';
+REVOKE ALL ON FUNCTION vectorshard.confirm_home(text, int, bigint, int) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION vectorshard.move_home(client text, to_node text, force boolean DEFAULT false)
   RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
   SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp

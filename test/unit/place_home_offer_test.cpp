@@ -42,3 +42,14 @@ TEST(HomeOffer, ADeposedHomeCannotGiveItAway) {
   here.epoch = 6;
   EXPECT_EQ(answer_to_offer(here, kSelf, 5, true), Answer::not_home);
 }
+
+TEST(HomeOffer, ANodeThatWasRemovedBeforeItAnswered) {
+  AskedStanding here{true, kHome, 5};
+  EXPECT_EQ(epoch_after_lost_target(here, kHome, 5), 7) << "what the removed node may have been was 6";
+  here.epoch = 7;
+  EXPECT_EQ(epoch_after_lost_target(here, kHome, 5), 7) << "the answer was lost";
+  EXPECT_EQ(epoch_after_lost_target({true, kOther, 4}, kHome, 5), 7) << "the registrar has not heard of this home yet";
+  EXPECT_EQ(epoch_after_lost_target({}, kHome, 5), 7);
+  EXPECT_EQ(epoch_after_lost_target({true, kSelf, 6}, kHome, 5), 0) << "the removed node was the home";
+  EXPECT_EQ(epoch_after_lost_target({true, kOther, 7}, kHome, 5), 0) << "and another is it now";
+}

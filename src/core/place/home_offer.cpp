@@ -10,4 +10,9 @@ Answer answer_to_offer(const AskedStanding &here, NodeId self, int64_t epoch, bo
   return holds_all ? Answer::ok : Answer::send;
 }
 
+int64_t epoch_after_lost_target(const AskedStanding &here, NodeId asker, int64_t epoch) {
+  if (!here.known || here.epoch <= epoch) return epoch + 2;
+  return here.home == asker ? here.epoch : 0;
+}
+
 }  // namespace vectorshard::place

@@ -9,4 +9,9 @@ namespace vectorshard::place {
 /// deposed hears not_home.
 Answer answer_to_offer(const AskedStanding &here, NodeId self, int64_t epoch, bool holds_all);
 
+/// At the registrar. The home of `epoch` asked a node to be the next, which was removed before it answered: it may have been home of epoch + 1, and
+/// others may know of that. The epoch under which the asker goes on as home, which beats that one wherever it is known; 0: the registrar
+/// knows of another home already, or of the removed one, whose client it gives to a holder. Asked again it says the same.
+int64_t epoch_after_lost_target(const AskedStanding &here, NodeId asker, int64_t epoch);
+
 }  // namespace vectorshard::place

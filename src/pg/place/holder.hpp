@@ -137,6 +137,8 @@ class Holder {
   // holder_move.cpp
   void move_homes();
   void hand_over(const HomeMove &m);
+  void confirm_home(const HomeMove &m);
+  void ask_registrar(const HomeMove &m);
 
   // holder_leave.cpp
   void leave_fabric();

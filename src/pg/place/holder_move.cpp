@@ -9,6 +9,7 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/place/evict.hpp"
 #include "pg/place/holder.hpp"
+#include "pg/place/home_serve.hpp"
 
 namespace vectorshard::place {
 
@@ -41,6 +42,7 @@ constexpr char kWish[] = R"(
   ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason,
     value = excluded.value, eta = NULL)";
 constexpr char kAsk[] = "SELECT vectorshard.become_home($1, $2::int, $3::bigint, $4, $5::boolean)";
+constexpr char kConfirm[] = "SELECT vectorshard.confirm_home($1, $2::int, $3::bigint, $4::int)";
 
 void run(const char *sql, const std::vector<bridge::Param> &params) {
   bridge::WorkerTransaction tx;
@@ -120,6 +122,51 @@ void accept_new_home(const HomeMove &m) {
 
 }  // namespace
 
+/// The node that was asked is gone, and may have been home meanwhile: this node is the home again when the registrar says so. Whoever heard of that
+/// other home would stay with it for ever, and the registrar might give its clients to somebody else.
+void Holder::confirm_home(const HomeMove &m) {
+  try {
+    ask_registrar(m);
+  } catch (const bridge::PgError &e) {
+    // Every transaction inside was aborted as a whole by its destructor, so the error may end here.
+    note(m.client, e.message);
+  }
+}
+
+void Holder::ask_registrar(const HomeMove &m) {
+  NodeId registrar = kNoNode;
+  {
+    bridge::WorkerTransaction tx;
+    {
+      bridge::Spi spi;
+      auto rows = spi.query_kept("SELECT node FROM vectorshard.node WHERE registrar AND state <> 'removed'");
+      if (!rows.empty()) registrar = static_cast<NodeId>(rows.int8(0, 0));
+    }
+    tx.commit();
+  }
+  if (registrar == kNoNode) return note(m.client, "there is no registrar to ask");
+  int64_t epoch = 0;
+  if (registrar == bridge::self_node()) {
+    bridge::WorkerTransaction tx;
+    {
+      bridge::Spi spi;
+      epoch = spi.query_kept(kConfirm, {p_text(m.client), p_int4(bridge::self_node()), p_int8(m.epoch), p_int4(m.to)}).int8(0, 0);
+    }
+    tx.commit();
+  } else {
+    Error why;
+    bridge::Link *to = link(registrar, why);
+    if (!to) return note(m.client, why.message + ". " + why.detail);
+    auto r = to->query(kConfirm, {{m.client}, {std::to_string(bridge::self_node())}, {std::to_string(m.epoch)}, {std::to_string(m.to)}}, false, kAnswerMs);
+    if (!r.ok()) return note(m.client, r.error().message);
+    epoch = std::stoll(PQgetvalue(r.value().get(), 0, 0));
+  }
+  if (epoch == 0) return note(m.client, "node \"" + m.to_name + "\" was removed; the registrar looks for its home");
+  bridge::WorkerTransaction tx;
+  go_on_as_home(m.client, m.to, epoch);
+  tx.commit();
+}
+
 /// Fences the client and hands it over. What an error leaves undone is asked again in the next round.
 void Holder::hand_over(const HomeMove &m) {
   Error why;
@@ -158,8 +205,10 @@ void Holder::move_homes() {
   }
   for (const HomeMove &m : moves) {
     if (copies_wanted()) break;
-    if (m.home != bridge::self_node() || m.target_removed || (!m.target_may && !m.asked))
+    if (m.home != bridge::self_node() || ((m.target_removed || !m.target_may) && !m.asked))
       drop(m.client);
+    else if (m.target_removed)
+      confirm_home(m);
     else if (!m.resident)
       bring_back({m.client, m.home});
     else if (!m.target_live && !m.banned_by.empty())

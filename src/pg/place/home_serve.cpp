@@ -1,6 +1,8 @@
 // Becoming the home of a client: handed over by its home, or taken because that was removed. One transaction with the row
 // of `client` that all nodes are told. Never two homes in one epoch: the home asks one node at a time, and a home is taken
 // only of a node that the registrar has removed.
+#include "pg/place/home_serve.hpp"
+
 #include "core/place/home_offer.hpp"
 #include "core/ship/debt_rules.hpp"
 #include "pg/apply/api.hpp"
@@ -98,13 +100,40 @@ void take_home(const std::string &client, NodeId from, int64_t epoch, bool alone
                 {p_text(client), p_int4(bridge::self_node()), p_int8(version)});
   }
   make_home(client, from, epoch + 1);
+  bridge::Spi().execute("DELETE FROM vectorshard.home_move WHERE client = $1", {p_text(client)});  // whom it asked as the home before is of no matter now
   apply::record_conflict(here.resident ? "home_taken" : "client_lost", "", client, "", 0, 0,
                          here.resident ? "its home, node " + name + ", was removed; what that node alone had is lost"
                                        : "its home, node " + name + ", was removed, and no other node held it: it begins empty",
                          {});
 }
 
+bool is_removed(NodeId node) {
+  return !bridge::Spi().query_kept("SELECT FROM vectorshard.node WHERE node = $1 AND state = 'removed'", {p_int4(node)}).empty();
+}
+
+/// See confirm_home in 36_home.sql. The row is locked from the look at it on: nobody else gives an epoch meanwhile.
+int64_t confirm_home(const std::string &client, NodeId home, int64_t epoch, NodeId lost) {
+  bridge::Spi spi;
+  if (spi.query_kept("SELECT FROM vectorshard.node WHERE node = $1 AND registrar", {p_int4(bridge::self_node())}).empty() || !is_removed(lost)) return 0;
+  spi.query("SELECT set_config('synchronous_commit', 'on', true)");
+  AskedStanding here;
+  auto rows = spi.query_kept("SELECT home, epoch FROM vectorshard.client WHERE client = $1 FOR UPDATE", {p_text(client)});
+  if (!rows.empty()) here = {true, static_cast<NodeId>(rows.int8(0, 0)), rows.int8(0, 1)};
+  int64_t given = epoch_after_lost_target(here, home, epoch);
+  if (given == 0 || (here.known && here.epoch == given)) return given;
+  return spi.execute(kTake, {p_text(client), p_int4(home), p_int8(given)}) > 0 ? given : 0;
+}
+
 }  // namespace
+
+void go_on_as_home(const std::string &client, NodeId lost, int64_t epoch) {
+  bridge::lock_client(client);
+  bridge::lock_holders_of({}, {client});
+  make_home(client, lost, epoch);
+  bridge::Spi().execute("DELETE FROM vectorshard.home_move WHERE client = $1", {p_text(client)});
+  apply::record_conflict("home_taken", "", client, "", 0, 0,
+                         "node " + std::to_string(lost) + ", to which its home was moving, was removed; what that node alone had is lost", {});
+}
 
 }  // namespace vectorshard::place
 
@@ -124,5 +153,12 @@ VECTORSHARD_FUNCTION(vectorshard_take_home) {
     fabric::require_certain();
     place::take_home(bridge::text_argument(fcinfo, 0), PG_GETARG_INT32(1), PG_GETARG_INT64(2), PG_GETARG_BOOL(3));
     PG_RETURN_VOID();
+  });
+}
+
+VECTORSHARD_FUNCTION(vectorshard_confirm_home) {
+  return bridge::entry([&]() -> Datum {
+    fabric::require_certain();
+    PG_RETURN_INT64(place::confirm_home(bridge::text_argument(fcinfo, 0), PG_GETARG_INT32(1), PG_GETARG_INT64(2), PG_GETARG_INT32(3)));
   });
 }
