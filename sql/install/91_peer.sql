@@ -42,9 +42,10 @@ BEGIN
     -- clients: births, copies, evictions, homes
     'birth_client(text)', 'copy_announce(text, int, bigint, text, bigint)', 'copy_export(text)', 'copy_export(text, text)',
     'evict_handshake(text, int, bigint, text, boolean, int[])', 'become_home(text, int, bigint, text, boolean)', 'take_home(text, int, bigint, boolean)',
+    'confirm_home(text, int, bigint, int)',
     'peer_move_home(text, text)',
     -- reading
-    'holds(text[])',
+    'holds(text[])', 'home_marks(text, bigint)',
     -- checks
     'ship_mark()', 'delivered(text, text, pg_lsn, int[], int[])', 'range_digests(text, text, int)', 'range_rows(text, text, int, int[], int)',
     'held_here(text)', 'digest_here(text, text)', 'raise_version(text, text, text[], bigint)', 'owe(text, text, int)',
