@@ -69,9 +69,9 @@ denied("${home}CREATE TEMP TABLE got AS SELECT * FROM app.note");
 # Functions: the list, and that it is complete.
 is($f->sql('c1', q{SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname) FROM pg_proc p, aclexplode(p.proacl) a
     WHERE a.grantee = 'vectorshard_peer'::regrole AND p.prokind = 'f' AND p.pronamespace = 'vectorshard'::regnamespace}),
-	'apply become_home birth_client check_here copy_announce copy_export delivered digest_between digest_here evict_handshake flush_applied grant_life held_here hello holds is_attached node_left owe '
+	'apply become_home birth_client check_here confirm_home copy_announce copy_export delivered digest_between digest_here evict_handshake flush_applied grant_life held_here hello holds home_marks is_attached node_left owe '
 	  . 'peer_check_fabric peer_move_home raise_version range_digests range_rows register_node ship_mark start_token table_definition take_home take_over_debt wall_clock_ms', 'functions for nodes');
-is($f->sql('c1', q{SELECT count(*) FROM pg_proc p WHERE p.proname NOT LIKE 'state15\_%' AND has_function_privilege('fabric', p.oid, 'EXECUTE') AND NOT has_function_privilege('stranger', p.oid, 'EXECUTE')}), '31', 'are, with aggregates of states, all that the role has more than anybody');
+is($f->sql('c1', q{SELECT count(*) FROM pg_proc p WHERE p.proname NOT LIKE 'state15\_%' AND has_function_privilege('fabric', p.oid, 'EXECUTE') AND NOT has_function_privilege('stranger', p.oid, 'EXECUTE')}), '33', 'are, with aggregates of states, all that the role has more than anybody');
 is($f->sql('c1', q{SELECT count(*) FROM pg_class c WHERE c.relkind IN ('r', 'v', 'f', 'p', 'S') AND c.relnamespace <> 'vectorshard'::regnamespace
     AND (has_table_privilege('fabric', c.oid, 'SELECT, INSERT, UPDATE, DELETE') AND NOT has_table_privilege('stranger', c.oid, 'SELECT, INSERT, UPDATE, DELETE'))}), '0', 'and it has no grant on a table of users');
 denied("SELECT vectorshard.$_") for q{create_fabric('x', NULL)}, q{join_fabric('x', 'hub', NULL)}, q{remove_node('c2', true)}, q{transfer_registrar('c2')}, q{place('there', 'c2')}, q{evict('there')}, q{move_home('there', 'c2')},

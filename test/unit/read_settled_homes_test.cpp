@@ -43,7 +43,7 @@ Story tell(std::mt19937 &rng, int number, int64_t end) {
     s.at[home].push_back({time, 0, kNoNode, kNoNode, true, to});
     time += within(slow);
     s.at[to].push_back({time, epoch + 1, to, home, true});
-    int64_t streamed = time + within(20);
+    int64_t streamed = time + within(within(3) == 1 ? 300 : 20);
     int64_t gave = time + within(slow);
     if (streamed < gave) s.at[home].push_back({streamed, epoch + 1, to});
     s.at[home].push_back({gave, epoch + 1, to, kNoNode, true, kNoNode, true});
