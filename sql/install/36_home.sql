@@ -34,6 +34,16 @@ COMMENT ON FUNCTION vectorshard.note_home_event(text, int, bigint) IS
   'internal: notes a step of a move of a home, in the transaction that makes it; of one that takes the home, from whom and for which epoch';
 REVOKE ALL ON FUNCTION vectorshard.note_home_event(text, int, bigint) FROM PUBLIC;
 
+-- Two nodes that take a home for one epoch would both be it: nobody else is asked until the one that was asked has refused, or is removed itself.
+CREATE TABLE vectorshard.home_asked (
+  client text COLLATE "C" PRIMARY KEY,
+  node   int,
+  epoch  bigint NOT NULL
+);
+COMMENT ON TABLE vectorshard.home_asked IS
+  'at the registrar: whom it asked to take the home of a client whose home was removed, and after which epoch; local, gone once it has';
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.home_asked', '');
+
 -- Few clients ever move: whoever merges a change asks by this index whether its client is one.
 CREATE INDEX client_moved ON vectorshard.client (client) WHERE epoch > 1;
 

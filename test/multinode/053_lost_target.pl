@@ -1,9 +1,11 @@
 # Topology: core nodes c1 (the registrar), c2 and c3, edge e1.
 # Proves: a home that asked a node to be the next, which was removed by force before it answered, goes on under an epoch that beats what that node
-# may have been, and no other is home: whether nobody, an edge, or the registrar had heard of that node as the home.
+# may have been, and no other is home: whether nobody, an edge, or the registrar had heard of that node as the home. Two
+# nodes never take a home for one epoch: the registrar goes on asking the one that it asked first.
 use strict;
 use warnings;
 use Fabric;
+use Session;
 use Test::More;
 
 my $f = Fabric->new(core => 'c1', edges => [], config => "vectorshard.placement_mode = off\nvectorshard.keep_s = 100000\nvectorshard.link_timeout_ms = 2000\n");
@@ -56,4 +58,24 @@ for my $n (@left) {
 	}
 }
 for my $n (@left) { $f->poll($n, q{SELECT (SELECT count(*) FROM trip), (SELECT sum(cents) FROM purse)}, '12|12', "$n reads all"); }
+
+# The registrar keeps on record whom it asks, and goes on asking that one, though it holds the client itself by now.
+$f->sql('c3', q{INSERT INTO trip VALUES ('late', 1), ('both', 1)});
+$f->poll($_, q{SELECT count(*) FROM vectorshard.client WHERE client IN ('late', 'both') AND home = 3}, '2', "$_ knows them") for 'c1', 'e1';
+ok($f->bring('e1', $_), "e1 holds $_") for 'late', 'both';
+ok($f->bring('c1', 'both'), 'c1 holds both');
+$f->sql('c1', q{INSERT INTO vectorshard.home_asked (client, node, epoch) VALUES ('both', 4, 1)});
+my $lock = Session->new($f->node('e1'));
+$lock->ask('BEGIN');
+$lock->ask('LOCK TABLE vectorshard.conflict');
+$f->node('c3')->stop('immediate');
+$f->sql('c1', q{SELECT vectorshard.remove_node('c3', force => true)});
+ok($f->wait_for(sub { $f->sql('e1', q{SELECT count(DISTINCT query) FROM pg_stat_activity WHERE query LIKE 'SELECT vectorshard.take_home(%' AND wait_event_type = 'Lock'}) eq '2' }), 'e1 is asked to take both');
+is($f->sql('c1', q{SELECT client, node, epoch FROM vectorshard.home_asked WHERE client IN ('late', 'both') ORDER BY client}), "both|4|1\nlate|4|1", 'which is on record');
+is($f->sql('c1', q{SELECT DISTINCT home, epoch FROM vectorshard.client WHERE client IN ('late', 'both')}), '3|1', 'c1 takes none itself');
+$lock->ask('COMMIT');
+$lock->finish;
+$f->poll($_, q{SELECT DISTINCT home, epoch FROM vectorshard.client WHERE client IN ('late', 'both')}, '1|3', "$_: e1 has taken them, and handed them over") for 'c1', 'e1';
+$f->poll('c1', q{SELECT count(*) FROM vectorshard.home_asked}, '0', 'nobody is asked any more');
+is($f->sql($_, q{SELECT count(*) FROM trip WHERE car IN ('late', 'both')}), '2', "$_ reads them") for 'c1', 'e1';
 done_testing();

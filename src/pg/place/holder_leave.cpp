@@ -46,25 +46,39 @@ constexpr char kToLock[] = R"(
   SELECT string_agg(t, ', ') FROM (SELECT table_name FROM vectorshard.shard_table WHERE kind = 'reference' AND state = 'enrolled'
            AND vectorshard.is_attached(to_regclass(table_name))
     UNION ALL SELECT 'vectorshard.' || t FROM unnest('{policy,segment,shard_table,store,wish}'::text[]) t ORDER BY 1) AS x(t))";
-// Core nodes first; the latest copy of several.
+// Who was asked and may have taken it; else core nodes first, the latest copy of several. After the epoch that a removed one may have taken.
 constexpr char kOrphaned[] = R"(
-  SELECT c.client, c.home, c.epoch, coalesce(h.node, 0), coalesce(h.kind, '')
+  SELECT c.client, c.home, greatest(c.epoch, coalesce(a.epoch, 0) + (a.state IS NOT DISTINCT FROM 'removed')::int),
+         CASE WHEN a.state <> 'removed' THEN a.node ELSE coalesce(h.node, 0) END
     FROM vectorshard.client c JOIN vectorshard.node n ON n.node = c.home AND n.state = 'removed'
-    LEFT JOIN LATERAL (SELECT h.node, p.kind FROM vectorshard.holder h
+    LEFT JOIN (SELECT a.client, a.epoch, p.node, p.state FROM vectorshard.home_asked a LEFT JOIN vectorshard.node p USING (node)) a
+      ON a.client = c.client AND a.epoch >= c.epoch
+    LEFT JOIN LATERAL (SELECT h.node FROM vectorshard.holder h
                          JOIN vectorshard.node p ON p.node = h.node AND p.state = 'active'
                         WHERE h.client = c.client AND h.state = 'live'
                         ORDER BY p.kind, h.node = $1 DESC, h.generation DESC LIMIT 1) h ON true
    LIMIT $2)";
+
+constexpr char kAsked[] = R"(
+  INSERT INTO vectorshard.home_asked (client, node, epoch) VALUES ($1, $2, $3)
+  ON CONFLICT (client) DO UPDATE SET node = excluded.node, epoch = excluded.epoch)";
+// The epoch stays: one that was removed may have taken the one before.
+constexpr char kRefused[] = "UPDATE vectorshard.home_asked SET node = NULL WHERE client = $1";
+constexpr char kTaken[] = R"(
+  DELETE FROM vectorshard.home_asked a WHERE NOT EXISTS (SELECT FROM vectorshard.client c
+    JOIN vectorshard.node n ON n.node = c.home AND n.state = 'removed' WHERE c.client = a.client))";
 
 std::string take_home_sql(const std::string &client, const std::string &from, const std::string &epoch, bool alone) {
   char *literal = bridge::pg_call([&] { return quote_literal_cstr(client.c_str()); });
   return "SELECT vectorshard.take_home(" + std::string(literal) + ", " + from + ", " + epoch + ", " + (alone ? "true" : "false") + ")";
 }
 
+/// Durable when it returns, whatever the server's settings are.
 void run(const std::string &sql, const std::vector<bridge::Param> &params) {
   bridge::WorkerTransaction tx;
   {
     bridge::Spi spi;
+    spi.query("SELECT set_config('synchronous_commit', 'on', true)");
     spi.query(sql, params);
   }
   tx.commit();
@@ -162,17 +176,16 @@ void Holder::adopt_orphans() {
   next_orphans_s_ = now_s() + kOrphansS;
   NodeId self = bridge::self_node();
   bridge::Rows rows;
-  std::string name;
   {
     bridge::WorkerTransaction tx;
     {
       bridge::Spi spi;
-      auto me = spi.query_kept("SELECT registrar, name FROM vectorshard.node WHERE node = $1", {p_int4(self)});
+      auto me = spi.query_kept("SELECT registrar FROM vectorshard.node WHERE node = $1", {p_int4(self)});
       if (!me.empty() && me.boolean(0, 0)) rows = spi.query_kept(kOrphaned, {p_int4(self), p_int4(kOrphans)});
-      if (!me.empty()) name = me.at(0, 1);
     }
     tx.commit();
   }
+  if (rows.empty()) run(kTaken, {});
   if (rows.empty()) orphans_ = false;
   for (size_t i = 0; i < rows.size() && !copies_wanted(); i++) {
     auto holder = static_cast<NodeId>(rows.int8(i, 3));
@@ -183,9 +196,9 @@ void Holder::adopt_orphans() {
     }
     Error why;
     bridge::Link *to = link(holder, why);
-    if (!to || !to->query(sql).ok()) continue;
-    // An edge keeps a home no longer than it takes to hand it over.
-    if (rows.at(i, 4) == "edge") (void)to->query("SELECT vectorshard.peer_move_home($1, $2)", {{rows.at(i, 0)}, {name}}).ok();
+    if (!to) continue;
+    run(kAsked, {bridge::p_text(rows.at(i, 0)), p_int4(holder), bridge::p_int8(rows.int8(i, 2))});
+    if (!to->query(sql).ok() && to->alive()) run(kRefused, {bridge::p_text(rows.at(i, 0))});
   }
 }
 

@@ -33,6 +33,10 @@ constexpr const char *kTake = R"(
   ON CONFLICT (client) DO UPDATE SET home = excluded.home, epoch = excluded.epoch WHERE c.epoch < excluded.epoch)";
 constexpr const char *kHolders = "SELECT node FROM vectorshard.holder WHERE client = $1 AND state IN ('copying', 'live')";
 
+// An edge keeps a home no longer than it takes to hand it over.
+constexpr const char *kHandOver =
+    "INSERT INTO vectorshard.home_move (client, to_node) SELECT $1, node FROM vectorshard.node WHERE registrar AND state <> 'removed'";
+
 /// In the current transaction, with the locks of the client's holders: this node is its home of `epoch`, after `from`, from the commit.
 void make_home(const std::string &client, NodeId from, int64_t epoch) {
   NodeId self = bridge::self_node();
@@ -100,7 +104,11 @@ void take_home(const std::string &client, NodeId from, int64_t epoch, bool alone
                 {p_text(client), p_int4(bridge::self_node()), p_int8(version)});
   }
   make_home(client, from, epoch + 1);
-  bridge::Spi().execute("DELETE FROM vectorshard.home_move WHERE client = $1", {p_text(client)});  // whom it asked as the home before is of no matter now
+  {
+    bridge::Spi spi;
+    spi.execute("DELETE FROM vectorshard.home_move WHERE client = $1", {p_text(client)});  // whom it asked as the home before is of no matter now
+    if (own_kind() == "edge") spi.execute(kHandOver, {p_text(client)});
+  }
   apply::record_conflict(here.resident ? "home_taken" : "client_lost", "", client, "", 0, 0,
                          here.resident ? "its home, node " + name + ", was removed; what that node alone had is lost"
                                        : "its home, node " + name + ", was removed, and no other node held it: it begins empty",
