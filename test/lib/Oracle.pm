@@ -71,6 +71,38 @@ sub aggregates {
 		"bool_or($t.kind = 2), sum($t.id)", "string_agg($t.note, ',' ORDER BY $t.car, $t.id)", "array_agg($t.id ORDER BY $t.car, $t.id)", "round(max($t.km) - min($t.km), 2)");
 }
 
+# Joins of two or three tables over all clients, with trip as t among them: what follows FROM.
+sub joined {
+	my ($self) = @_;
+	my $n = $self->below(6);
+	my $to_visit = $self->one_of('v.car = t.car', 'v.car = t.car AND v.place = t.id', "v.car = t.car AND v.rating > $n", 'v.car = t.car AND v.place < t.id AND t.kind <> 2');
+	my $to_trip = $self->one_of('u.car = t.car AND u.id < t.id', "u.car = t.car AND u.kind = t.kind AND u.id > $n");
+	my $to_kind = $self->one_of('k.kind = t.kind', "k.kind = t.kind AND k.name <> 'kind $n'", 'k.kind > t.kind AND k.kind < 5');
+	my $from = $self->one_of(
+		"trip t JOIN visit v ON $to_visit", "trip t LEFT JOIN visit v ON $to_visit", "visit v LEFT JOIN trip t ON $to_visit", 'trip t FULL JOIN visit v ON ' . $self->one_of('v.car = t.car', 'v.car = t.car AND v.place = t.id'),
+		'(SELECT * FROM trip t WHERE ' . $self->of_trip('t') . ") t FULL JOIN (SELECT * FROM visit WHERE place < 4) v ON v.car = t.car AND v.place = t.id",
+		"trip t JOIN trip u ON $to_trip", "trip t LEFT JOIN trip u ON $to_trip", "trip t JOIN kind k ON $to_kind", "trip t LEFT JOIN kind k ON $to_kind", "kind k LEFT JOIN trip t ON $to_kind", 'trip t');
+	return $from if $self->below(2);
+	return "($from) " . $self->one_of('JOIN', 'LEFT JOIN') . ' ' . $self->one_of('visit w ON w.car = t.car AND w.place = t.id', "visit w ON w.car = t.car AND w.rating = $n", "kind w ON w.kind = t.id", "kind w ON w.kind = t.kind AND w.kind <> $n");
+}
+sub of_joined {
+	my ($self) = @_;
+	my $n = $self->below(6);
+	return $self->of_trip('t') . $self->one_of('', '', " AND EXISTS (SELECT FROM visit x WHERE x.car = t.car AND x.rating > $n)", " AND NOT EXISTS (SELECT FROM visit x WHERE x.car = t.car AND x.place = t.id AND x.rating <> $n)",
+		" AND t.car IN (SELECT x.car FROM visit x WHERE x.place = $n)", " AND EXISTS (SELECT FROM kind x WHERE x.kind = t.kind AND x.name > 'kind $n')", " AND t.kind NOT IN (SELECT x.kind FROM kind x WHERE x.kind = $n)",
+		" AND NOT EXISTS (SELECT FROM kind x WHERE x.kind = t.id)", " AND NOT EXISTS (SELECT FROM trip x WHERE x.car = t.car AND x.id > t.id AND x.kind = $n)");
+}
+my @JOINS = (
+	sub { my ($o) = @_; return 'SELECT ' . $o->aggregates('t') . ' FROM ' . $o->joined . ' WHERE ' . $o->of_joined; },
+	sub { my ($o) = @_; return 'SELECT t.kind, ' . $o->aggregates('t') . ' FROM ' . $o->joined . ' WHERE ' . $o->of_joined . ' GROUP BY t.kind HAVING count(*) > ' . $o->below(3); },
+	sub { my ($o) = @_; return 'SELECT k.name, ' . $o->aggregates('t') . ' FROM trip t JOIN kind k USING (kind) ' . $o->one_of('', 'JOIN visit v ON v.car = t.car', 'LEFT JOIN visit v ON v.car = t.car AND v.place = t.id') . ' WHERE ' . $o->of_joined . ' GROUP BY k.name'; },
+	sub { my ($o) = @_; return 'SELECT t.car, t.id, t.km FROM ' . $o->joined . ' WHERE ' . $o->of_joined; },
+	sub { my ($o) = @_; return 'SELECT DISTINCT t.kind, t.id % 3 FROM ' . $o->joined . ' WHERE ' . $o->of_joined; },
+	sub { my ($o) = @_; return 'SELECT t.car, t.id, t.note FROM ' . $o->joined . ' WHERE ' . $o->of_joined . ' ORDER BY ' . $o->one_of('t.car, t.id', 't.km DESC NULLS LAST, t.car, t.id') . ' LIMIT ' . (1 + $o->below(20)); },
+	sub { my ($o) = @_; return 'SELECT coalesce(t.car, v.car), count(*), count(t.id), count(v.place), sum(t.km) FROM trip t FULL JOIN visit v ON t.car = v.car AND t.id = v.place ' . $o->one_of('', "WHERE coalesce(v.rating, 2) > 1") . ' GROUP BY 1'; },
+	sub { my ($o) = @_; return 'SELECT v.car, v.place, v.rating, v.tags, t.note FROM visit v JOIN trip t ON t.car = v.car AND t.id = v.place WHERE ' . $o->of_joined; },
+);
+
 my @QUERIES = (
 	sub { my ($o) = @_; return "SELECT $T FROM trip t WHERE " . $o->named('t'); },
 	sub { my ($o) = @_; return 'SELECT t.car, t.id, t.km * 2 AS twice FROM trip t WHERE ' . $o->where('t'); },
@@ -111,7 +143,7 @@ my @QUERIES = (
 	sub { my ($o) = @_; return "SELECT $T FROM trip t WHERE false AND " . $o->where('t') . " UNION ALL SELECT $T FROM trip t WHERE t.car IS NULL OR " . $o->named('t'); },
 );
 
-sub query { my ($self) = @_; return $QUERIES[ $self->below(scalar @QUERIES) ]->($self); }
+sub query { my ($self) = @_; return $self->below(4) ? $QUERIES[ $self->below(scalar @QUERIES) ]->($self) : $JOINS[ $self->below(scalar @JOINS) ]->($self); }
 
 sub new_car { my ($self) = @_; $self->{births}++; return q{'car} . ($self->{cars} + $self->{births}) . q{'}; }
 sub trip_values {
@@ -168,6 +200,9 @@ my @HOME_QUERIES = (
 	sub { my ($o) = @_; return 'SELECT p.car, k.name FROM purse p JOIN kind k ON k.kind = p.cents % 6 WHERE ' . $o->named('p'); },
 	sub { my ($o) = @_; return 'SELECT n.car, p.cents FROM (VALUES (' . join('), (', map { $o->car } 1 .. 4) . ')) n (car) LEFT JOIN purse p ON p.car = n.car'; },
 	sub { my ($o) = @_; return 'SELECT a.car, b.car FROM purse a JOIN purse b ON a.cents = b.cents AND a.car < b.car WHERE ' . $o->named('a'); },
+	sub { my ($o) = @_; return 'SELECT k.name, count(*), sum(p.cents) FROM purse p ' . $o->one_of('', 'LEFT ') . 'JOIN kind k ON k.kind = p.cents % 7 GROUP BY 1'; },
+	sub { my ($o) = @_; return 'SELECT count(*), sum(a.cents - b.cents) FROM purse a ' . $o->one_of('', 'LEFT ') . 'JOIN purse b ON a.car = b.car AND b.cents > ' . $o->below(60); },
+	sub { my ($o) = @_; return 'SELECT a.car, a.cents FROM purse a WHERE ' . $o->one_of('', 'NOT ') . 'EXISTS (SELECT FROM purse b WHERE a.car = b.car AND b.cents > ' . $o->below(60) . ')'; },
 	sub { my ($o) = @_; return 'SELECT p.car, (SELECT count(*) FROM purse q WHERE q.cents > p.cents) FROM purse p WHERE ' . $o->named('p'); },
 	sub {
 		my ($o) = @_;

@@ -34,24 +34,36 @@ std::string returning_clause(const std::vector<std::string> &columns) {
   return columns.empty() ? "" : " RETURNING " + column_list(columns);
 }
 
+std::vector<std::string> at_home(const SelectSpec &spec, const std::string &column) {
+  std::string client_text = "(" + column + ")::text COLLATE \"C\"";
+  std::string home = spec.parameter.empty() ? std::to_string(spec.home) : spec.parameter;
+  std::vector<std::string> where{"EXISTS (SELECT FROM vectorshard.client h WHERE h.client = " + client_text + " AND h.home = " + home + ")"};
+  if (!spec.leave_out.empty()) where.push_back(client_text + " <> ALL (" + quote_value(array_text(spec.leave_out)) + "::text[])");
+  return where;
+}
+
 std::vector<std::string> conditions_of(const SelectSpec &spec) {
   std::string column = "t." + quote_name(spec.client_column);
-  std::string client_text = "(" + column + ")::text COLLATE \"C\"";
   std::vector<std::string> where;
   const std::string &given = spec.parameter;
-  if (spec.clients) {
-    if (spec.clients->size() == 1)
-      where.push_back(column + " = " + (given.empty() ? quote_value(spec.clients->front()) : given));
-    else
-      where.push_back(column + " = ANY (" + (given.empty() ? quote_value(array_text(*spec.clients)) : given) + ")");
+  if (!spec.from.empty()) {
+    // Stands with its tables.
+  } else if (!spec.clients) {
+    where = at_home(spec, column);
+  } else if (spec.clients->size() == 1) {
+    where.push_back(column + " = " + (given.empty() ? quote_value(spec.clients->front()) : given));
   } else {
-    where.push_back("EXISTS (SELECT FROM vectorshard.client h WHERE h.client = " + client_text +
-                    " AND h.home = " + (given.empty() ? std::to_string(spec.home) : given) + ")");
-    if (!spec.leave_out.empty())
-      where.push_back(client_text + " <> ALL (" + quote_value(array_text(spec.leave_out)) + "::text[])");
+    where.push_back(column + " = ANY (" + (given.empty() ? quote_value(array_text(*spec.clients)) : given) + ")");
   }
   for (const auto &c : spec.conditions) where.push_back("(" + c + ")");
   return where;
+}
+
+std::string source_of(const SelectSpec &spec) {
+  if (spec.from.empty()) return spec.table + " t";
+  std::string out;
+  for (const auto &piece : spec.from) out += piece.text + (piece.client.empty() ? "" : join(at_home(spec, piece.client), " AND "));
+  return out;
 }
 
 std::vector<std::string> selected(const SelectSpec &spec) {
@@ -111,8 +123,9 @@ std::string ending(const SelectSpec &spec) {
 }  // namespace
 
 std::string select_statement(const SelectSpec &spec) {
-  return std::string("SELECT ") + (spec.distinct ? "DISTINCT " : "") + join(selected(spec), ", ") + " FROM " + spec.table +
-         " t WHERE " + join(conditions_of(spec), " AND ") + ending(spec);
+  std::string where = join(conditions_of(spec), " AND ");
+  return std::string("SELECT ") + (spec.distinct ? "DISTINCT " : "") + join(selected(spec), ", ") + " FROM " + source_of(spec) +
+         (where.empty() ? "" : " WHERE " + where) + ending(spec);
 }
 
 std::string holder_statement(const SelectSpec &spec) {

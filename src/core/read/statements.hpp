@@ -34,6 +34,12 @@ struct SelectSpec {
   size_t groups = 0;                           // GROUP BY so many of the outputs, from the first
   std::vector<std::string> order;              // what follows ORDER BY
   long limit = 0;                              // 0: none
+  /// A piece of what follows FROM in place of `table`; behind it, if `client` (an SQL expression) is not empty, stands the condition that that
+  /// client is one of those asked for.
+  struct Piece {
+    std::string text, client;
+  };
+  std::vector<Piece> from;
 };
 
 /// "name", with quotes doubled.

@@ -39,8 +39,12 @@ bool analyze(Relation, AcquireSampleRowsFunc *function, BlockNumber *pages) {
 // do is miss the leader's open remote transactions: see the executor hook in api.hpp.
 bool parallel_safe(PlannerInfo *, RelOptInfo *, RangeTblEntry *) { return true; }
 
-// All conditions are rechecked by the scan itself.
-bool recheck(ForeignScanState *, TupleTableSlot *) { return true; }
+// All conditions are rechecked by the scan itself. A scan of no one table is never of rows to be rechecked: who runs it then, in a part of
+// the query that is evaluated anew, wants its next row.
+bool recheck(ForeignScanState *node, TupleTableSlot *slot) {
+  if (castNode(ForeignScan, node->ss.ps.plan)->scan.scanrelid != 0) return true;
+  return !TupIsNull(iterate_scan(node));
+}
 
 }  // namespace
 
@@ -55,7 +59,7 @@ VECTORSHARD_FUNCTION(vectorshard_fdw_handler) {
   f->IterateForeignScan = Guard<iterate_scan>::call;
   f->ReScanForeignScan = Guard<rescan>::call;
   f->EndForeignScan = Guard<end_scan>::call;
-  f->RecheckForeignScan = recheck;
+  f->RecheckForeignScan = Guard<recheck>::call;
   f->IsForeignScanParallelSafe = parallel_safe;
   f->AddForeignUpdateTargets = Guard<add_update_targets>::call;
   f->PlanForeignModify = Guard<plan_modify>::call;

@@ -5,6 +5,7 @@
 #include "pg/read/api.hpp"
 #include "pg/read/home_insert.hpp"
 #include "pg/read/home_tables.hpp"
+#include "pg/read/joins.hpp"
 #include "pg/read/local_plan.hpp"
 #include "pg/read/look_ahead.hpp"
 #include "pg/read/peer_rights.hpp"
@@ -86,6 +87,7 @@ void init() {
   init_home_tables();
   init_home_inserts();
   init_look_ahead();
+  init_joins();
   init_upper_paths();
 }
 

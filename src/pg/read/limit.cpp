@@ -16,9 +16,13 @@ namespace {
 // More than this is nearly all, and sorting it there saves nothing.
 constexpr double kMostRows = 100000;
 
+bool has_limit(PlannerInfo *root) {
+  return root->limit_tuples >= 1 && root->limit_tuples <= kMostRows && root->parse->limitOption != LIMIT_OPTION_WITH_TIES;
+}
+
 /// False: rows that the scan gives may be dropped, or looked at otherwise, before they are counted.
 bool counts_rows(PlannerInfo *root, RelOptInfo *rel, List *clauses, const ScanPlan &plan) {
-  if (root->limit_tuples < 1 || root->limit_tuples > kMostRows || root->parse->limitOption == LIMIT_OPTION_WITH_TIES) return false;
+  if (!has_limit(root)) return false;
   if (plan.naming != Naming::none || plan.changes || root->rowMarks != NIL || bms_membership(root->all_baserels) != BMS_SINGLETON)
     return false;
   AppendRelInfo *of = root->append_rel_array ? root->append_rel_array[rel->relid] : nullptr;
@@ -35,21 +39,18 @@ int flags_of(SortGroupClause *clause, Node *expression) {
   return clause->sortop == type->gt_opr ? flags | kDescending : -1;
 }
 
-}  // namespace
-
-void plan_limit(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan, List **params) {
-  if (!counts_rows(root, rel, clauses, *plan)) return;
-  AppendRelInfo *of = root->append_rel_array[rel->relid];
+void add_limit(PlannerInfo *root, const FormOf &of, ScanPlan *plan, List **params) {
+  AppendRelInfo *child = of.of;
   List *order = NIL, *order_flags = NIL, *before = list_copy(*params);
   ListCell *lc;
   foreach (lc, root->parse->sortClause) {
     SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
     Node *expression = get_sortgroupclause_expr(clause, root->processed_tlist);
-    expression = adjust_appendrel_attrs(root, expression, 1, &of);
+    if (child) expression = adjust_appendrel_attrs(root, expression, 1, &child);
     if (!contain_var_clause(expression) && !contain_volatile_functions(expression)) continue;  // the same for all rows
     int flags = flags_of(clause, expression);
     Expr *form = flags < 0 ? nullptr
-                           : shippable_form(root, reinterpret_cast<Expr *>(expression), rel->relid, kFirstConditionParam, params);
+                           : shippable_form(root, reinterpret_cast<Expr *>(expression), of, kFirstConditionParam, params);
     if (!form) {
       *params = before;
       return;
@@ -61,6 +62,21 @@ void plan_limit(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *pla
   plan->order_flags = order_flags;
   plan->limit = static_cast<int>(root->limit_tuples);
   plan->exact = true;
+}
+
+}  // namespace
+
+void plan_limit(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan, List **params) {
+  if (!counts_rows(root, rel, clauses, *plan)) return;
+  FormOf of;
+  of.relids = rel->relids;
+  of.members = list_make1_int(static_cast<int>(rel->relid));
+  of.of = root->append_rel_array[rel->relid];
+  add_limit(root, of, plan, params);
+}
+
+void plan_join_limit(PlannerInfo *root, const FormOf &of, ScanPlan *plan, List **params) {
+  if (has_limit(root) && bms_equal(of.relids, root->all_baserels)) add_limit(root, of, plan, params);
 }
 
 }  // namespace vectorshard::read

@@ -2,7 +2,6 @@
 #include "pg/read/partial.hpp"
 
 #include "pg/read/private.hpp"
-#include "pg/read/quals.hpp"
 extern "C" {
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
@@ -72,7 +71,7 @@ Oid state_of(Aggref *aggregate) {
   return found;
 }
 
-Expr *remote_aggregate(PlannerInfo *root, Aggref *aggregate, Index relid, List **params) {
+Expr *remote_aggregate(PlannerInfo *root, Aggref *aggregate, const FormOf &of, List **params) {
   if (aggregate->aggkind != AGGKIND_NORMAL || aggregate->aggdistinct || aggregate->aggorder || aggregate->aggvariadic) return nullptr;
   if (!aggregates_alike(aggregate->aggfnoid, aggregate->inputcollid)) return nullptr;
   Oid function = state_of(aggregate);
@@ -85,12 +84,12 @@ Expr *remote_aggregate(PlannerInfo *root, Aggref *aggregate, Index relid, List *
   ListCell *lc;
   foreach (lc, aggregate->args) {
     TargetEntry *entry = static_cast<TargetEntry *>(copyObjectImpl(lfirst(lc)));
-    entry->expr = shippable_form(root, entry->expr, relid, kFirstConditionParam, params);
+    entry->expr = shippable_form(root, entry->expr, of, kFirstConditionParam, params);
     if (!entry->expr) return nullptr;
     out->args = lappend(out->args, entry);
   }
   if (!aggregate->aggfilter) return reinterpret_cast<Expr *>(out);
-  out->aggfilter = shippable_form(root, aggregate->aggfilter, relid, kFirstConditionParam, params);
+  out->aggfilter = shippable_form(root, aggregate->aggfilter, of, kFirstConditionParam, params);
   return out->aggfilter ? reinterpret_cast<Expr *>(out) : nullptr;
 }
 
@@ -146,13 +145,15 @@ PathTarget *partial_target(PlannerInfo *root, PathTarget *grouped, Node *having,
   return set_pathtarget_cost_width(root, out);
 }
 
-List *remote_outputs(PlannerInfo *root, PathTarget *target, AppendRelInfo *of, List **params) {
+List *remote_outputs(PlannerInfo *root, PathTarget *target, const FormOf &of, List **params) {
   List *out = NIL;
   ListCell *lc;
   foreach (lc, target->exprs) {
-    Node *expression = adjust_appendrel_attrs(root, static_cast<Node *>(lfirst(lc)), 1, &of);
-    Expr *form = IsA(expression, Aggref) ? remote_aggregate(root, castNode(Aggref, expression), of->child_relid, params)
-                                         : shippable_form(root, reinterpret_cast<Expr *>(expression), of->child_relid, kFirstConditionParam, params);
+    Node *expression = static_cast<Node *>(lfirst(lc));
+    AppendRelInfo *child = of.of;
+    if (child) expression = adjust_appendrel_attrs(root, expression, 1, &child);
+    Expr *form = IsA(expression, Aggref) ? remote_aggregate(root, castNode(Aggref, expression), of, params)
+                                         : shippable_form(root, reinterpret_cast<Expr *>(expression), of, kFirstConditionParam, params);
     if (!form) return NIL;
     out = lappend(out, form);
   }

@@ -3,6 +3,7 @@
 // Plain C throughout: runs in the planner, may ereport.
 #pragma once
 #include "pg/bridge/postgres.hpp"
+#include "pg/read/quals.hpp"
 extern "C" {
 #include "nodes/pathnodes.h"
 }
@@ -13,8 +14,8 @@ namespace vectorshard::read {
 /// `grouped` and `having`. Null if anything else is in there.
 PathTarget *partial_target(PlannerInfo *root, PathTarget *grouped, Node *having, int *groups);
 
-/// The expressions by which another node gives that half: those of `target`, in terms of the child that `of` tells of, with
-/// aggregates that end in their state. NIL if one of them must stay here. Parameters as shippable_form().
-List *remote_outputs(PlannerInfo *root, PathTarget *target, AppendRelInfo *of, List **params);
+/// The expressions by which another node gives that half: those of `target` as forms, with aggregates that end in their state. NIL if
+/// one of them must stay here. Parameters as shippable_form().
+List *remote_outputs(PlannerInfo *root, PathTarget *target, const FormOf &of, List **params);
 
 }  // namespace vectorshard::read

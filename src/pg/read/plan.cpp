@@ -8,8 +8,8 @@
 
 #include "pg/bridge/tables.hpp"
 #include "pg/read/estimate.hpp"
+#include "pg/read/family.hpp"
 #include "pg/read/limit.hpp"
-#include "pg/read/upper.hpp"
 extern "C" {
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -204,7 +204,12 @@ Expr *client_from_outer(PlannerInfo *root, ForeignPath *path, Relids outer) {
 
 int look_ahead_token(ForeignPath *path) {
   static int last = 0;
-  if (path->fdw_private == NIL) path->fdw_private = list_make1_int(++last);
+  if (path->fdw_private == NIL) {
+    // The genetic search of join orders runs in memory that goes before the path does.
+    MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(path));
+    path->fdw_private = list_make1_int(++last);
+    MemoryContextSwitchTo(old);
+  }
   return linitial_int(path->fdw_private);
 }
 
@@ -248,7 +253,7 @@ void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid table) {
 
 ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath *path, List *tlist, List *clauses,
                       Plan *outer) {
-  if (rel->reloptkind == RELOPT_UPPER_REL) return get_upper_plan(rel, tlist);
+  if (rel->reloptkind == RELOPT_UPPER_REL) return get_parts_plan(rel, tlist);
   RelPlan *known = rel_plan(rel);
   ScanPlan plan;
   plan.role = known->role;

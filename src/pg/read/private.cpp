@@ -23,7 +23,8 @@ List *to_private(const ScanPlan &plan) {
   numbers = lappend_int(numbers, plan.groups);
   numbers = lappend_int(numbers, plan.limit);
   List *out = list_make4(numbers, list_make2_oid(plan.parent, plan.table), plan.columns, plan.conditions);
-  return lappend(lappend(lappend(out, plan.outputs), plan.order), plan.order_flags);
+  out = lappend(lappend(lappend(out, plan.outputs), plan.order), plan.order_flags);
+  return lappend(lappend(out, plan.leaves), plan.join);
 }
 
 ScanPlan from_private(List *fdw_private) {
@@ -48,6 +49,8 @@ ScanPlan from_private(List *fdw_private) {
   plan.outputs = static_cast<List *>(list_nth(fdw_private, 4));
   plan.order = static_cast<List *>(list_nth(fdw_private, 5));
   plan.order_flags = static_cast<List *>(list_nth(fdw_private, 6));
+  plan.leaves = static_cast<List *>(list_nth(fdw_private, 7));
+  plan.join = static_cast<List *>(list_nth(fdw_private, 8));
   return plan;
 }
 

@@ -41,6 +41,11 @@ struct ScanPlan {
   List *order = NIL;             // shippable forms; with flags kDescending and kNullsFirst in order_flags (IntList)
   List *order_flags = NIL;
   int limit = 0;                 // 0: none
+
+  // A join instead of one table (joins.hpp). Columns of forms are then those of the leaves, by their names at the parents.
+  List *leaves = NIL;            // each a list: its table (OidList), whether it is a reference table and the client's column (IntList),
+                                 // of a reference table the columns that are used (IntList), forms of its conditions
+  List *join = NIL;              // the number of a leaf (Integer, from 1), or a list: JoinType (Integer), left, right, conditions, filters
 };
 
 constexpr int kDescending = 1, kNullsFirst = 2;

@@ -34,13 +34,6 @@ bool is_client_equality(Oid function) {
 
 bool deterministic(Oid collation) { return !OidIsValid(collation) || get_collation_isdeterministic(collation); }
 
-bool is_client_var(Node *node, Index relid, const ClientColumn &client) {
-  while (IsA(node, RelabelType)) node = reinterpret_cast<Node *>(castNode(RelabelType, node)->arg);
-  if (!IsA(node, Var)) return false;
-  Var *var = castNode(Var, node);
-  return var->varno == static_cast<int>(relid) && var->varattno == client.attnum && var->varlevelsup == 0;
-}
-
 bool free_of_relation(PlannerInfo *root, Node *node, Index relid) {
   return !bms_is_member(relid, pull_varnos(root, node)) && !contain_volatile_functions(node) &&
          !contain_subplans(node);
@@ -48,13 +41,11 @@ bool free_of_relation(PlannerInfo *root, Node *node, Index relid) {
 
 struct Shipping {
   PlannerInfo *root;
-  Index relid;
+  const FormOf *of;
   int first_param;
   List **params;
   bool ok;
 };
-
-bool builtin(Oid oid) { return oid < FirstNormalObjectId; }
 
 bool collation_safe(Oid collation, Oid function) {
   if (!OidIsValid(collation) || collation == C_COLLATION_OID || collation == POSIX_COLLATION_OID) return true;
@@ -68,10 +59,11 @@ bool safe_function(Oid function, Oid collation) {
   return builtin(function) && func_volatile(function) == PROVOLATILE_IMMUTABLE && collation_safe(collation, function);
 }
 
-/// A part that has no column of the relation: evaluated here, sent as a parameter.
+/// A part that has no column of the relations: evaluated here, sent as a parameter.
 Node *as_param(Node *node, Shipping *s) {
   Oid type = exprType(node);
-  if (!builtin(type) || !free_of_relation(s->root, node, s->relid)) {
+  bool other_columns = list_length(s->of->members) > 1 && !bms_is_empty(pull_varnos(s->root, node));
+  if (!builtin(type) || other_columns || contain_volatile_functions(node) || contain_subplans(node)) {
     s->ok = false;
     return node;
   }
@@ -107,6 +99,7 @@ bool safe_node(Node *node) {
     case T_BoolExpr:
     case T_NullTest:
     case T_BooleanTest:
+    case T_CoalesceExpr:
     case T_RelabelType:
     case T_List:
       return true;
@@ -124,14 +117,10 @@ Node *ship_mutator(Node *node, void *context) {
       return node;
     }
     if (IsA(node, Const)) return static_cast<Node *>(copyObjectImpl(node));
-    if (!bms_is_member(s->relid, pull_varnos(s->root, node))) return as_param(node, s);
+    if (!bms_overlap(s->of->relids, pull_varnos(s->root, node))) return as_param(node, s);
     if (IsA(node, Var)) {
-      Var *var = static_cast<Var *>(copyObjectImpl(node));
-      if (var->varattno <= 0 || var->varlevelsup != 0) s->ok = false;
-      var->varno = 1;
-      var->varnosyn = 0;
-      var->varattnosyn = 0;
-      return reinterpret_cast<Node *>(var);
+      if (castNode(Var, node)->varattno <= 0 || castNode(Var, node)->varlevelsup != 0) s->ok = false;
+      return reinterpret_cast<Node *>(column_of_form(castNode(Var, node), *s->of));
     }
   }
   if (!safe_node(node)) {
@@ -144,6 +133,29 @@ Node *ship_mutator(Node *node, void *context) {
 }
 
 }  // namespace
+
+bool builtin(Oid oid) { return oid < FirstNormalObjectId; }
+
+bool is_client_var(Node *node, Index relid, const ClientColumn &client) {
+  while (IsA(node, RelabelType)) node = reinterpret_cast<Node *>(castNode(RelabelType, node)->arg);
+  if (!IsA(node, Var)) return false;
+  Var *var = castNode(Var, node);
+  return var->varno == static_cast<int>(relid) && var->varattno == client.attnum && var->varlevelsup == 0;
+}
+
+Var *column_of_form(const Var *column, const FormOf &of) {
+  Var *var = static_cast<Var *>(copyObjectImpl(column));
+  int k = 1;
+  ListCell *lc;
+  foreach (lc, of.members) {
+    if (lfirst_int(lc) == column->varno) break;
+    k++;
+  }
+  var->varno = k;
+  var->varnosyn = 0;
+  var->varattnosyn = 0;
+  return var;
+}
 
 bool nameable_type(Oid type) {
   switch (getBaseType(type)) {
@@ -201,7 +213,14 @@ Naming names_client(PlannerInfo *root, Expr *clause, Index relid, const ClientCo
 }
 
 Expr *shippable_form(PlannerInfo *root, Expr *clause, Index relid, int first_param, List **params) {
-  Shipping s{root, relid, first_param, params, true};
+  FormOf of;
+  of.relids = bms_make_singleton(static_cast<int>(relid));
+  of.members = list_make1_int(static_cast<int>(relid));
+  return shippable_form(root, clause, of, first_param, params);
+}
+
+Expr *shippable_form(PlannerInfo *root, Expr *clause, const FormOf &of, int first_param, List **params) {
+  Shipping s{root, &of, first_param, params, true};
   List *before = list_copy(*params);
   Node *form = ship_mutator(reinterpret_cast<Node *>(clause), &s);
   if (s.ok) return reinterpret_cast<Expr *>(form);

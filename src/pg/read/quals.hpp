@@ -29,6 +29,8 @@ Naming names_client(PlannerInfo *root, Expr *clause, Index relid, const ClientCo
 bool equates_clients(OpExpr *op);
 /// The same of `client = ANY (array)`.
 bool equates_with_any(ScalarArrayOpExpr *op);
+/// True if `node` is the column that tells the client, of relation `relid`.
+bool is_client_var(Node *node, Index relid, const ClientColumn &client);
 
 /// True if this kind of client column can be looked up by the text of its values.
 bool nameable_type(Oid type);
@@ -39,9 +41,23 @@ bool equal_alike(Oid equality, Oid collation);
 bool sorts_alike(Oid ordering, Oid collation);
 bool aggregates_alike(Oid aggregate, Oid collation);
 
-/// If `clause` may run on another node: its form for deparsing, where columns are numbered as columns of relation 1
-/// and every part without columns of `relid` that is not a constant became a parameter, whose expression is appended
-/// to `params` (parameter number = first_param + position). Null if it must stay here.
+/// The relations whose columns a form has: the k-th of `members` (IntList of relation numbers) is relation k of the form. With `of` the
+/// one member is that child, and what forms are made of is in terms of its parent.
+struct FormOf {
+  Relids relids = nullptr;
+  List *members = NIL;
+  AppendRelInfo *of = nullptr;
+};
+
+/// If `clause` may run on another node: its form for deparsing, where columns are numbered as columns of the relations of the form
+/// and every part without columns of them that is not a constant became a parameter, whose expression is appended
+/// to `params` (parameter number = first_param + position). Null if it must stay here. Of several relations parameters have no columns at all.
+Expr *shippable_form(PlannerInfo *root, Expr *clause, const FormOf &of, int first_param, List **params);
+/// The same of one relation.
 Expr *shippable_form(PlannerInfo *root, Expr *clause, Index relid, int first_param, List **params);
+/// A column, as forms have it.
+Var *column_of_form(const Var *column, const FormOf &of);
+/// True for what comes with PostgreSQL and is the same on every node.
+bool builtin(Oid oid);
 
 }  // namespace vectorshard::read

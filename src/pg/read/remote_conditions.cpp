@@ -4,29 +4,18 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/merging_types.hpp"
 #include "pg/bridge/tables.hpp"
+#include "pg/read/join_text.hpp"
 #include "pg/read/row_text.hpp"
 extern "C" {
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
 }
 
 namespace vectorshard::read {
 
 namespace {
-
-/// Replaces the parameters of a condition by constants. Plain C.
-Node *with_values(Node *node, void *context) {
-  if (!node) return nullptr;
-  if (IsA(node, Param)) {
-    List *values = static_cast<List *>(context);
-    return static_cast<Node *>(list_nth(values, castNode(Param, node)->paramid - kFirstConditionParam));
-  }
-  auto mutator = reinterpret_cast<Node *(*)()>(reinterpret_cast<void (*)()>(with_values));
-  return expression_tree_mutator(node, mutator, context);
-}
 
 /// The values of the conditions' parameters, as constants. Plain C.
 List *evaluated(List *expressions, ForeignScanState *node) {
@@ -71,20 +60,6 @@ std::string column_name(Oid table, AttrNumber column) {
   return bridge::pg_call([&] { return get_attname(table, column, false); });
 }
 
-/// Forms as SQL, with the values of parameters, or with $n if there are none.
-std::vector<std::string> texts_of(List *forms, Oid table, bool known, List *values) {
-  std::vector<std::string> out;
-  ListCell *lc;
-  foreach (lc, forms) {
-    Node *form = static_cast<Node *>(lfirst(lc));
-    out.emplace_back(bridge::pg_call([&] {
-      if (known) form = with_values(form, values);
-      return deparse_expression(form, deparse_context_for("t", table), true, false);
-    }));
-  }
-  return out;
-}
-
 std::vector<std::string> order_of(const ScanPlan &plan, std::vector<std::string> keys) {
   for (size_t i = 0; i < keys.size(); i++) {
     int flags = bridge::pg_call([&] { return list_nth_int(plan.order_flags, static_cast<int>(i)); });
@@ -119,9 +94,11 @@ SelectSpec spec_of(const ScanPlan &plan, Oid table, List *expressions, ForeignSc
   List *values = NIL;
   if (node) values = bridge::pg_call([&] { return evaluated(expressions, node); });
   StableOutput stable;
-  spec.conditions = texts_of(plan.conditions, table, node != nullptr, values);
-  spec.outputs = texts_of(plan.outputs, table, node != nullptr, values);
-  spec.order = order_of(plan, texts_of(plan.order, table, node != nullptr, values));
+  FormText text(plan.leaves == NIL ? FormText::of_table(table) : FormText::of_leaves(plan.leaves), node != nullptr, values);
+  spec.conditions = text.of(plan.conditions);
+  if (plan.leaves != NIL) put_join(plan, text, node ? node->ss.ps.state->es_snapshot : nullptr, &spec);
+  spec.outputs = text.of(plan.outputs);
+  spec.order = order_of(plan, text.of(plan.order));
   return spec;
 }
 

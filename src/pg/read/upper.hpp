@@ -1,5 +1,5 @@
 // Aggregates, GROUP BY and DISTINCT over all clients of a vector-shard table: every home computes its part of the answer. Where a
-// query reads one such table, names no clients, and nothing of it must stay here, it is planned as
+// query reads one such table (or a join that homes can make, joins.hpp), names no clients, and nothing of it must stay here, it is planned as
 //
 //   Finalize Aggregate ─ Append ─┬ Partial Aggregate ─ Append ─┬ the heap
 //                                │                             └ the child: cold clients of this node
@@ -18,8 +18,5 @@ namespace vectorshard::read {
 
 /// Installs the planner's hook. Called once, at library load.
 void init_upper_paths();
-
-/// The scan of the parts of other homes, for GetForeignPlan.
-ForeignScan *get_upper_plan(RelOptInfo *rel, List *tlist);
 
 }  // namespace vectorshard::read
