@@ -83,7 +83,7 @@ sub joined {
 		'(SELECT * FROM trip t WHERE ' . $self->of_trip('t') . ") t FULL JOIN (SELECT * FROM visit WHERE place < 4) v ON v.car = t.car AND v.place = t.id",
 		"trip t JOIN trip u ON $to_trip", "trip t LEFT JOIN trip u ON $to_trip", "trip t JOIN kind k ON $to_kind", "trip t LEFT JOIN kind k ON $to_kind", "kind k LEFT JOIN trip t ON $to_kind", 'trip t');
 	return $from if $self->below(2);
-	return "($from) " . $self->one_of('JOIN', 'LEFT JOIN') . ' ' . $self->one_of('visit w ON w.car = t.car AND w.place = t.id', "visit w ON w.car = t.car AND w.rating = $n", "kind w ON w.kind = t.id", "kind w ON w.kind = t.kind AND w.kind <> $n");
+	return "$from " . $self->one_of('JOIN', 'LEFT JOIN') . ' ' . $self->one_of('visit w ON w.car = t.car AND w.place = t.id', "visit w ON w.car = t.car AND w.rating = $n", "kind w ON w.kind = t.id", "kind w ON w.kind = t.kind AND w.kind <> $n");
 }
 sub of_joined {
 	my ($self) = @_;

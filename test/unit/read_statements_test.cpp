@@ -69,6 +69,18 @@ TEST(ReadStatements, MoreThanRows) {
             "SELECT t.\"id\" FROM public.trip t WHERE t.\"car\" = 'c' AND (id > 3) ORDER BY (t.km) DESC NULLS LAST, (t.id) NULLS LAST LIMIT 7");
 }
 
+TEST(ReadStatements, AJoinAtAHome) {
+  SelectSpec s;
+  s.outputs = {"t1.id"};
+  s.home = 3;
+  s.from = {{"((SELECT * FROM public.trip t1 WHERE ", "t1.\"car\""}, {") t1 JOIN public.visit t2 ON ((t1.car = t2.car)))", ""}};
+  std::string from = "SELECT t1.id FROM ((SELECT * FROM public.trip t1 WHERE EXISTS (SELECT FROM vectorshard.client h WHERE h.client = "
+                     "(t1.\"car\")::text COLLATE \"C\" AND h.home = 3)) t1 JOIN public.visit t2 ON ((t1.car = t2.car)))";
+  EXPECT_EQ(select_statement(s), from);
+  s.conditions = {"t1.id > 2"};
+  EXPECT_EQ(select_statement(s), from + " WHERE (t1.id > 2)");
+}
+
 TEST(ReadStatements, Changes) {
   EXPECT_EQ(update_statement("public.trip", false, {{"note", "x"}, {"at", std::nullopt}}, {{"car", "c'1"}, {"id", "7"}},
                              {"id"}),
