@@ -80,6 +80,7 @@ my @grouped = (    # their answers, not rows, come from the homes
 	'SELECT count(*), sum(p.cents + l.cents) FROM purse p JOIN toll l USING (car)',
 	'SELECT k.kind, sum(l.cents) FROM purse p LEFT JOIN toll l USING (car) JOIN kind k ON k.kind = p.cents % 7 GROUP BY 1',
 	'SELECT count(*) FROM toll l WHERE NOT EXISTS (SELECT FROM purse p WHERE p.car = l.car AND p.cents > 70)',
+	'SELECT c.color, count(DISTINCT t.kind), count(DISTINCT k.rate) FROM car c LEFT JOIN trip t USING (car) JOIN kind k ON k.kind = c.kind GROUP BY 1',
 	'SELECT DISTINCT k.name, c.color FROM car c JOIN kind k USING (kind)',
 	'SELECT DISTINCT t.kind FROM trip t JOIN stop s ON s.car = t.car AND s.id = t.id WHERE s.nr = 2 ORDER BY 1 LIMIT 4',
 	'SELECT c.color, (SELECT count(*) FROM trip t JOIN stop s ON s.car = t.car AND s.id = t.id WHERE t.id > c.shade) FROM color c',
@@ -98,7 +99,7 @@ my @joined = (    # rows of the join come from the homes
 	'SELECT 1 FROM car c JOIN state s USING (car)',
 	'SELECT p.car, p.cents, l.cents FROM purse p JOIN toll l USING (car) WHERE l.id = 2',
 	'SELECT c.car, t.id, string_agg(k.name, \',\' ORDER BY k.kind) FROM car c JOIN trip t USING (car) JOIN kind k ON k.kind = t.kind WHERE t.id = 1 GROUP BY 1, 2',
-	'SELECT count(DISTINCT s.place) FROM trip t JOIN stop s ON s.car = t.car AND s.id = t.id',
+	'SELECT count(DISTINCT s.place), count(*) FROM trip t JOIN stop s ON s.car = t.car AND s.id = t.id',
 	'SELECT c.car, x.n FROM car c JOIN (VALUES (1, \'red\'), (2, \'blue\')) x (n, color) USING (color) JOIN state s ON s.car = c.car',
 );
 my @limited = (
@@ -230,11 +231,13 @@ my $change = q{BEGIN; WITH u AS (UPDATE trip t SET km = s.fee FROM stop s JOIN c
   WITH d AS (DELETE FROM stop s USING trip t, kind k WHERE t.car = s.car AND t.id = s.id AND k.kind = t.kind AND k.code = 'k1' RETURNING s.car, s.id, s.nr) SELECT * FROM d; ROLLBACK};
 is(sorted($f->sql($_, $change)), sorted(truth($change)), "$_ changes by a join") for @nodes;
 $f->sql('e1', 'CREATE TABLE total (id int PRIMARY KEY, n bigint); INSERT INTO total VALUES (1, 0)');
+my $anew = 'UPDATE total SET n = n + (SELECT count(*) FROM trip t JOIN stop s USING (car, id) WHERE t.id <> total.id) RETURNING n';
+like(plan_of('e1', $anew), qr/Remote SQL: SELECT count.*$two_tables/, 'a join in a subquery of a change goes to the homes');
 my $first = Session->new($f->node('e1'));
 $first->ask('BEGIN; UPDATE total SET n = 7');
 my $again = '';
 my $second = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('e1')->connstr('postgres'), '-c',
-	'UPDATE total SET n = n + (SELECT count(*) FROM trip t JOIN stop s USING (car, id) WHERE t.id <> total.id) RETURNING n' ], '>', \$again, '2>&1', IPC::Run::timeout(60));
+	$anew ], '>', \$again, '2>&1', IPC::Run::timeout(60));
 $f->poll('e1', q{SELECT count(*) FROM pg_locks WHERE NOT granted}, '1', 'one waits for the other');
 $first->ask('COMMIT');
 $second->finish;

@@ -63,6 +63,11 @@ my @pushed = (
 	'SELECT DISTINCT word, ok FROM m',
 	'SELECT DISTINCT ok, id % 5, day FROM m WHERE i > 3000 ORDER BY 3 DESC, 1, 2',
 	'SELECT DISTINCT code FROM m ORDER BY code LIMIT 3',
+	'SELECT count(DISTINCT word) FROM m',
+	'SELECT id % 3, count(DISTINCT word), min(n), sum(DISTINCT i) FROM m WHERE i > 2000 GROUP BY 1 HAVING count(DISTINCT ok) > 1',
+	'SELECT count(DISTINCT car), count(DISTINCT n * 2) FILTER (WHERE ok), max(id) FROM m',
+	'SELECT code, string_agg(DISTINCT code, \',\'), array_agg(DISTINCT day ORDER BY day DESC) FROM m GROUP BY code ORDER BY count(DISTINCT id), code',
+	'SELECT count(DISTINCT v) FROM strict WHERE id < 3',
 	'SELECT count(*), sum(v), avg(v) FROM strict',
 	'SELECT id, stddev(v) FROM strict WHERE v > 2 GROUP BY id',
 	'SELECT DISTINCT id, v > 9 FROM strict',
@@ -77,7 +82,7 @@ my @limited = (
 );
 my @here = (
 	'SELECT min(word), max(word) FROM m',
-	'SELECT count(DISTINCT word) FROM m',
+	'SELECT count(DISTINCT word), count(*) FROM m',
 	'SELECT string_agg(code, \',\' ORDER BY car, id) FROM m',
 	'SELECT count(*), sum(random() * 0) FROM m',
 	'SELECT count(*) FROM m WHERE random() < 2',

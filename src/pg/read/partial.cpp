@@ -18,6 +18,7 @@ extern "C" {
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 }
 
 namespace vectorshard::read {
@@ -94,13 +95,45 @@ Expr *remote_aggregate(PlannerInfo *root, Aggref *aggregate, const FormOf &of, L
 }
 
 struct Search {
-  PathTarget *target;  // what is grouped by, and the aggregates found
+  PathTarget *target;  // what is grouped by, and the aggregates found, or their arguments
   bool other;          // something that is neither
+  bool arguments = false;
 };
+
+/// True if values that are equal here are equal on every node.
+bool value_alike(Node *value) {
+  TypeCacheEntry *type = lookup_type_cache(exprType(value), TYPECACHE_EQ_OPR);
+  return OidIsValid(type->eq_opr) && equal_alike(type->eq_opr, exprCollation(value));
+}
+
+bool is_min_or_max(Oid aggregate) {
+  HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+  if (!HeapTupleIsValid(tuple)) return false;
+  bool sorts = OidIsValid(reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple))->aggsortop);
+  ReleaseSysCache(tuple);
+  return sorts;
+}
+
+/// The arguments of an aggregate that takes equal rows for one.
+bool collect_arguments(Aggref *aggregate, PathTarget *target) {
+  if (aggregate->aggkind != AGGKIND_NORMAL || aggregate->aggvariadic) return false;
+  if (!aggregate->aggdistinct && (aggregate->aggorder || !is_min_or_max(aggregate->aggfnoid))) return false;
+  ListCell *lc;
+  foreach (lc, aggregate->args) {
+    TargetEntry *entry = lfirst_node(TargetEntry, lc);
+    Node *value = reinterpret_cast<Node *>(entry->expr);
+    SortGroupClause *clause = entry->ressortgroupref ? get_sortgroupref_clause_noerr(entry->ressortgroupref, aggregate->aggdistinct) : nullptr;
+    if (!value_alike(value) || (clause && clause->eqop != lookup_type_cache(exprType(value), TYPECACHE_EQ_OPR)->eq_opr)) return false;
+    add_new_column_to_pathtarget(target, entry->expr);
+  }
+  if (aggregate->aggfilter) add_new_column_to_pathtarget(target, aggregate->aggfilter);
+  return true;
+}
 
 bool collect(Node *node, void *context) {
   Search *s = static_cast<Search *>(context);
   if (!node || list_member(s->target->exprs, node)) return false;
+  if (IsA(node, Aggref) && s->arguments) return s->other = s->other || !collect_arguments(castNode(Aggref, node), s->target);
   if (IsA(node, Aggref)) {
     add_column_to_pathtarget(s->target, reinterpret_cast<Expr *>(node), 0);
     return false;
@@ -111,12 +144,10 @@ bool collect(Node *node, void *context) {
   return expression_tree_walker(node, walker, context);
 }
 
-}  // namespace
-
-PathTarget *partial_target(PlannerInfo *root, PathTarget *grouped, Node *having, int *groups) {
+/// What `grouped` is grouped by; the rest of it, and `having`, in `others`. Null if groups may differ between nodes.
+PathTarget *group_columns(PlannerInfo *root, PathTarget *grouped, Node *having, List **others, int *groups) {
   Query *parse = root->parse;
   PathTarget *out = create_empty_pathtarget();
-  List *others = NIL;
   ListCell *lc;
   int i = 0;
   *groups = 0;
@@ -125,14 +156,34 @@ PathTarget *partial_target(PlannerInfo *root, PathTarget *grouped, Node *having,
     Index reference = get_pathtarget_sortgroupref(grouped, i++);
     SortGroupClause *clause = reference ? get_sortgroupref_clause_noerr(reference, parse->groupClause) : nullptr;
     if (!clause) {
-      others = lappend(others, expression);
+      *others = lappend(*others, expression);
       continue;
     }
     if (!equal_alike(clause->eqop, exprCollation(reinterpret_cast<Node *>(expression)))) return nullptr;
     add_column_to_pathtarget(out, expression, reference);
     ++*groups;
   }
-  if (having) others = lappend(others, having);
+  if (having) *others = lappend(*others, having);
+  return out;
+}
+
+}  // namespace
+
+PathTarget *once_target(PlannerInfo *root, PathTarget *grouped, Node *having) {
+  List *others = NIL;
+  int groups;
+  PathTarget *out = group_columns(root, grouped, having, &others, &groups);
+  if (!out) return nullptr;
+  Search search = {out, false, true};
+  collect(reinterpret_cast<Node *>(others), &search);
+  return search.other || out->exprs == NIL ? nullptr : set_pathtarget_cost_width(root, out);
+}
+
+PathTarget *partial_target(PlannerInfo *root, PathTarget *grouped, Node *having, int *groups) {
+  List *others = NIL;
+  ListCell *lc;
+  PathTarget *out = group_columns(root, grouped, having, &others, groups);
+  if (!out) return nullptr;
   Search search = {out, false};
   collect(reinterpret_cast<Node *>(others), &search);
   if (search.other || out->exprs == NIL) return nullptr;

@@ -18,4 +18,8 @@ PathTarget *partial_target(PlannerInfo *root, PathTarget *grouped, Node *having,
 /// one of them must stay here. Parameters as shippable_form().
 List *remote_outputs(PlannerInfo *root, PathTarget *target, const FormOf &of, List **params);
 
+/// Where equal rows count once in all aggregates of `grouped` and `having` (DISTINCT, min, max): the columns that `grouped` is grouped by
+/// and all arguments, of which each node may then give every row once. Null if anything else is in there.
+PathTarget *once_target(PlannerInfo *root, PathTarget *grouped, Node *having);
+
 }  // namespace vectorshard::read

@@ -96,9 +96,36 @@ Path *local_part(PlannerInfo *root, const Whole &w, RelOptInfo *rel, const Group
   return gathered->total_cost < serial->total_cost ? gathered : serial;
 }
 
+/// Aggregates in which equal rows count once: homes give every row of groups and arguments once.
+void add_rows_once(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, const GroupPathExtraData *extra) {
+  Query *parse = root->parse;
+  Whole w;
+  if ((parse->groupClause && !(extra->flags & GROUPING_CAN_USE_SORT)) || !whole_of(root, input, &w)) return;
+  PathTarget *target = once_target(root, output->reltarget, extra->havingQual);
+  w.plan.outputs = target ? w.outputs(root, target) : NIL;
+  if (w.plan.outputs == NIL) return;
+  w.plan.distinct = true;
+  double rows = estimate_num_groups(root, target->exprs, input->rows, nullptr, nullptr), groups = 1;
+  if (parse->groupClause) groups = estimate_num_groups(root, get_sortgrouplist_exprs(parse->groupClause, extra->targetList), input->rows, nullptr, nullptr);
+  RelOptInfo *rel = parts_relation(w.family, target, w.plan, w.params, output->consider_parallel && !w.join);
+  Path *local = w.local(root, false);
+  local = reinterpret_cast<Path *>(create_projection_path(root, local->parent, local, target));
+  Path *all = both(root, rel, local, remote_parts(root, rel, rows));
+  if (parse->groupClause) all = reinterpret_cast<Path *>(create_sort_path(root, rel, all, root->group_pathkeys, -1.0));
+  AggClauseCosts costs = {};
+  get_agg_clause_costs(root, AGGSPLIT_SIMPLE, &costs);
+  if (w.sends_less(rows)) keep_only_ends(output);
+  add_path(output, reinterpret_cast<Path *>(create_agg_path(root, output, all, output->reltarget, parse->groupClause ? AGG_SORTED : AGG_PLAIN,
+                                                            AGGSPLIT_SIMPLE, parse->groupClause, reinterpret_cast<List *>(extra->havingQual), &costs, groups)));
+}
+
 void add_grouping(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, GroupPathExtraData *extra) {
   Query *parse = root->parse;
-  if (parse->groupingSets || parse->hasTargetSRFs || !(extra->flags & GROUPING_CAN_PARTIAL_AGG)) return;
+  if (parse->groupingSets || parse->hasTargetSRFs) return;
+  if (!(extra->flags & GROUPING_CAN_PARTIAL_AGG)) {
+    if (parse->hasAggs) add_rows_once(root, input, output, extra);
+    return;
+  }
   Whole w;
   if (!whole_of(root, input, &w)) return;
   PathTarget *target = partial_target(root, output->reltarget, extra->havingQual, &w.plan.groups);
