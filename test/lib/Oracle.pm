@@ -67,7 +67,7 @@ sub where {
 }
 sub aggregates {
 	my ($self, $t) = @_;
-	return $self->one_of('count(*)', "count(DISTINCT $t.kind), sum($t.km)", "min($t.at), max($t.note)", "avg($t.km), count($t.note)", "count(DISTINCT $t.note), min($t.km)", "count(DISTINCT $t.car), sum(DISTINCT $t.id % 5)", "round(min($t.km), 2), max($t.at), min($t.car)", "stddev($t.id), var_pop($t.km), avg($t.kind)", "sum($t.id) FILTER (WHERE $t.kind < 3)",
+	return $self->one_of('count(*)', "count(DISTINCT $t.kind), sum($t.km)", "min($t.at), max($t.note)", "avg($t.km), count($t.note)", "count(DISTINCT $t.note), round(min($t.km), 2)", "count(DISTINCT $t.car), sum(DISTINCT $t.id % 5)", "round(min($t.km), 2), max($t.at), min($t.car)", "stddev($t.id), var_pop($t.km), avg($t.kind)", "sum($t.id) FILTER (WHERE $t.kind < 3)",
 		"bool_or($t.kind = 2), sum($t.id)", "string_agg($t.note, ',' ORDER BY $t.car, $t.id)", "array_agg($t.id ORDER BY $t.car, $t.id)", "round(max($t.km) - min($t.km), 2)");
 }
 
