@@ -68,6 +68,7 @@ my @pushed = (
 	'SELECT count(DISTINCT car), count(DISTINCT n * 2) FILTER (WHERE ok), max(id) FROM m',
 	'SELECT code, string_agg(DISTINCT code, \',\'), array_agg(DISTINCT day ORDER BY day DESC) FROM m GROUP BY code ORDER BY count(DISTINCT id), code',
 	'SELECT count(DISTINCT v) FROM strict WHERE id < 3',
+	'SELECT id, count(DISTINCT car), sum(DISTINCT i % 5) FROM m WHERE id = 4 GROUP BY id',
 	'SELECT count(*), sum(v), avg(v) FROM strict',
 	'SELECT id, stddev(v) FROM strict WHERE v > 2 GROUP BY id',
 	'SELECT DISTINCT id, v > 9 FROM strict',

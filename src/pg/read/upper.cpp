@@ -26,6 +26,9 @@ namespace {
 
 create_upper_paths_hook_type previous = nullptr;
 
+// What a row that is not sent saves: making it, sending it and reading it is some microseconds, as reading thirty rows of a heap.
+constexpr Cost kRowSaved = 0.3;
+
 /// What a query reads, if all homes can be asked about it: a table, or a join.
 struct Whole {
   RelOptInfo *input = nullptr;
@@ -38,8 +41,6 @@ struct Whole {
   List *outputs(PlannerInfo *root, PathTarget *target) { return remote_outputs(root, target, of, &params); }
   bool can_parallel() const { return !join && family.heap->partial_pathlist != NIL && family.elsewhere->consider_parallel; }
   Path *local(PlannerInfo *root, bool parallel) const { return join ? local_join(root, input, join) : local_rows(root, family, parallel); }
-  /// Whether `rows` of all homes are no more than they would send without.
-  bool sends_less(double rows) const { return !join || rows <= rows_elsewhere_of(join); }
 };
 
 bool whole_of(PlannerInfo *root, RelOptInfo *input, Whole *w) {
@@ -65,6 +66,18 @@ void keep_only_ends(RelOptInfo *output) {
   foreach (lc, output->pathlist)
     if (IsA(lfirst(lc), MinMaxAggPath)) kept = lappend(kept, lfirst(lc));
   output->pathlist = kept;
+}
+
+/// Where homes send less, whatever fetches the rows first is dropped. A join may have better ways here (by an index, in parallel) than what this
+/// node makes of its own part: then what is not sent must be worth more.
+void prefer(RelOptInfo *output, const Whole &w, double rows, const Path *parts) {
+  if (w.join) {
+    double saved = rows_elsewhere_of(w.join) - rows;
+    ListCell *lc;
+    foreach (lc, output->pathlist)
+      if (saved < 0 || parts->total_cost > static_cast<Path *>(lfirst(lc))->total_cost + saved * kRowSaved) return;
+  }
+  keep_only_ends(output);
 }
 
 struct Grouping {
@@ -111,10 +124,11 @@ void add_rows_once(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, con
   Path *local = w.local(root, false);
   local = reinterpret_cast<Path *>(create_projection_path(root, local->parent, local, target));
   Path *all = both(root, rel, local, remote_parts(root, rel, rows));
-  if (parse->groupClause) all = reinterpret_cast<Path *>(create_sort_path(root, rel, all, root->group_pathkeys, -1.0));
+  if (parse->groupClause && !pathkeys_contained_in(root->group_pathkeys, all->pathkeys))
+    all = reinterpret_cast<Path *>(create_sort_path(root, rel, all, root->group_pathkeys, -1.0));
   AggClauseCosts costs = {};
   get_agg_clause_costs(root, AGGSPLIT_SIMPLE, &costs);
-  if (w.sends_less(rows)) keep_only_ends(output);
+  prefer(output, w, rows, all);
   add_path(output, reinterpret_cast<Path *>(create_agg_path(root, output, all, output->reltarget, parse->groupClause ? AGG_SORTED : AGG_PLAIN,
                                                             AGGSPLIT_SIMPLE, parse->groupClause, reinterpret_cast<List *>(extra->havingQual), &costs, groups)));
 }
@@ -141,7 +155,7 @@ void add_grouping(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, Grou
     g.groups = estimate_num_groups(root, get_sortgrouplist_exprs(parse->groupClause, extra->targetList), input->rows, nullptr, nullptr);
   RelOptInfo *rel = parts_relation(w.family, target, w.plan, w.params, output->consider_parallel && !w.join);
   Path *parts = both(root, rel, local_part(root, w, rel, g), remote_parts(root, rel, g.groups));
-  if (w.sends_less(g.groups)) keep_only_ends(output);
+  prefer(output, w, g.groups, parts);
   if (parse->groupClause == NIL) return add_path(output, aggregated(root, output, parts, output->reltarget, g, AGG_PLAIN, true));
   if (g.hashes()) add_path(output, aggregated(root, output, parts, output->reltarget, g, AGG_HASHED, true));
   if (g.sorts()) add_path(output, aggregated(root, output, parts, output->reltarget, g, AGG_SORTED, true));
@@ -172,7 +186,7 @@ void add_distinct(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output) {
   double groups = estimate_num_groups(root, get_sortgrouplist_exprs(parse->distinctClause, parse->targetList), input->rows, nullptr, nullptr);
   RelOptInfo *rel = parts_relation(w.family, target, w.plan, w.params, output->consider_parallel && !w.join);
   Path *rows = both(root, rel, w.local(root, false), remote_parts(root, rel, groups));
-  if (w.sends_less(groups)) keep_only_ends(output);
+  prefer(output, w, groups, rows);
   if (grouping_is_hashable(parse->distinctClause))
     add_path(output, reinterpret_cast<Path *>(create_agg_path(root, output, rows, target, AGG_HASHED, AGGSPLIT_SIMPLE, parse->distinctClause, NIL,
                                                               nullptr, groups)));
