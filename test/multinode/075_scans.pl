@@ -30,7 +30,8 @@ move("car$_", 'c1', 'c3') for 8 .. 11;
 moved("car$_", 'c2', @nodes) for 4 .. 7;
 moved("car$_", 'c3', @nodes) for 8 .. 11;
 
-my @queries = ($count, 'SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT car, id FROM trip) d), sum(n) FROM (SELECT n, random() FROM trip) t', 'SELECT sum(c), sum(c), sum(s) FROM (SELECT car, count(*) c, sum(n) s FROM trip GROUP BY car) g');
+my @queries = ($count, 'SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT car, id FROM trip) d), sum(n) FROM (SELECT n, random() FROM trip) t', 'SELECT sum(c), sum(c), sum(s) FROM (SELECT car, count(*) c, sum(n) s FROM trip GROUP BY car) g',
+	'SELECT count(*), count(DISTINCT (a.car, a.id)), sum(b.n) FROM trip a JOIN trip b ON b.car = a.car AND b.id = a.id');
 
 # The new home has it, and the former one has not heard: both would answer for it.
 {
