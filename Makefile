@@ -31,8 +31,8 @@ override with_llvm = no
 
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -fvisibility-inlines-hidden -Wall -Wextra -Wno-register \
               -Wno-missing-field-initializers -Wno-unused-parameter -MMD -MP
-PG_CPPFLAGS = -Isrc -isystem third_party/duckdb -I$(shell $(PG_CONFIG) --includedir)
-SHLIB_LINK  = -lstdc++ -lpq -lcurl -lcrypto -llz4 -lzstd -ldl
+PG_CPPFLAGS = -Isrc -isystem third_party/duckdb $(shell pkg-config --cflags libxml-2.0) -I$(shell $(PG_CONFIG) --includedir)
+SHLIB_LINK  = -lstdc++ -lpq -lcurl -lxml2 -lcrypto -llz4 -lzstd -ldl
 PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 

@@ -63,7 +63,7 @@ void create_tables(Connection &core, const std::string &store_dir) {
   core.run("SELECT vectorshard.create_vector_shard_table('profile', 'client')");
   core.run("SELECT vectorshard.create_vector_shard_table('map_tile', 'client')");
   core.run("SELECT vectorshard.create_reference_table('vehicle_model')");
-  core.run("SELECT vectorshard.add_store('cold', 'file://" + store_dir + "')");
+  core.run("SELECT vectorshard.create_store('cold', 'file://" + store_dir + "')");
   core.run("SELECT vectorshard.add_tier_policy(NULL, NULL, 'cold')");  // clients, when idle for client_idle_s
 }
 

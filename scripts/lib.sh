@@ -6,6 +6,7 @@ PG_BIN=/usr/lib/postgresql/$PG_MAJOR/bin
 export PG_CONFIG=${PG_CONFIG:-$PG_BIN/pg_config}
 DUCKDB_DIR=/usr/local/lib/vectorshard
 ORM_DIR=$DUCKDB_DIR/orm
+AZURITE_DIR=$DUCKDB_DIR/azurite
 JOBS=$(nproc)
 
 say() { printf '%s\n' "$*"; }

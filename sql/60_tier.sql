@@ -42,17 +42,17 @@ END $$;
 -- Stores.
 DO $$ BEGIN EXECUTE format('COPY (SELECT) TO PROGRAM %L', 'cat; mkdir -p ' || current_setting('data_directory') || '/regress_store'); END $$;
 SELECT vectorshard.move_to_cold('nobody');
-SELECT vectorshard.add_store(NULL, 'file:///tmp');
-SELECT vectorshard.add_store('a b', 'file:///tmp');
-SELECT vectorshard.add_store('cold', 's3://bucket/folder');
-SELECT vectorshard.add_store('cold', 'file://relative');
+SELECT vectorshard.create_store(NULL, 'file:///tmp');
+SELECT vectorshard.create_store('a b', 'file:///tmp');
+SELECT vectorshard.create_store('cold', 'ftp://bucket/folder');
+SELECT vectorshard.create_store('cold', 'file://relative');
 \set VERBOSITY sqlstate
-SELECT vectorshard.add_store('cold', 'file:///proc/nowhere');
+SELECT vectorshard.create_store('cold', 'file:///proc/nowhere');
 \set VERBOSITY default
-SELECT vectorshard.add_store('cold', 'file://' || current_setting('data_directory') || '/regress_store');
-SELECT vectorshard.add_store('cold', 'file://' || current_setting('data_directory') || '/regress_store');
+SELECT vectorshard.create_store('cold', 'file://' || current_setting('data_directory') || '/regress_store');
+SELECT vectorshard.create_store('cold', 'file://' || current_setting('data_directory') || '/regress_store');
 \set VERBOSITY terse
-SELECT vectorshard.add_store('cold', 'file:///tmp');
+SELECT vectorshard.create_store('cold', 'file:///tmp');
 \set VERBOSITY default
 SELECT store FROM vectorshard.store;
 SELECT vectorshard.drop_store('warm');

@@ -15,6 +15,22 @@ CREATE FUNCTION vectorshard.probe_store(name text, url text) RETURNS void
 COMMENT ON FUNCTION vectorshard.probe_store(text, text) IS
   'internal: raises unless an object can be written to, read from and removed from the store at this URL now';
 
+CREATE FUNCTION vectorshard.store_kind(url text) RETURNS text
+  LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'vectorshard_store_kind';
+COMMENT ON FUNCTION vectorshard.store_kind(text) IS 'internal: file, s3 or azure; raises if the URL is none of a store';
+
+CREATE FUNCTION vectorshard.check_store(name text, OUT step text, OUT ok boolean, OUT detail text) RETURNS SETOF record
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_check_store';
+COMMENT ON FUNCTION vectorshard.check_store(text) IS
+  'writes an object to a store, looks at it, reads it whole and in part, lists and removes it; what fails is told in words';
+REVOKE ALL ON FUNCTION vectorshard.check_store(text) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.thaw(segment text) RETURNS text
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_thaw';
+COMMENT ON FUNCTION vectorshard.thaw(text) IS
+  'asks an archive for the object of a segment; gives online, thawing or archived';
+REVOKE ALL ON FUNCTION vectorshard.thaw(text) FROM PUBLIC;
+
 CREATE FUNCTION vectorshard.bring_back(client text) RETURNS boolean
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_bring_back';
 COMMENT ON FUNCTION vectorshard.bring_back(text) IS
@@ -28,16 +44,41 @@ CREATE TRIGGER wake_tiering AFTER INSERT ON vectorshard.tier_move
   FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.wake_tiering();
 CREATE INDEX tier_move_unfinished ON vectorshard.tier_move (move) WHERE state NOT IN ('done', 'failed');
 
-CREATE FUNCTION vectorshard.add_store(name text, url text, thaw_s float8 DEFAULT NULL) RETURNS void
+-- The foreign server of a store, whose user mapping has the credentials; true if there is one.
+CREATE FUNCTION vectorshard.make_store_server(name text, kind text) RETURNS boolean
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  server record;
+BEGIN
+  SELECT s.oid, s.srvowner, w.fdwname = 'vectorshard_fdw' AND s.srvtype IS NOT DISTINCT FROM 'store' AS of_store INTO server
+    FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE s.srvname = name;
+  IF NOT server.of_store OR EXISTS (SELECT FROM vectorshard.node n WHERE n.name = name) THEN
+    RAISE duplicate_object USING MESSAGE = format('a store cannot be called "%s"', name),
+      DETAIL = 'A node or a foreign server has this name; the credentials of a store stand in a foreign server of its name and of TYPE ''store''.',
+      HINT = 'Choose another name.';
+  END IF;
+  IF server.oid IS NULL THEN EXECUTE format('CREATE SERVER %I TYPE ''store'' FOREIGN DATA WRAPPER vectorshard_fdw', name); END IF;
+  IF EXISTS (SELECT FROM pg_user_mapping m WHERE m.umserver = server.oid AND m.umuser = server.srvowner) THEN RETURN true; END IF;
+  RAISE NOTICE USING MESSAGE = format('store "%s" has no credentials on this node yet', name),
+    HINT = format('CREATE USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (%s); then look at vectorshard.check_store(%L).', name,
+      CASE kind WHEN 's3' THEN 'access_key_id ''…'', secret_access_key ''…''' ELSE 'account_key ''…''' END, name);
+  RETURN false;
+END $$;
+COMMENT ON FUNCTION vectorshard.make_store_server(text, text) IS 'internal: makes the foreign server of a store; true if its owner has a user mapping';
+REVOKE ALL ON FUNCTION vectorshard.make_store_server(text, text) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.create_store(name text, url text, thaw_s float8 DEFAULT NULL) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
   there text;
+  kind text;
 BEGIN
   PERFORM vectorshard.require_member();
   IF name IS NULL OR url IS NULL THEN
     RAISE null_value_not_allowed USING MESSAGE = 'name and url of a store must not be null',
-      HINT = 'For example: vectorshard.add_store(''cold'', ''file:///srv/cold'').';
+      HINT = 'For example: vectorshard.create_store(''cold'', ''file:///srv/cold'').';
   END IF;
   IF thaw_s < 0 OR thaw_s >= 'Infinity' THEN
     RAISE invalid_parameter_value USING MESSAGE = 'thaw_s must be a number of seconds from 0 on',
@@ -52,16 +93,19 @@ BEGIN
     RAISE duplicate_object USING MESSAGE = format('store "%s" exists with another URL', name),
       DETAIL = format('Its URL is %s.', there), HINT = 'Choose another name, or drop the store first.';
   END IF;
-  PERFORM vectorshard.probe_store(name, url);
+  kind := vectorshard.store_kind(url);
+  IF kind = 'file' OR vectorshard.make_store_server(name, kind) THEN
+    PERFORM vectorshard.probe_store(name, url);
+  END IF;
   IF there IS NULL THEN
     INSERT INTO vectorshard.store (store, url, _version, thaw_s) VALUES (name, url, 0, coalesce(thaw_s, 0));
   ELSIF thaw_s IS NOT NULL THEN
-    UPDATE vectorshard.store s SET thaw_s = add_store.thaw_s WHERE s.store = name;
+    UPDATE vectorshard.store s SET thaw_s = create_store.thaw_s WHERE s.store = name;
   END IF;
 END $$;
-COMMENT ON FUNCTION vectorshard.add_store(text, text, float8) IS
-  'names an object store, after an object could be written, read and removed there; so far file:///directory';
-REVOKE ALL ON FUNCTION vectorshard.add_store(text, text, float8) FROM PUBLIC;
+COMMENT ON FUNCTION vectorshard.create_store(text, text, float8) IS
+  'names an object store (file:///directory, s3://bucket, azure://account/container), after an object could be written, read and removed there if this node has its credentials';
+REVOKE ALL ON FUNCTION vectorshard.create_store(text, text, float8) FROM PUBLIC;
 
 CREATE FUNCTION vectorshard.require_store(name text) RETURNS text
   LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
@@ -74,10 +118,10 @@ BEGIN
     RETURN name;
   ELSIF names IS NULL THEN
     RAISE undefined_object USING MESSAGE = coalesce('store "' || name || '" does not exist', 'there is no store'),
-      DETAIL = 'No store was added yet.', HINT = 'Add one with vectorshard.add_store(name, url).';
+      DETAIL = 'No store was made yet.', HINT = 'Make one with vectorshard.create_store(name, url).';
   ELSIF name IS NOT NULL THEN
     RAISE undefined_object USING MESSAGE = format('store "%s" does not exist', name),
-      DETAIL = format('Stores: %s.', array_to_string(names, ', ')), HINT = 'Add it with vectorshard.add_store(name, url).';
+      DETAIL = format('Stores: %s.', array_to_string(names, ', ')), HINT = 'Make it with vectorshard.create_store(name, url).';
   ELSIF cardinality(names) > 1 THEN
     RAISE ambiguous_parameter USING MESSAGE = 'which store is meant?',
       DETAIL = format('Stores: %s.', array_to_string(names, ', ')), HINT = 'Name one of them.';
@@ -112,6 +156,9 @@ BEGIN
   END IF;
   DELETE FROM vectorshard.segment s WHERE s.store = name;
   DELETE FROM vectorshard.store s WHERE s.store = name;
+  IF EXISTS (SELECT FROM pg_foreign_server f WHERE f.srvname = name AND f.srvtype = 'store') THEN
+    EXECUTE format('DROP SERVER %I CASCADE', name);  -- with its user mappings
+  END IF;
 END $$;
 COMMENT ON FUNCTION vectorshard.drop_store(text) IS
   'forgets a store that holds no rows; objects that are no longer needed stay in it';

@@ -12,7 +12,7 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 $f->sql('c1', qq{CREATE TABLE item (client text, id int, PRIMARY KEY (client, id));
 	SELECT vectorshard.create_vector_shard_table('item', 'client');
 	INSERT INTO item SELECT c, i FROM unnest('{daily,never,often}'::text[]) c, generate_series(1, 3) i;
-	SELECT vectorshard.add_store('slow', 'file://$dir', 3600);
+	SELECT vectorshard.create_store('slow', 'file://$dir', 3600);
 	SELECT vectorshard.set_price('home', copy_hour => 500)});    # an hour in the heap costs more than a day or two of habit are worth
 $f->poll('e1', 'SELECT count(*) FROM vectorshard.client', '3', 'e1 knows the clients');
 $f->poll('e1', 'SELECT count(*) FROM vectorshard.price', '1', 'and the price');

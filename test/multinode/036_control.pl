@@ -102,7 +102,7 @@ is($f->sql('c1', q{SELECT count(*) FROM ONLY item WHERE client = 's'}), '3', 'it
 
 # A tier floor: not packed though idle, not by hand either, and brought back when it is given late.
 my $store = PostgreSQL::Test::Utils::tempdir;
-$f->sql('c1', "SELECT vectorshard.add_store('cold', 'file://$store')");
+$f->sql('c1', "SELECT vectorshard.create_store('cold', 'file://$store')");
 is($f->sql('e1', q{SELECT vectorshard.keep_tier('t')}), 'keep_tier t by e1', 'a tier floor');
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.policies WHERE tier = 'hot'}, '1', 'its home knows it');
 $f->sql('c1', q{SELECT vectorshard.add_tier_policy(NULL, interval '100 ms', 'cold')});
@@ -119,7 +119,7 @@ $f->poll('c1', q{SELECT count(*) FROM vectorshard.cold_client WHERE client = 't'
 
 # A floor of cold: a store that is read at once will do, an archive will not, by itself or by hand; nor does the client stay where a store becomes one.
 my $archive = PostgreSQL::Test::Utils::tempdir;
-$f->sql('c1', qq{SELECT vectorshard.add_store('glacier', 'file://$archive', 3600); INSERT INTO item SELECT 'v', i FROM generate_series(1, 3) i});
+$f->sql('c1', qq{SELECT vectorshard.create_store('glacier', 'file://$archive', 3600); INSERT INTO item SELECT 'v', i FROM generate_series(1, 3) i});
 is($f->sql('e1', q{SELECT vectorshard.keep_tier('u', 'cold')}), 'keep_tier u by e1', 'a floor of cold in place of hot');
 $f->poll('c1', q{SELECT tier, in_force FROM vectorshard.policies WHERE policy = 'keep_tier u by e1'}, 'cold|t', 'its home knows it');
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.wish WHERE client IN ('t', 'u', 'v') AND until > now()}, '0', 'nobody wishes it any more', 90);
@@ -132,10 +132,10 @@ $f->poll('c1', q{SELECT g.store FROM vectorshard.cold_client k JOIN vectorshard.
 is($f->sql('c1', q{SELECT count(*) FROM item WHERE client = 'u'}), '3', 'and is read there');
 $f->sql('c1', q{SELECT vectorshard.remove_tier_policy(NULL)});
 is($f->sql('c1', q{SELECT string_agg(DISTINCT tier || ' ' || store, ', ' ORDER BY tier || ' ' || store) FROM vectorshard.tier_usage WHERE tier <> 'hot'}), 'archive glacier, cold cold', 'tiers are told apart');
-$f->sql('c1', qq{SELECT vectorshard.add_store('cold', 'file://$store', 60)});
+$f->sql('c1', qq{SELECT vectorshard.create_store('cold', 'file://$store', 60)});
 $f->poll('c1', residents('u'), '1', 'a store that becomes an archive gives it back');
 is($f->sql('c1', q{SELECT count(DISTINCT client) FROM vectorshard.cold_client WHERE client = 't'}), '1', 'and keeps who may lie there');
-$f->sql('c1', qq{SELECT vectorshard.add_store('cold', 'file://$store', 0)});
+$f->sql('c1', qq{SELECT vectorshard.create_store('cold', 'file://$store', 0)});
 
 # What was given in dry_run holds as soon as that ends.
 $f->sql('e1', q{ALTER SYSTEM SET vectorshard.placement_mode = dry_run; SELECT pg_reload_conf()});

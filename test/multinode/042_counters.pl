@@ -27,7 +27,7 @@ $f->sql('c1', q{
   INSERT INTO score (car, id, tags) SELECT 'car' || c, i, '{a,b}' FROM generate_series(1, 4) c, generate_series(1, 6) i;
   INSERT INTO total VALUES (1, 100);
 });
-$f->sql('c1', "SELECT vectorshard.add_store('cold', 'file://$store')");
+$f->sql('c1', "SELECT vectorshard.create_store('cold', 'file://$store')");
 $f->poll_until($_, q{SELECT count(to_regclass(t)) FROM unnest('{score,ledger,total}'::text[]) t}, '3') or die for @nodes;
 
 sub everywhere {

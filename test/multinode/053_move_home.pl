@@ -65,7 +65,7 @@ moved('car1', 'c1', 'and back');
 holders_equal('car1', 'and back');
 
 # A cold client.
-$f->sql('c1', "SELECT vectorshard.add_store('s', 'file://" . PostgreSQL::Test::Utils::tempdir() . "'); SELECT vectorshard.move_to_cold('car9', 's')");
+$f->sql('c1', "SELECT vectorshard.create_store('s', 'file://" . PostgreSQL::Test::Utils::tempdir() . "'); SELECT vectorshard.move_to_cold('car9', 's')");
 $f->sql('c1', q{SELECT vectorshard.move_home('car9', 'c2')});
 moved('car9', 'c2', 'a cold client');
 $f->poll('c2', q{SELECT count(*) FROM ONLY trip WHERE car = 'car9'}, '5', 'it came back for it');

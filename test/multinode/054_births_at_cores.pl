@@ -72,7 +72,7 @@ for my $order ([ 'c1', 'c2' ], [ 'c2', 'c1' ]) {
 }
 # The one that loses had packed the client into a store.
 my $store = PostgreSQL::Test::Utils::tempdir;
-$f->sql('c1', "SELECT vectorshard.add_store('cold', 'file://$store')");
+$f->sql('c1', "SELECT vectorshard.create_store('cold', 'file://$store')");
 {
 	my $car = 'twin' . ++$twins;
 	my $before = $f->node('c1')->background_psql('postgres');

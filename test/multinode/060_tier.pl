@@ -20,7 +20,7 @@ $f->sql('c1', q{
 	INSERT INTO profile SELECT 'car' || c, repeat(md5(c::text), 3000) FROM generate_series(1, 12) c;
 	DELETE FROM trip WHERE client = 'car1' AND id = 7;
 });
-$f->sql('c1', "SELECT vectorshard.add_store('cold', 'file://$store')");
+$f->sql('c1', "SELECT vectorshard.create_store('cold', 'file://$store')");
 $f->poll('e1', q{SELECT to_regclass('trip') IS NOT NULL}, 't', 'the edge has the table');
 
 my %truth = map { my $c = "car$_"; ($c => hash_of('c1', $c)) } 1 .. 12;

@@ -10,7 +10,7 @@ use Test::More;
 
 my $f = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\n");
 my $store = PostgreSQL::Test::Utils::tempdir;
-$f->sql('c1', "SELECT vectorshard.add_store('cold', 'file://$store')");
+$f->sql('c1', "SELECT vectorshard.create_store('cold', 'file://$store')");
 $f->sql('c1', q{
 	CREATE TABLE event (id int NOT NULL, at date NOT NULL, words text) PARTITION BY RANGE (at);
 	CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');

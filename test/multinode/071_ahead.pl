@@ -17,7 +17,7 @@ $f->sql('c1', q{CREATE TABLE trip (car text, id int, note text, PRIMARY KEY (car
 $f->poll('c2', q{SELECT to_regclass('trip') IS NOT NULL}, 't', 'c2 has the table');
 $f->sql('c2', q{INSERT INTO trip SELECT 'car' || c, i, c || ' ' || i FROM generate_series(41, 80) c, generate_series(1, 3) i});
 my $dir = PostgreSQL::Test::Utils::tempdir();
-$f->sql('c1', "SELECT vectorshard.add_store('shelf', 'file://$dir')");
+$f->sql('c1', "SELECT vectorshard.create_store('shelf', 'file://$dir')");
 $f->sql('c1', q{SELECT vectorshard.move_to_cold('car7')});
 $f->poll('c1', q{SELECT count(*) FROM vectorshard.cold_client WHERE client = 'car7'}, '1', 'car7 is cold');
 $f->poll('e1', q{SELECT count(*) FROM trip}, '240', 'e1 reads all rows');

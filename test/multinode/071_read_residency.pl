@@ -75,7 +75,7 @@ is(ask($all), $sound, 'nothing is lost');
 
 # Cold at the home.
 my $dir = PostgreSQL::Test::Utils::tempdir();
-$f->sql('c1', "SELECT vectorshard.add_store('shelf', 'file://$dir')");
+$f->sql('c1', "SELECT vectorshard.create_store('shelf', 'file://$dir')");
 ask('BEGIN ISOLATION LEVEL REPEATABLE READ');
 is(ask($all), $sound, 'before packing');
 $f->sql('c1', q{SELECT vectorshard.move_to_cold('a')});

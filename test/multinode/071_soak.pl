@@ -15,7 +15,7 @@ srand($seed);
 my ($clients, $rows) = (12, 40);
 my $f = Fabric->new(core => 'c1', edges => [ 'e1', 'e2' ], config => "vectorshard.placement_mode = off\nvectorshard.keep_s = 0\nlog_min_messages = warning");
 my $dir = PostgreSQL::Test::Utils::tempdir();
-$f->sql('c1', "SELECT vectorshard.add_store('shelf', 'file://$dir')");
+$f->sql('c1', "SELECT vectorshard.create_store('shelf', 'file://$dir')");
 $f->sql('c1', qq{CREATE TABLE trip (car text, id int, note text, PRIMARY KEY (car, id)); SELECT vectorshard.create_vector_shard_table('trip', 'car');
                  INSERT INTO trip SELECT 'car' || c, i, md5(c || ' ' || i) FROM generate_series(1, $clients) c, generate_series(1, $rows) i});
 my $all = q{SELECT count(*), count(DISTINCT (car, id)), sum(hashtext(car || id || note)::bigint) FROM trip};

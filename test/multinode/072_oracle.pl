@@ -30,7 +30,7 @@ $f->sql('c1', $o->schema);
 $f->sql('c1', "SELECT vectorshard.create_reference_table('kind')");
 $f->sql('c1', "SELECT vectorshard.create_vector_shard_table('$_', 'car')") for 'trip', 'visit';
 $f->sql('c1', "SELECT vectorshard.create_vector_shard_table('purse', 'car', consistency => 'home')");
-$f->sql('c1', "SELECT vectorshard.add_store('attic', 'file://$dir/store')");
+$f->sql('c1', "SELECT vectorshard.create_store('attic', 'file://$dir/store')");
 $f->sql('c1', $o->rows);
 my %number = map { my $n = $_; ($n => $f->sql('c1', "SELECT node FROM vectorshard.node WHERE name = '$n'")) } @nodes;
 

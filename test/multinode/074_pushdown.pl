@@ -157,7 +157,7 @@ ok($f->bring('c1', 'car14'), 'car14 is copied to c1');
 all_equal('copied');
 
 # Cold, at two homes; another home.
-$f->sql('c1', "SELECT vectorshard.add_store('shelf', 'file://$dir')");
+$f->sql('c1', "SELECT vectorshard.create_store('shelf', 'file://$dir')");
 $f->poll('c2', q{SELECT count(*) FROM vectorshard.store WHERE store = 'shelf'}, '1', 'c2 knows the store');
 for ([ 'c1', 'car5' ], [ 'c1', 'car6' ], [ 'c2', 'car17' ]) {
 	my ($home, $car) = @$_;

@@ -140,7 +140,7 @@ like($f->error_of($away, q{SET ROLE teller; UPDATE account SET n = 1 WHERE car =
 is($f->sql($home, q{BEGIN; SELECT n FROM account WHERE car = 'car2' AND id = 80 FOR UPDATE; COMMIT}), '99', 'a row lock at the home');
 
 # A cold client.
-$f->sql($home, "SELECT vectorshard.add_store('s', 'file://" . PostgreSQL::Test::Utils::tempdir() . "')");
+$f->sql($home, "SELECT vectorshard.create_store('s', 'file://" . PostgreSQL::Test::Utils::tempdir() . "')");
 my $sum = $f->sql($away, q{SELECT count(*), sum(n) FROM account WHERE car = 'car9'});
 $f->sql(home('car9'), q{SELECT vectorshard.move_to_cold('car9', 's')});
 # A segment for each table that has rows of it.

@@ -75,7 +75,7 @@ $f->sql('c1', join ';', map { ("INSERT INTO onek SELECT * FROM wisconsin(1000) $
 $f->sql('c2', join ';', map { ("INSERT INTO onek SELECT * FROM wisconsin(1000) $_", "INSERT INTO tenk1 SELECT * FROM wisconsin(10000) $_") } $third[1]);
 $f->sql($nodes[$_], "INSERT INTO onek2 SELECT * FROM wisconsin(1000) $third[$_]") for 0 .. 2;
 $f->sql('c2', file('rows.sql'));
-$f->sql('c1', "SELECT vectorshard.add_store('attic', 'file://$dir/store')");
+$f->sql('c1', "SELECT vectorshard.create_store('attic', 'file://$dir/store')");
 
 # Off the asking node goes what has its home elsewhere; some of its own clients and of c1's go into the store.
 my $evict = q{SELECT count(*) FROM (SELECT vectorshard.evict(r.client) FROM vectorshard.resident r JOIN vectorshard.client c USING (client)

@@ -26,7 +26,7 @@ $f->poll('c1', q{SELECT relhastriggers FROM pg_class WHERE oid = to_regclass('no
 for my $car (@clients) {
 	$f->sql($home{$car}, "INSERT INTO note SELECT '$car', i, CASE WHEN i % 2 = 1 THEN 'ann' ELSE 'bob' END, 'secret ' || i, 'words ' || i FROM generate_series(1, 4) i");
 }
-$f->sql('c2', "SELECT vectorshard.add_store('attic', 'file://$dir/store')");
+$f->sql('c2', "SELECT vectorshard.create_store('attic', 'file://$dir/store')");
 $f->poll($_, 'SELECT count(*) FROM vectorshard.store', '1', "$_ knows the store") for 'c1', 'c2';
 $f->poll($_, 'SELECT count(*) FROM vectorshard.client', '4', "$_ knows the clients") for 'c1', 'c2';
 

@@ -75,7 +75,7 @@ is($f->sql('c1', q{SELECT count(*) FROM pg_proc p WHERE p.proname NOT LIKE 'stat
 is($f->sql('c1', q{SELECT count(*) FROM pg_class c WHERE c.relkind IN ('r', 'v', 'f', 'p', 'S') AND c.relnamespace <> 'vectorshard'::regnamespace
     AND (has_table_privilege('fabric', c.oid, 'SELECT, INSERT, UPDATE, DELETE') AND NOT has_table_privilege('stranger', c.oid, 'SELECT, INSERT, UPDATE, DELETE'))}), '0', 'and it has no grant on a table of users');
 denied("SELECT vectorshard.$_") for q{create_fabric('x', NULL)}, q{join_fabric('x', 'hub', NULL)}, q{remove_node('c2', true)}, q{transfer_registrar('c2')}, q{place('there', 'c2')}, q{evict('there')}, q{move_home('there', 'c2')},
-  q{run_on_all_nodes('DROP TABLE app.note')}, q{accept_ddl()}, q{ask_node(1, 'SELECT 1')}, q{add_store('x', 'file:///tmp')}, q{forbid('there', 'c2')}, q{check_fabric()}, q{boot_uuid()}, q{execute_ddl('', 'SELECT 1')}, q{run_statements()};
+  q{run_on_all_nodes('DROP TABLE app.note')}, q{accept_ddl()}, q{ask_node(1, 'SELECT 1')}, q{create_store('x', 'file:///tmp')}, q{forbid('there', 'c2')}, q{check_fabric()}, q{boot_uuid()}, q{execute_ddl('', 'SELECT 1')}, q{run_statements()};
 
 # Changes: values alone, or no rights. What it computes itself, it computes with its own.
 for my $set (q{words = 'new', size = 1.25, tags = '{b}', at = '2030-01-01'}, q{words = NULL}) {
@@ -144,7 +144,7 @@ $f->node('c2')->reload;
 $f->poll('c2', 'SHOW vectorshard.accept_ddl_from_peers', 'off', 'c2 accepts no definitions');
 mkdir "$dir/store";
 $f->sql('c1', qq{SELECT vectorshard.run_on_all_nodes('CREATE TABLE common (i int)'); CREATE TABLE app.other (car text PRIMARY KEY, n int); SELECT vectorshard.create_vector_shard_table('app.other', 'car');
-  SELECT vectorshard.add_store('attic', 'file://$dir/store')});
+  SELECT vectorshard.create_store('attic', 'file://$dir/store')});
 $f->poll('e1', q{SELECT to_regclass('common') IS NOT NULL AND to_regclass('app.other') IS NOT NULL AND (SELECT count(*) = 1 FROM vectorshard.store)}, 't', 'e1 has all of it');
 $f->poll('c2', q{SELECT string_agg(DISTINCT kind || ' ' || table_name, ', ') FROM vectorshard.conflicts WHERE resolved IS NULL AND reason LIKE '%before accept_ddl() is called: vectorshard.accept_ddl_from_peers is off.'}, 'ddl , definition app.other',
 	'c2 shows what is waiting');

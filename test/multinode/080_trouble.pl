@@ -121,9 +121,9 @@ is($f->sql('e1', q{GRANT pg_monitor TO app; SET ROLE app; SELECT count(*) > 0 FR
 # Stores that cannot be written.
 my $dir = PostgreSQL::Test::Utils::tempdir;
 mkdir "$dir/closed"; mkdir "$dir/cold"; append_to_file("$dir/file", ''); chmod 0555, "$dir/closed";
-refused('c1', "SELECT vectorshard.add_store('s', 'file://$dir/$_')", 58030, 'cannot be written', "a store in $_") for ('none', 'closed', 'file');
-$f->sql('c1', "SELECT vectorshard.add_store('cold', 'file://$dir/cold')");
-refused('c1', "SELECT vectorshard.add_store('cold', 'file://$dir/other')", 42710, 'another URL', 'a store name that is taken');
+refused('c1', "SELECT vectorshard.create_store('s', 'file://$dir/$_')", 58030, 'cannot be written', "a store in $_") for ('none', 'closed', 'file');
+$f->sql('c1', "SELECT vectorshard.create_store('cold', 'file://$dir/cold')");
+refused('c1', "SELECT vectorshard.create_store('cold', 'file://$dir/other')", 42710, 'another URL', 'a store name that is taken');
 $f->sql('c1', q{SELECT vectorshard.move_to_cold('car4')});
 $f->poll('c1', q{SELECT state FROM vectorshard.tier_moves ORDER BY move DESC LIMIT 1}, 'done', 'a client is in the store');
 refused('c1', q{SELECT vectorshard.drop_store('cold')}, 55006, 'in use', 'dropping a store in use');

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/store/check.hpp"
 #include "core/store/sha256.hpp"
 #include "store_memory_files.hpp"
 
@@ -123,13 +124,20 @@ TEST(StoreFileStore, SourceThatLiesIsRefused) {
   EXPECT_TRUE(files.files.empty());
 }
 
+Result<void> probe(MemoryFiles &files, const std::string &root) {
+  FileStore store(files, root, "t1");
+  for (const StoreCheck &c : check_store(store, "n1/probe"))
+    if (!c.result.ok()) return c.result;
+  return {};
+}
+
 TEST(StoreFileStore, ProbeFindsAStoreThatCannotBeWritten) {
   MemoryFiles files;
-  EXPECT_TRUE(FileStore(files, "/root", "t1").probe().ok());
+  EXPECT_TRUE(probe(files, "/root").ok());
   EXPECT_TRUE(files.files.empty());
   files.space = 3;
-  EXPECT_EQ(FileStore(files, "/root", "t1").probe().error().code, Errc::no_space);
-  EXPECT_FALSE(FileStore(files, "/nowhere", "t1").probe().ok());
+  EXPECT_EQ(probe(files, "/root").error().code, Errc::no_space);
+  EXPECT_FALSE(probe(files, "/nowhere").ok());
 }
 
 TEST(StoreKeys, OnlyPlainRelativePaths) {

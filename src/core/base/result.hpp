@@ -17,6 +17,7 @@ enum class Errc {
   denied,             // wrong password
   no_right,           // a role lacks a right
   not_found,          // object, client or node that is not there
+  archived,           // an object that its store must thaw first
   conflict,           // somebody else was faster; retrying is right
   no_space,           // a disk, budget or bound is full
   clock_skew,         // a clock too far from ours

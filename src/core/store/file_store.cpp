@@ -43,20 +43,6 @@ bool key_character(char c) {
          c == '.';
 }
 
-class StringSource : public ByteSource {
- public:
-  explicit StringSource(std::string_view bytes) : left_(bytes) {}
-  Result<size_t> read(char *out, size_t max) override {
-    size_t n = std::min(max, left_.size());
-    left_.copy(out, n);
-    left_.remove_prefix(n);
-    return n;
-  }
-
- private:
-  std::string_view left_;
-};
-
 }  // namespace
 
 bool valid_key(std::string_view key) {
@@ -76,7 +62,7 @@ Result<std::string> path_of_url(const std::string &url) {
   const std::string hint = "Give an absolute directory, for example file:///srv/vectorshard.";
   if (url.compare(0, scheme.size(), scheme) != 0)
     return Error{Errc::invalid_argument, "unknown kind of store", "The URL is \"" + url + "\".",
-                 "Only file:// stores are known. " + hint};
+                 "Stores begin with file://, s3:// or azure://. " + hint};
   std::string path = url.substr(scheme.size());
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   if (path.size() < 2 || path[0] != '/')
@@ -195,6 +181,12 @@ Result<ObjectInfo> FileStore::head(const std::string &key) {
   return ObjectInfo{key, info.value().bytes, info.value().age_s};
 }
 
+Result<ObjectState> FileStore::state(const std::string &key) {
+  auto found = head(key);
+  if (!found.ok()) return found.error();
+  return ObjectState{};
+}
+
 Result<void> FileStore::remove(const std::string &key) {
   if (!valid_key(key)) return bad_key(key);
   return files_.remove(path_of(key));
@@ -215,20 +207,6 @@ Result<std::vector<ObjectInfo>> FileStore::list(const std::string &prefix, const
   std::sort(out.begin(), out.end(), [](const auto &a, const auto &b) { return a.key < b.key; });
   if (out.size() > kListMax) out.resize(kListMax);
   return out;
-}
-
-Result<void> FileStore::probe() {
-  const std::string key = "probe-" + temp_tag_;
-  const std::string bytes = "vectorshard";
-  Sha256 sha;
-  sha.add(bytes);
-  StringSource source(bytes);
-  if (auto r = put(key, source, {static_cast<int64_t>(bytes.size()), sha.hex()}); !r.ok()) return r;
-  auto back = get_range(key, 0, bytes.size() + 1);
-  Result<void> gone = remove(key);
-  if (!back.ok()) return back.error();
-  if (back.value() != bytes) return Error{Errc::corrupt, "the store gave back other bytes than it took", "", ""};
-  return gone;
 }
 
 }  // namespace vectorshard::store

@@ -18,10 +18,10 @@ class FileStore : public Store {
   Result<ObjectInfo> head(const std::string &key) override;
   Result<void> remove(const std::string &key) override;
   Result<std::vector<ObjectInfo>> list(const std::string &prefix, const std::string &after) override;
+  Result<ObjectState> state(const std::string &key) override;
+  Result<void> thaw(const std::string &) override { return {}; }
+  Result<void> settle(const std::string &) override { return {}; }
   std::string local_path(const std::string &key) const override { return path_of(key); }
-
-  /// True if the directory takes an object, gives it back and lets it go: what add_store checks.
-  Result<void> probe();
 
  private:
   std::string path_of(const std::string &key) const { return root_ + "/" + key; }
@@ -35,7 +35,7 @@ class FileStore : public Store {
   std::string temp_tag_;
 };
 
-/// The path of a file:// URL, or an error with a hint. Only file:// is known so far.
+/// The path of a file:// URL, or an error with a hint.
 Result<std::string> path_of_url(const std::string &url);
 
 }  // namespace vectorshard::store

@@ -38,6 +38,18 @@ struct ObjectContent {
   std::string sha256;  // lower-case hex
 };
 
+/// Whether an object can be read now.
+enum class Availability {
+  online,
+  archived,  // somebody has to ask for it: thaw()
+  thawing,   // somebody has
+};
+struct ObjectState {
+  Availability availability = Availability::online;
+  int64_t until_unix_s = 0;  // of a thawed copy: when it goes; 0: it stays
+  std::string tier;          // the store's own word; empty where it has none
+};
+
 /// Most keys that list() gives at once.
 constexpr size_t kListMax = 1000;
 
@@ -47,7 +59,7 @@ class Store {
   /// Stores an object durably. Idempotent for the same content; errors: conflict (another content has this key),
   /// no_space, denied, io, corrupt (the source did not give `content`).
   virtual Result<void> put(const std::string &key, ByteSource &source, const ObjectContent &content) = 0;
-  /// The whole object. Errors: not_found, denied, io.
+  /// The whole object. Errors: not_found, archived, denied, unreachable, io.
   virtual Result<void> get(const std::string &key, ByteSink &sink) = 0;
   /// `length` bytes from `offset` (fewer at the object's end).
   virtual Result<std::string> get_range(const std::string &key, int64_t offset, size_t length) = 0;
@@ -56,6 +68,11 @@ class Store {
   virtual Result<void> remove(const std::string &key) = 0;
   /// Objects directly under the folder `prefix` with keys after `after`, sorted, at most kListMax.
   virtual Result<std::vector<ObjectInfo>> list(const std::string &prefix, const std::string &after) = 0;
+  virtual Result<ObjectState> state(const std::string &key) = 0;
+  /// Asks an archive for the object, which takes the store hours. Asking twice is fine, and so is what is online.
+  virtual Result<void> thaw(const std::string &key) = 0;
+  /// Moves an object that was put and verified to the tier of the store, if that is an archive: put() leaves it readable.
+  virtual Result<void> settle(const std::string &key) = 0;
   /// A local path under which the object can be read at once, or empty when it must be fetched.
   virtual std::string local_path(const std::string &key) const = 0;
 };

@@ -13,6 +13,7 @@ int sqlstate_of(Errc code) {
     case Errc::denied: return ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
     case Errc::no_right: return ERRCODE_INSUFFICIENT_PRIVILEGE;
     case Errc::not_found: return ERRCODE_UNDEFINED_OBJECT;
+    case Errc::archived: return ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
     case Errc::conflict: return ERRCODE_T_R_SERIALIZATION_FAILURE;
     case Errc::no_space: return ERRCODE_DISK_FULL;
     case Errc::clock_skew: return ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;

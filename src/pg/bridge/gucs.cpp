@@ -51,6 +51,8 @@ int quorum_holders = 1;
 int read_scope = kReadFabric;
 double report_max_age_s = 300;
 double report_max_ahead_s = 5;
+int store_cache_mb = 4096;
+int store_timeout_ms = 30000;
 int tiering_interval_ms = 60000;
 double time_scale = 1;
 int tombstone_retention_s = 604800;
@@ -185,6 +187,10 @@ void define_q_to_z() {
          PGC_USERSET);
   real("vectorshard.report_max_age_s", "Older reports are refused.", &report_max_age_s, 0, 1e9);
   real("vectorshard.report_max_ahead_s", "Reports further in the future are refused.", &report_max_ahead_s, 0, 1e9);
+  integer("vectorshard.store_cache_mb", "Copies of objects that are kept for reading.", &store_cache_mb, 1, INT_MAX, GUC_UNIT_MB,
+          PGC_SIGHUP);
+  integer("vectorshard.store_timeout_ms", "How long a store may be silent.", &store_timeout_ms, 100, 3600000, GUC_UNIT_MS,
+          PGC_USERSET);
   integer("vectorshard.tiering_interval_ms", "How often idle clients are looked for.", &tiering_interval_ms, 10,
           INT_MAX, GUC_UNIT_MS, PGC_SIGHUP);
   real("vectorshard.time_scale", "Seconds of the clients' clock per second of the wall clock (for replays).",

@@ -13,6 +13,7 @@ extern "C" {
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
+#include "utils/builtins.h"
 }
 
 namespace vectorshard::read {
@@ -24,7 +25,16 @@ struct Option {
   Oid catalog;  // the catalog of the objects that may carry it
 };
 
-constexpr Option kOptions[] = {{"role", ForeignTableRelationId}, {"segment", ForeignTableRelationId}};
+constexpr Option kOptions[] = {{"role", ForeignTableRelationId}, {"segment", ForeignTableRelationId}, {"allow_http", ForeignServerRelationId}};
+
+// Credentials of a store, whose server has its name (src/pg/tier/store_server.hpp).
+constexpr const char *kStoreSecrets[] = {"access_key_id", "secret_access_key", "session_token", "account_key", "sas_token"};
+
+bool is_store_secret(const char *name) {
+  for (const char *s : kStoreSecrets)
+    if (strcmp(s, name) == 0) return true;
+  return false;
+}
 
 // Set by the link itself: what a session of ours may rely on.
 constexpr const char *kSetByLink[] = {"application_name", "fallback_application_name", "client_encoding", "options",
@@ -54,12 +64,14 @@ const PQconninfoOption *libpq_options() {
 bool known(const char *name, Oid catalog) {
   for (const Option &o : kOptions)
     if (o.catalog == catalog && strcmp(o.name, name) == 0) return true;
+  if (is_store_secret(name)) return catalog == UserMappingRelationId;
   for (const PQconninfoOption *o = libpq_options(); o->keyword; o++)
     if (strcmp(o->keyword, name) == 0) return takes(*o, catalog);
   return false;
 }
 
 bool is_secret(const char *name) {
+  if (is_store_secret(name)) return true;
   for (const PQconninfoOption *o = libpq_options(); o->keyword; o++)
     if (strcmp(o->keyword, name) == 0) return is_secret(*o);
   return false;
@@ -68,17 +80,19 @@ bool is_secret(const char *name) {
 const char *valid_options(Oid catalog) {
   if (catalog == ForeignServerRelationId)
     return "Valid options in this context are libpq's (host, port, dbname, sslmode, sslrootcert, …) but for secrets and what "
-           "the connection itself sets.";
+           "the connection itself sets; of a store, allow_http and sslrootcert.";
   if (catalog == UserMappingRelationId)
-    return "Valid options in this context are: user, password, sslcert, sslkey, sslpassword.";
+    return "Valid options in this context are: user, password, sslcert, sslkey, sslpassword; of a store, access_key_id, "
+           "secret_access_key, session_token (S3), account_key, sas_token (Azure).";
   if (catalog == ForeignTableRelationId) return "Valid options in this context are: role, segment.";
   return "There are no valid options in this context.";
 }
 
 void refuse_unknown(const char *name, Oid catalog) {
-  if (catalog == ForeignServerRelationId && is_secret(name))
-    ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("option \"%s\" is not allowed on a server", name),
-                    errdetail("Everybody can read the options of a server."),
+  if (catalog != UserMappingRelationId && is_secret(name))
+    ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+                    errmsg("option \"%s\" is not allowed on a %s", name, catalog == ForeignServerRelationId ? "server" : "foreign table"),
+                    errdetail("Everybody can read the options of a %s.", catalog == ForeignServerRelationId ? "server" : "foreign table"),
                     errhint("Secrets stand in user mappings only: CREATE USER MAPPING FOR … SERVER … OPTIONS (user …, "
                             "password …).")));
   ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
@@ -117,6 +131,11 @@ void check_value(const char *name, const char *value) {
   if (strcmp(name, "connect_timeout") == 0) check_number(name, value, 0, 86400);
   if (strcmp(name, "role") == 0 && !parse_role(value, &role))
     refuse_value(name, value, "Valid roles are: elsewhere, partition, telemetry.");
+  bool on = false;
+  if (strcmp(name, "allow_http") == 0 && !parse_bool(value, &on)) refuse_value(name, value, "Give on or off.");
+  if (is_store_secret(name) && (!*value || strpbrk(value, "\r\n")))
+    ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE), errmsg("invalid value for option \"%s\"", name),
+                    errhint("Give it on one line.")));
   if (strcmp(name, "sslmode") == 0) {
     for (const char *mode : kSslModes)
       if (strcmp(mode, value) == 0) return;

@@ -112,7 +112,7 @@ void Loader::load() {
   const Segment &segment = cold_.segment;
   const ColdShare &share = cold_.clients.front();
   std::unique_ptr<store::Store> store = open_store(segment.store);
-  std::string path = readable_path(*store, segment.key, segment.sha256, segment.bytes);
+  std::string path = readable_path(*store, segment.key, segment.sha256, segment.bytes, OnArchived::thaw);
   Oid relid = table_.relid;
   MemoryContext context = bridge::pg_call([] {
     return AllocSetContextCreate(CurrentMemoryContext, "vectorshard bring back", ALLOCSET_DEFAULT_SIZES);

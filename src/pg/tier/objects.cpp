@@ -1,9 +1,12 @@
 // Objects of this node in stores: see objects.hpp.
 #include "pg/tier/objects.hpp"
 
+#include <map>
+
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
 #include "pg/tier/posix_files.hpp"
 #include "pg/tier/spool.hpp"
 #include "pg/tier/stores.hpp"
@@ -63,12 +66,28 @@ bool needed(const std::string &store, const std::string &key) {
       .boolean(0, 0);
 }
 
+// Lists of stores elsewhere are paid for.
+constexpr double kListEveryS = 3600;
+
+bool due(const std::string &name, const store::Store &store) {
+  if (!store.local_path("x").empty()) return true;
+  static std::map<std::string, double> next_s;
+  double &next = next_s[name];
+  if (bridge::steady_s() < next) return false;
+  next = bridge::steady_s() + kListEveryS;
+  return true;
+}
+
 int collect_orphans(const std::string &name, int64_t dead_s) {
   int removed = 0;
   std::string after;
   while (true) {
     bridge::WorkerTransaction tx;
-    std::unique_ptr<store::Store> store = open_store(name);
+    // A node that never uses the store may have no credentials for it.
+    auto opened = try_open_store(name, store_url(name));
+    if (!opened.ok()) return removed;
+    std::unique_ptr<store::Store> store = std::move(opened).value();
+    if (after.empty() && !due(name, *store)) return removed;
     auto objects = store->list(own_folder(), after);
     if (!objects.ok()) return removed;  // the store is away: later
     for (const store::ObjectInfo &o : objects.value()) {
@@ -130,9 +149,12 @@ void put_segment(const NewSegment &n, const std::string &path) {
 
 void verify_segment(const NewSegment &n, Oid relid) {
   std::unique_ptr<store::Store> store = open_store(n.segment.store);
+  // Only what was verified is moved to an archive, where it cannot be read again: a crash came after that.
+  if (auto state = store->state(n.segment.key); state.ok() && state.value().availability != store::Availability::online) return;
+  if (store->local_path(n.segment.key).empty()) remove_file(spool_copy(n.segment.sha256));  // the store's bytes, not our copy of them
   std::string path = readable_path(*store, n.segment.key, n.segment.sha256, n.segment.bytes);
   RowDigest read = digest_file(path, n.segment.columns, relid);
-  if (read == n.content) return;
+  if (read == n.content) return bridge::value_or_raise(store->settle(n.segment.key));
   bridge::raise({Errc::corrupt, "segment object \"" + n.segment.key + "\" does not hold what was written",
                  "Written: " + std::to_string(n.content.rows) + " rows, digest " + n.content.hex() + "; read back: " +
                      std::to_string(read.rows) + " rows, digest " + read.hex() + ".",
@@ -140,11 +162,10 @@ void verify_segment(const NewSegment &n, Oid relid) {
 }
 
 void remove_object(const std::string &name, const std::string &key, const std::string &sha256) {
-  std::string url = bridge::Spi().query_kept("SELECT coalesce((SELECT url FROM vectorshard.store WHERE store = $1), '')",
-                                             {p_text(name)})
-                        .at(0, 0);
-  if (!url.empty()) (void)open_store_url(url)->remove(key).ok();
-  if (!sha256.empty()) remove_file(spool_directory() + "/read/" + sha256 + ".parquet");
+  std::string url = store_url(name);
+  auto store = url.empty() ? Error{Errc::not_found, "", "", ""} : try_open_store(name, url, Patience::little);
+  if (store.ok()) (void)store.value()->remove(key).ok();
+  if (!sha256.empty()) remove_file(spool_copy(sha256));
 }
 
 int collect_objects(int64_t dead_s) {

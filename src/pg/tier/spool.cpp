@@ -2,12 +2,17 @@
 #include "pg/tier/spool.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <vector>
 
+#include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
 
 namespace vectorshard::tier {
@@ -39,20 +44,57 @@ int pid_of(const std::string &name) {
 }
 
 constexpr time_t kCopyKeptS = 3600;
+constexpr time_t kCopyInUseS = 60;
 
-/// Copies of objects of stores on other file systems are a cache. Links (with a second name in the store) cost nothing.
-void purge_copies() {
+/// Nobody takes a copy for usable while somebody else looks which to remove. Held for moments.
+class CopiesLock {
+ public:
+  explicit CopiesLock(int how) : fd_(open((spool_directory() + "/read/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    if (fd_ >= 0)
+      while (flock(fd_, how) != 0 && errno == EINTR) {}
+  }
+  ~CopiesLock() {
+    if (fd_ >= 0) close(fd_);
+  }
+  CopiesLock(const CopiesLock &) = delete;
+  CopiesLock &operator=(const CopiesLock &) = delete;
+
+ private:
+  int fd_;
+};
+
+struct Copy {
+  time_t asked;
+  off_t bytes;
+  std::string path;
+};
+
+/// Copies of objects of stores elsewhere are a cache. Links (with a second name in the store) cost nothing.
+void purge_copies(time_t kept_s, int64_t most_bytes) {
   std::string directory = spool_directory() + "/read";
+  CopiesLock lock(LOCK_EX);
   DIR *dir = opendir(directory.c_str());
   if (!dir) return;
+  std::vector<Copy> copies;
+  int64_t bytes = 0;
   while (dirent *entry = readdir(dir)) {
     struct stat info;
     std::string path = directory + "/" + entry->d_name;
-    if (lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink > 1) continue;
-    if (time(nullptr) - info.st_ctime > kCopyKeptS) remove_file(path);
+    if (entry->d_name[0] == '.' || lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink > 1) continue;
+    copies.push_back({info.st_ctime, info.st_size, path});
+    bytes += info.st_size;
   }
   closedir(dir);
+  std::sort(copies.begin(), copies.end(), [](const Copy &a, const Copy &b) { return a.asked < b.asked; });
+  for (const Copy &c : copies) {
+    time_t age_s = time(nullptr) - c.asked;
+    if (age_s <= kCopyInUseS || (age_s <= kept_s && bytes <= most_bytes)) continue;
+    remove_file(c.path);
+    bytes -= c.bytes;
+  }
 }
+
+int64_t cache_bytes() { return int64_t{bridge::guc::store_cache_mb} << 20; }
 
 }  // namespace
 
@@ -78,8 +120,20 @@ void purge_spool() {
       remove_file(spool_directory() + "/" + entry->d_name);
   }
   closedir(dir);
-  purge_copies();
+  purge_copies(kCopyKeptS, cache_bytes());
 }
+
+std::string spool_copy(const std::string &sha256) { return spool_directory() + "/read/" + sha256 + ".parquet"; }
+
+bool copy_is_there(const std::string &path) {
+  CopiesLock lock(LOCK_SH);
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0 || access(path.c_str(), R_OK) != 0) return false;
+  if (info.st_nlink == 1) (void)utimensat(AT_FDCWD, path.c_str(), nullptr, 0);  // not of a store's own file
+  return true;
+}
+
+void bound_copies() { purge_copies(kCopyKeptS, cache_bytes()); }
 
 void remove_file(const std::string &path) noexcept { (void)unlink(path.c_str()); }
 

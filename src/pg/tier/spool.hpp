@@ -13,6 +13,12 @@ std::string spool_directory();
 void ensure_spool();
 /// A name for a new file of this process: the process id is in it.
 std::string spool_file(const std::string &what);
+/// The name under which an object is read.
+std::string spool_copy(const std::string &sha256);
+/// Whether there is such a file; what is asked for is not purged for a minute.
+bool copy_is_there(const std::string &path);
+/// Removes the copies that were not asked for longest until the rest has at most store_cache_mb.
+void bound_copies();
 /// Removes the files of processes that are gone, and fetched copies that are an hour old. Called by the tiering worker.
 void purge_spool();
 /// Removes a file; a missing one is fine. Does not raise.

@@ -8,20 +8,33 @@
 
 namespace vectorshard::tier {
 
-/// Opens the store of that URL. Raises for kinds that are not known.
-std::unique_ptr<store::Store> open_store_url(const std::string &url);
-/// Opens the store `name` of the manifest. Raises not_found with a hint. Needs an open transaction.
-std::unique_ptr<store::Store> open_store(const std::string &name);
+/// How long an operation is tried: as settings say, or only once more, for who waits for the answer itself.
+enum class Patience { usual, little };
+
+/// Opens the store `name` of that URL with the credentials of this node. Errors: invalid_argument, denied (no credentials). Needs
+/// an open transaction.
+Result<std::unique_ptr<store::Store>> try_open_store(const std::string &name, const std::string &url, Patience patience = Patience::usual);
+/// Opens the store `name` of the manifest. Raises, not_found if there is none of that name. Needs an open transaction.
+std::unique_ptr<store::Store> open_store(const std::string &name, Patience patience = Patience::usual);
+/// The URL of the store `name`, "" if there is none. Needs an open transaction.
+std::string store_url(const std::string &name);
 
 /// Raises unless an object can be written to, read from and removed from the store now.
 void probe_store(const std::string &name, const std::string &url);
 
+/// What to do when an object lies in an archive: raise, or ask the archive for it and raise.
+enum class OnArchived { raise, thaw };
+
 /// A path in the spool directory under which the object can be read: a hard link to it, or a fetched copy. Raises when the
-/// object is not there or has another size.
-std::string readable_path(store::Store &store, const std::string &key, const std::string &sha256, int64_t bytes);
+/// object is not there or has another size or content. A copy stays for at least a minute after the last call for it.
+std::string readable_path(store::Store &store, const std::string &key, const std::string &sha256, int64_t bytes,
+                          OnArchived on_archived = OnArchived::raise);
 
 /// The folder of this node's objects in every store: objects of other nodes are never touched.
 std::string own_folder();
+
+/// A key there that nobody uses.
+std::string probe_key();
 
 /// Runs SQL with the rights of the extension's owner for a scope: the manifest is not for applications.
 class AsOwner {

@@ -1,0 +1,193 @@
+package ObjectStores;
+
+# Object stores for tests, on loopback, as the user who runs the test: OpenStack Swift with its S3 interface, Azurite, and the fault proxy
+# before either. Ports are found free; every process is ended by its own id.
+#
+#   my $s = ObjectStores->swift($dir);    S3: key test:tester, secret testing, bucket "cold"
+#   my $a = ObjectStores->azurite($dir);  Azure: account devstoreaccount1, container "cold"
+#   my $p = $s->proxy;                    $p->rules([{…}]), $p->log, $p->archive(seconds)
+#   $x->url('folder', %options)           for create_store();   $x->options: for CREATE USER MAPPING
+#   $x->stop; $x->start;
+use strict;
+use warnings;
+use Digest::MD5 qw(md5_base64);
+use Digest::SHA qw(sha256_hex hmac_sha256 hmac_sha256_hex hmac_sha256_base64);
+use FindBin;
+use HTTP::Tiny;
+use IO::Socket::INET;
+use JSON::PP;
+use MIME::Base64;
+use POSIX qw(strftime :sys_wait_h);
+use PostgreSQL::Test::Cluster;
+use Time::HiRes qw(usleep);
+
+my @all;
+
+# The key of Azurite's development account, which its manual publishes.
+our $AZURITE_KEY = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+our $NODE_MODULES = $ENV{AZURITE_DIR} // '/usr/local/lib/vectorshard/azurite';
+
+# The text is the command; its output goes into the file.
+sub spawn {
+	my ($self, $log, @command) = @_;
+	my $pid = fork // die "fork: $!";
+	if (!$pid) {
+		open STDIN, '<', '/dev/null';
+		open STDOUT, '>>', $log or POSIX::_exit(1);
+		open STDERR, '>&', \*STDOUT;
+		exec @command or POSIX::_exit(127);
+	}
+	push @{ $self->{pids} }, $pid;
+	return;
+}
+
+sub wait_port {
+	my ($port) = @_;
+	for (1 .. 600) {
+		return 1 if IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 1);
+		usleep(100_000);
+	}
+	die "nothing listens on port $port";
+}
+
+sub write_file { my ($name, $text) = @_; open my $f, '>', $name or die "$name: $!"; print $f $text; close $f; return; }
+
+sub swift {
+	my ($class, $dir) = @_;
+	my $self = bless { kind => 's3', dir => $dir, pids => [] }, $class;
+	$self->{ports} = { map { $_ => PostgreSQL::Test::Cluster::get_free_port() } qw(proxy account container object) };
+	$self->{port} = $self->{ports}{proxy};
+	mkdir "$dir/$_" or die "mkdir: $!" for qw(etc dev dev/d1 log);
+	write_file("$dir/etc/swift.conf", "[swift-hash]\nswift_hash_path_prefix = x\nswift_hash_path_suffix = y\n[storage-policy:0]\nname = default\ndefault = yes\n");
+	my $user = getpwuid($<);
+	for my $ring (qw(account container object)) {
+		for my $step ([ 'create', 2, 1, 0 ], [ 'add', "r1z1-127.0.0.1:$self->{ports}{$ring}/d1", 100 ], ['rebalance']) {
+			system('/usr/bin/python3', '-W', 'ignore', '-c', "import os, sys; os.chdir('$dir/etc'); sys.argv[0] = 'swift-ring-builder'; sys.stdout = open(os.devnull, 'w')
+from swift.cli.ringbuilder import main
+main(sys.argv)", "$ring.builder", @$step);    # 1 is a warning
+			die "ring builder failed" if $? >> 8 > 1;
+		}
+		write_file("$dir/etc/$ring.conf", "[DEFAULT]\nbind_ip = 127.0.0.1\nbind_port = $self->{ports}{$ring}\nworkers = 0\nmount_check = false\nswift_dir = $dir/etc\n"
+			  . "devices = $dir/dev\ndisable_fallocate = true\nuser = $user\nlog_address = $dir/log/none\n[pipeline:main]\npipeline = $ring-server\n[app:$ring-server]\nuse = egg:swift#$ring\nallow_versions = on\n");
+	}
+	write_file("$dir/etc/proxy.conf", "[DEFAULT]\nbind_ip = 127.0.0.1\nbind_port = $self->{port}\nworkers = 0\nswift_dir = $dir/etc\nuser = $user\nlog_address = $dir/log/none\n"
+		  . "[pipeline:main]\npipeline = catch_errors cache s3api tempauth slo proxy-server\n[filter:catch_errors]\nuse = egg:swift#catch_errors\n[filter:cache]\nuse = egg:swift#memcache\n"
+		  . "memcache_servers = 127.0.0.1:1\n[filter:s3api]\nuse = egg:swift#s3api\ns3_acl = false\nlocation = us-east-1\ncheck_bucket_owner = false\nallow_multipart_uploads = true\n[filter:slo]\nuse = egg:swift#slo\n"
+		  . "[filter:tempauth]\nuse = egg:swift#tempauth\nuser_test_tester = testing .admin .reseller_admin\n[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\nallow_account_management = true\n");
+	push @all, $self;
+	$self->start;
+	die "no bucket: $_" for grep { $_ ne 200 } $self->request('PUT', '/cold');
+	return $self;
+}
+
+sub azurite {
+	my ($class, $dir) = @_;
+	my $self = bless { kind => 'azure', dir => $dir, pids => [], port => PostgreSQL::Test::Cluster::get_free_port() }, $class;
+	push @all, $self;
+	$self->start;
+	die "no container: $_" for grep { $_ ne 201 } $self->request('PUT', '/devstoreaccount1/cold', restype => 'container');
+	return $self;
+}
+
+sub start {
+	my ($self) = @_;
+	my ($dir, $port) = @$self{qw(dir port)};
+	if ($self->{upstream}) {
+		$self->spawn("$dir/proxy.log", '/usr/bin/python3', "$FindBin::RealBin/../lib/fault_proxy.py", $port, $self->{upstream}{port});
+	}
+	elsif ($self->{kind} eq 's3') {
+		# set_swift_dir() before run_wsgi(); Debian's python3, whatever stands first in PATH.
+		$self->spawn("$dir/log/$_.log", '/usr/bin/python3', '-W', 'ignore', '-c', "import sys
+from swift.common.utils import set_swift_dir
+set_swift_dir('$dir/etc')
+from swift.common.wsgi import run_wsgi
+sys.exit(run_wsgi('$dir/etc/$_.conf', '$_-server'))") for qw(account container object proxy);
+		wait_port($self->{ports}{$_}) for qw(account container object);
+	}
+	else {
+		$self->spawn("$dir/azurite.log", 'node', "$NODE_MODULES/node_modules/azurite/dist/src/blob/main.js", '--blobHost', '127.0.0.1', '--blobPort', $port, '-l', $dir,
+			'--silent', '--skipApiVersionCheck', '--disableTelemetry');
+	}
+	return wait_port($port);
+}
+
+sub stop {
+	my ($self) = @_;
+	for my $pid (splice @{ $self->{pids} }) {
+		# Azurite would forget what it has not written yet.
+		kill $self->{kind} eq 'azure' ? 'TERM' : 'KILL', $pid;
+		for (1 .. 200) { last if waitpid($pid, WNOHANG) != 0; usleep(50_000); kill 'KILL', $pid if $_ == 200; }
+	}
+	return;
+}
+
+sub proxy {
+	my ($self) = @_;
+	my $proxy = bless { %$self, upstream => $self, pids => [], port => PostgreSQL::Test::Cluster::get_free_port() }, ref $self;
+	push @all, $proxy;
+	$proxy->start;
+	return $proxy;
+}
+sub control {
+	my ($self, $path, $body) = @_;
+	my $r = HTTP::Tiny->new->request($body ? 'POST' : 'GET', "http://127.0.0.1:$self->{port}$path", $body ? { content => encode_json($body) } : {});
+	die "proxy: $r->{status} $r->{content}" unless $r->{success};
+	return $r->{content};
+}
+sub rules { my ($self, @rules) = @_; return $self->control('/_rules', \@rules); }
+sub archive { my ($self, $seconds) = @_; return $self->control('/_archive', { thaw_s => $seconds }); }
+sub log { my ($self) = @_; return $self->control('/_log'); }
+
+sub url {
+	my ($self, $folder, %o) = @_;
+	my $names = $self->{kind} eq 's3' ? "s3://cold/$folder" : "azure://devstoreaccount1/cold/$folder";
+	$o{endpoint} //= "http://127.0.0.1:$self->{port}" . ($self->{kind} eq 's3' ? '' : '/devstoreaccount1');
+	return "$names?" . join '&', map { "$_=$o{$_}" } sort keys %o;
+}
+sub options { my ($self) = @_; return $self->{kind} eq 's3' ? "access_key_id 'test:tester', secret_access_key 'testing'" : "account_key '$AZURITE_KEY'"; }
+
+# A request of the test's own, signed without the extension; the status, and in list context the body too where it is asked for.
+sub request {
+	my ($self, $method, $path, %query) = @_;
+	my $query = join '&', map { "$_=" . ($query{$_} =~ s/([^A-Za-z0-9_.~-])/sprintf '%%%02X', ord $1/ger) } sort keys %query;
+	my $host = "127.0.0.1:$self->{port}";
+	my %h;
+	if ($self->{kind} eq 's3') {
+		my $time = strftime('%Y%m%dT%H%M%SZ', gmtime);
+		my $day = substr $time, 0, 8;
+		%h = ('x-amz-date' => $time, 'x-amz-content-sha256' => sha256_hex(''));
+		my $canonical = "$method\n$path\n$query\nhost:$host\nx-amz-content-sha256:$h{'x-amz-content-sha256'}\nx-amz-date:$time\n\nhost;x-amz-content-sha256;x-amz-date\n" . sha256_hex('');
+		my $to_sign = "AWS4-HMAC-SHA256\n$time\n$day/us-east-1/s3/aws4_request\n" . sha256_hex($canonical);
+		my $key = 'AWS4testing';
+		$key = hmac_sha256($_, $key) for $day, 'us-east-1', 's3', 'aws4_request';
+		$h{authorization} = "AWS4-HMAC-SHA256 Credential=test:tester/$day/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=" . hmac_sha256_hex($to_sign, $key);
+	}
+	else {
+		%h = ('x-ms-date' => strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime), 'x-ms-version' => '2021-12-02');
+		my $to_sign = "$method\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:$h{'x-ms-date'}\nx-ms-version:$h{'x-ms-version'}\n/devstoreaccount1$path" . join '', map { "\n$_:$query{$_}" } sort keys %query;
+		my $signature = hmac_sha256_base64($to_sign, decode_base64($AZURITE_KEY));
+		$signature .= '=' while length($signature) % 4;
+		$h{authorization} = "SharedKey devstoreaccount1:$signature";
+	}
+	$h{'content-length'} = 0 if $method eq 'PUT';
+	my $r = HTTP::Tiny->new->request($method, "http://$host$path" . ($query eq '' ? '' : "?$query"), { headers => \%h });
+	$self->{body} = $r->{content};
+	return $r->{status};
+}
+
+# Names of all objects.
+sub names {
+	my ($self) = @_;
+	my $s3 = $self->{kind} eq 's3';
+	my $status = $s3 ? $self->request('GET', '/cold', 'list-type' => 2) : $self->request('GET', '/devstoreaccount1/cold', restype => 'container', comp => 'list');
+	die "list: $status $self->{body}" if $status != 200;
+	return $s3 ? $self->{body} =~ m{<Key>([^<]*)}g : $self->{body} =~ m{<Name>([^<]*)}g;
+}
+
+END {
+	my $rc = $?;
+	$_->stop for reverse @all;
+	$? = $rc;
+}
+
+1;
