@@ -12,6 +12,7 @@
 #   make bench-read          reads against plain tables and postgres_fdw (about 5 minutes)
 #   make test-oracle         install what is missing, build, queries at random against plain tables (ORACLE_QUERIES=500000, SEED=)
 #   make test-soak           the same, ten minutes of count(*) and a hash while clients are moved at random (SOAK_S=600, SEED=)
+#   make test-rgw            installs Ceph, and moves clients to its S3 gateway and back
 #   make bench-telemetry     taking reports against writing them into a PostGIS table (about 5 minutes)
 #
 # The core library alone builds with CMake (CMakeLists.txt), without PostgreSQL.
@@ -37,8 +38,8 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
-ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-telemetry test-oracle test-soak bootstrap test-histories sim,$(MAKECMDGOALS)),)
-.PHONY: check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-telemetry test-oracle test-soak bootstrap test-histories sim
+ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-telemetry test-oracle test-soak test-rgw bootstrap test-histories sim,$(MAKECMDGOALS)),)
+.PHONY: check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-telemetry test-oracle test-soak test-rgw bootstrap test-histories sim
 bootstrap:
 	scripts/bootstrap
 check: bootstrap
@@ -58,6 +59,9 @@ test-oracle: bootstrap
 	ORACLE_QUERIES=$(or $(ORACLE_QUERIES),500000) scripts/check oracle
 test-soak: bootstrap
 	SOAK_S=$(or $(SOAK_S),600) scripts/check soak
+test-rgw:
+	scripts/bootstrap rgw
+	scripts/check rgw
 bench-place: bootstrap
 	scripts/bench-place
 bench-navigator:

@@ -1,10 +1,11 @@
 package ObjectStores;
 
-# Object stores for tests, on loopback, as the user who runs the test: OpenStack Swift with its S3 interface, Azurite, and the fault proxy
-# before either. Ports are found free; every process is ended by its own id.
+# Object stores for tests, on loopback, as the user who runs the test: OpenStack Swift with its S3 interface, Azurite, Ceph's gateway, and
+# the fault proxy before one. Ports are found free; every process is ended by its own id.
 #
 #   my $s = ObjectStores->swift($dir);    S3: key test:tester, secret testing, bucket "cold"
 #   my $a = ObjectStores->azurite($dir);  Azure: account devstoreaccount1, container "cold"
+#   my $r = ObjectStores->rgw($dir);      S3 by Ceph's gateway (make test-rgw): key test:tester, secret testing
 #   my $p = $s->proxy;                    $p->rules([{…}]), $p->log, $p->archive(seconds)
 #   $x->url('folder', %options)           for create_store();   $x->options: for CREATE USER MAPPING
 #   $x->stop; $x->start;
@@ -86,6 +87,39 @@ sub azurite {
 	push @all, $self;
 	$self->start;
 	die "no container: $_" for grep { $_ ne 201 } $self->request('PUT', '/devstoreaccount1/cold', restype => 'container');
+	return $self;
+}
+
+# One monitor, one OSD in memory, one gateway; keys are needed, as the gateway does not go without.
+sub rgw {
+	my ($class, $dir) = @_;
+	my $self = bless { kind => 's3', rgw => 1, dir => $dir, pids => [], port => PostgreSQL::Test::Cluster::get_free_port() }, $class;
+	my ($monitor, $monitor1) = map { PostgreSQL::Test::Cluster::get_free_port() } 1, 2;
+	my ($fsid, $osd) = map { my $id = do { local @ARGV = '/proc/sys/kernel/random/uuid'; <> }; chomp $id; $id } 1, 2;
+	mkdir "$dir/$_" or die "mkdir: $!" for qw(mon mon/a osd osd/0 run log);
+	write_file("$dir/ceph.conf", "[global]\nfsid = $fsid\nmon host = [v2:127.0.0.1:$monitor,v1:127.0.0.1:$monitor1]\npublic addr = 127.0.0.1\nauth allow insecure global id reclaim = true\n"
+		  . "osd pool default size = 1\nosd pool default min size = 1\nosd pool default pg num = 8\nosd pool default pgp num = 8\nosd pool default pg autoscale mode = off\nmon allow pool size one = true\n"
+		  . "osd crush chooseleaf type = 0\nosd objectstore = memstore\nmemstore device bytes = 2147483648\nosd class load list = *\nosd class default list = *\nmon data avail crit = 1\nmon data avail warn = 2\n"
+		  . "run dir = $dir/run\nadmin socket = $dir/run/\$name.asok\nlog file = $dir/log/\$name.log\npid file = $dir/run/\$name.pid\nsetuser match path = $dir/none\nkeyring = $dir/keyring\n"
+		  . "[mon.a]\nmon data = $dir/mon/a\n[osd.0]\nosd data = $dir/osd/0\n[client.rgw]\nrgw frontends = beast endpoint=127.0.0.1:$self->{port}\nrgw enable apis = s3\nrgw s3 auth use sts = false\nrgw thread pool size = 16\n");
+	local $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
+	my @c = ('-c', "$dir/ceph.conf");
+	my $run = sub { system("@_ >> $dir/log/setup.log 2>&1") == 0 or die "failed: @_\n" . PostgreSQL::Test::Utils::slurp_file("$dir/log/setup.log"); };
+	$run->("ceph-authtool --create-keyring $dir/keyring --gen-key -n mon. --cap mon 'allow *'");
+	$run->("ceph-authtool $dir/keyring --gen-key -n $_ --cap mon 'allow *' --cap osd 'allow *' --cap mgr 'allow *'") for 'client.admin', 'client.rgw';
+	$run->("monmaptool --create --addv a '[v2:127.0.0.1:$monitor,v1:127.0.0.1:$monitor1]' --fsid $fsid $dir/monmap");
+	$run->("ceph-mon @c --mkfs -i a --monmap $dir/monmap --keyring $dir/keyring --no-mon-config");
+	push @all, $self;
+	$self->spawn("$dir/log/mon.out", 'ceph-mon', @c, '-i', 'a', '-f');
+	$run->("ceph @c osd new $osd");
+	$run->("ceph-osd @c -i 0 --mkfs --mkkey --no-mon-config --osd-uuid $osd");
+	$run->("ceph @c auth add osd.0 osd 'allow *' mon 'allow profile osd' -i $dir/keyring");
+	$run->("ceph @c osd crush add osd.0 1.0 root=default host=h0");
+	$self->spawn("$dir/log/osd.out", 'ceph-osd', @c, '-i', 0, '-f');
+	$self->spawn("$dir/log/rgw.out", 'radosgw', @c, '-n', 'client.rgw', '-f');
+	wait_port($self->{port});
+	$run->("radosgw-admin @c user create --uid=t --display-name=t --access-key=test:tester --secret=testing");
+	die "no bucket: $_" for grep { $_ ne 200 } $self->request('PUT', '/cold');
 	return $self;
 }
 
@@ -173,6 +207,17 @@ sub request {
 	my $r = HTTP::Tiny->new->request($method, "http://$host$path" . ($query eq '' ? '' : "?$query"), { headers => \%h });
 	$self->{body} = $r->{content};
 	return $r->{status};
+}
+
+# A token of the account for blobs, with these rights, for an hour.
+sub sas {
+	my ($self, $rights) = @_;
+	my ($version, $until) = ('2020-12-06', strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(time + 3600)));
+	my $to_sign = "devstoreaccount1\n$rights\nb\nsco\n\n$until\n\nhttps,http\n$version\n\n";
+	my $signature = hmac_sha256_base64($to_sign, decode_base64($AZURITE_KEY));
+	$signature .= '=' while length($signature) % 4;
+	my %o = (sv => $version, ss => 'b', srt => 'sco', sp => $rights, se => $until, spr => 'https,http', sig => $signature);
+	return join '&', map { "$_=" . ($o{$_} =~ s/([^A-Za-z0-9_.~-])/sprintf '%%%02X', ord $1/ger) } sort keys %o;
 }
 
 # Names of all objects.

@@ -3,7 +3,7 @@
 
 fault_proxy.py PORT UPSTREAM_PORT. POST /_rules with a JSON list sets the rules:
   {"method": "PUT", "match": "part of the URL", "skip": 0, "times": 1, "do": …, …}
-  do: status (status, body, headers), reset, hang (seconds), short, corrupt, twice
+  do: status (status, body, headers), reset, hang (seconds), delay (seconds), short, corrupt, twice
   late: true: the store does what is asked before the answer is spoilt.
 POST /_archive {"thaw_s": 2} makes it an archive: what is moved to the classes GLACIER or Archive cannot be read until it was asked
 for and thaw_s have passed. GET /_log: the requests, one a line.
@@ -89,6 +89,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if kind == "hang":
             time.sleep(rule.get("seconds", 60))
             return self.reset()
+        if kind == "delay":
+            time.sleep(rule["seconds"])
         status, data, headers = answer or self.forward(body)
         if kind == "twice":
             status, data, headers = self.forward(body)

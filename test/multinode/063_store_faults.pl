@@ -66,11 +66,21 @@ for my $kind ('s3', 'azure') {
 	$p->rules({ method => 'GET', do => 'corrupt', times => 10 });
 	like($f->error_of('c1', q{SELECT count(*) FROM trip WHERE client = 'car1'}), qr/XX001: segment object .* is damaged/, 'bytes that are always wrong');
 	$p->rules({ method => 'GET', do => 'status', status => 403, times => 10 });
-	like($f->error_of('c1', q{SELECT count(*) FROM trip WHERE client = 'car1'}), qr/28000/, '403');
+	like($f->error_of('c1', q{SELECT count(*) FROM trip WHERE client = 'car1'}), qr/28000/, 'what is denied');
 	is(scalar(grep { /^GET/ } split /\n/, $p->log), 1, 'is not tried again');
+
+	# Many read the same object at once: it is fetched once. Copies are bounded.
+	forget_copies();
+	$p->rules({ method => 'GET', do => 'delay', seconds => 1, match => 'node1' });
+	my @readers = map { $f->node('c1')->background_psql('postgres') } 1 .. 4;
+	for my $r (@readers) { $r->{stdin} .= "SELECT 'rows ' || count(*) FROM trip WHERE client = 'car1';\n"; $r->{run}->pump_nb; }
+	ok($f->wait_for(sub { $_->{run}->pump_nb for @readers; 4 == grep { $_->{stdout} =~ /rows 50/ } @readers }, 30), "$kind: four readers at once");
+	is(scalar(grep { /^GET .*node1/ } split /\n/, $p->log), 1, 'fetch it once');
+	$_->quit for @readers;
 
 	# A store that hangs: cancel, and a statement's time-out.
 	for my $how ('cancel', 'time-out') {
+		forget_copies();
 		$p->rules({ do => 'hang', times => 10, seconds => 30 });
 		my $session = $f->node('c1')->background_psql('postgres', on_error_stop => 0);
 		my $pid = $session->query_safe('SELECT pg_backend_pid()');
@@ -89,6 +99,7 @@ for my $kind ('s3', 'azure') {
 		$session->quit;
 	}
 	$p->rules;
+	forget_copies();
 	is(trips('car1'), $truth{car1}, 'and is read when the store answers');
 	$f->sql('c1', q{SELECT vectorshard.move_to_hot('car1')});
 

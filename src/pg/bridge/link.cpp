@@ -88,8 +88,9 @@ Result<Options> options_of_node(NodeId node) {
                  "Look at the view vectorshard.nodes."};
   Options o;
   // A server of the node's own name overrides the fabric's: for addresses and passwords that differ from here.
+  // One of that name which was made for a store (src/pg/tier/store_server.hpp) is none.
   ForeignServer *own = server_by_name(r.at(0, 0));
-  if (own) {
+  if (own && !(own->servertype && strcmp(own->servertype, "store") == 0)) {
     auto opts = options_of_server(r.at(0, 0));
     if (!opts.ok()) return opts.error();
     o = opts.value();
