@@ -283,12 +283,12 @@ TEST(StoreS3, Archives) {
 
 TEST(StoreS3, SessionTokensAreSignedAndSecretsNotTold) {
   FakeHttp http;
-  S3Store store(http, read_store_url("s3://bucket?endpoint=https://host").value(), {"k", "hush/hush", "token"});
-  http.script = {complains(403, "hush/hush token")};
+  S3Store store(http, read_store_url("s3://bucket?endpoint=https://host").value(), {"k", "hush/hush", "token9"});
+  http.script = {complains(403, "hush/hush token9")};
   Error e = store.get_range("n/a", 0, 1).error();
   EXPECT_EQ((e.message + e.detail + e.hint).find("hush"), std::string::npos);
-  EXPECT_EQ((e.message + e.detail + e.hint).find("token"), std::string::npos);
-  EXPECT_EQ(FakeHttp::header(http.sent[0], "x-amz-security-token"), "token");
+  EXPECT_EQ((e.message + e.detail + e.hint).find("token9"), std::string::npos);
+  EXPECT_EQ(FakeHttp::header(http.sent[0], "x-amz-security-token"), "token9");
   EXPECT_NE(FakeHttp::header(http.sent[0], "authorization").find("x-amz-security-token"), std::string::npos);
 }
 
@@ -349,12 +349,12 @@ TEST(StoreAzure, BlocksAndTheirList) {
 
 TEST(StoreAzure, SasTokens) {
   FakeHttp http;
-  AzureStore store(http, read_store_url(kAccount).value(), {"", "?sv=2021&sig=hu%2Fsh"});
-  http.script = {answer(403, "<Error><Code>AuthenticationFailed</Code><Message>sig=hu/sh hu%2Fsh</Message></Error>")};
+  AzureStore store(http, read_store_url(kAccount).value(), {"", "?sv=2021&sig=hu%2Fshush"});
+  http.script = {answer(403, "<Error><Code>AuthenticationFailed</Code><Message>sig=hu/shush hu%2Fshush</Message></Error>")};
   Error e = store.get_range("n/a", 0, 1).error();
   EXPECT_EQ(e.code, Errc::denied);
-  EXPECT_EQ(e.detail.find("sh ") + e.detail.find("%2F"), 2 * std::string::npos);
-  EXPECT_EQ(http.sent[0].url(), "https://host/acc/cold/pre/n/a?sig=hu%2Fsh&sv=2021");
+  EXPECT_EQ(e.detail.find("shush"), std::string::npos);
+  EXPECT_EQ(http.sent[0].url(), "https://host/acc/cold/pre/n/a?sig=hu%2Fshush&sv=2021");
   EXPECT_EQ(FakeHttp::header(http.sent[0], "authorization"), "");
 }
 
