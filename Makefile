@@ -10,6 +10,7 @@
 #   make bench-ship          shipping and merging against logical replication and pglogical (about 25 minutes)
 #   make bench-navigator     one pass of the navigator over a million made-up clients, on one core (CLIENTS=)
 #   make bench-read          reads against plain tables and postgres_fdw (about 5 minutes)
+#   make bench-tier          partitions in a store against the same rows in a heap (about 10 minutes)
 #   make test-oracle         install what is missing, build, queries at random against plain tables (ORACLE_QUERIES=500000, SEED=)
 #   make test-soak           the same, ten minutes of count(*) and a hash while clients are moved at random (SOAK_S=600, SEED=)
 #   make test-rgw            installs Ceph, and moves clients to its S3 gateway and back
@@ -38,8 +39,8 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
-ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-telemetry test-oracle test-soak test-rgw bootstrap test-histories sim,$(MAKECMDGOALS)),)
-.PHONY: check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-telemetry test-oracle test-soak test-rgw bootstrap test-histories sim
+ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-tier bench-telemetry test-oracle test-soak test-rgw bootstrap test-histories sim,$(MAKECMDGOALS)),)
+.PHONY: check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-tier bench-telemetry test-oracle test-soak test-rgw bootstrap test-histories sim
 bootstrap:
 	scripts/bootstrap
 check: bootstrap
@@ -55,6 +56,8 @@ bench-telemetry: bootstrap
 	scripts/bench-telemetry
 bench-read: bootstrap
 	scripts/bench-read
+bench-tier: bootstrap
+	scripts/bench-tier
 test-oracle: bootstrap
 	ORACLE_QUERIES=$(or $(ORACLE_QUERIES),500000) scripts/check oracle
 test-soak: bootstrap

@@ -292,9 +292,10 @@ COMMENT ON FUNCTION vectorshard.retire_segments() IS
 
 CREATE VIEW vectorshard.tier_moves AS
   SELECT m.move, m.kind, m.direction, m.subject, m.store, m.state, m.rows, m.bytes, m.detail ->> 'by' AS brought_back_by,
-         coalesce((m.detail ->> 'attempts')::int, 0) AS errors, m.error, m.started_at, m.changed_at
+         coalesce((m.detail ->> 'attempts')::int, 0) AS errors, m.error, m.started_at, m.changed_at,
+         m.detail -> 'took' AS took
     FROM vectorshard.tier_move m;
-COMMENT ON VIEW vectorshard.tier_moves IS 'moves between heap and store on this node: unfinished ones, and ended ones for a week';
+COMMENT ON VIEW vectorshard.tier_moves IS 'moves between heap and store on this node: unfinished ones, and ended ones for a week; took: seconds in which each state was reached from the one before';
 
 CREATE VIEW vectorshard.tier_usage AS
   SELECT 'hot' AS tier, NULL::text AS store, t.table_name,

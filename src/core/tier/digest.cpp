@@ -1,6 +1,7 @@
 // Row digests: see digest.hpp. The hash of a row is MurmurHash3_x64_128 (public domain, Austin Appleby).
 #include "core/tier/digest.hpp"
 
+#include <bit>
 #include <cstring>
 
 namespace vectorshard::tier {
@@ -20,13 +21,11 @@ constexpr uint64_t kC2 = 0x4cf5ad432745937fULL;
 
 /// 16 bytes from `p`, of which `n` exist, as two little-endian words.
 void load(const char *p, size_t n, uint64_t &k1, uint64_t &k2) {
-  unsigned char b[16] = {};
-  memcpy(b, p, n);
-  k1 = k2 = 0;
-  for (int i = 7; i >= 0; i--) {
-    k1 = (k1 << 8) | b[i];
-    k2 = (k2 << 8) | b[8 + i];
-  }
+  static_assert(std::endian::native == std::endian::little);
+  char b[16] = {};
+  if (n < 16) p = static_cast<char *>(memcpy(b, p, n));
+  memcpy(&k1, p, 8);
+  memcpy(&k2, p + 8, 8);
 }
 
 RowDigest murmur(std::string_view in) {
@@ -56,7 +55,9 @@ RowDigest murmur(std::string_view in) {
 }
 
 void append_u64(std::string &out, uint64_t v) {
-  for (int i = 0; i < 8; i++) out.push_back(static_cast<char>(v >> (8 * i)));
+  char bytes[8];
+  memcpy(bytes, &v, 8);
+  out.append(bytes, 8);
 }
 
 }  // namespace

@@ -9,8 +9,8 @@ namespace vectorshard::tier {
 namespace {
 
 constexpr size_t kZoneTextMax = 64;
-constexpr std::array<const char *, 13> kNames = {"boolean", "int2",  "int4", "int8",      "float4",      "float8", "text",
-                                                 "bytes",   "date",  "timestamp", "timestamptz", "output", "send"};
+constexpr std::array<const char *, 14> kNames = {"boolean", "int2",  "int4", "int8",      "float4",      "float8", "text",
+                                                 "bytes",   "date",  "timestamp", "timestamptz", "output", "send",   "decimal"};
 
 bool ordered_number(CellKind k) {
   switch (k) {
@@ -19,7 +19,8 @@ bool ordered_number(CellKind k) {
     case CellKind::int8:
     case CellKind::date:
     case CellKind::timestamp:
-    case CellKind::timestamptz: return true;
+    case CellKind::timestamptz:
+    case CellKind::decimal: return true;
     default: return false;
   }
 }
@@ -38,24 +39,38 @@ bool is_string(CellKind kind) {
   return kind == CellKind::text || kind == CellKind::bytes || kind == CellKind::output || kind == CellKind::send;
 }
 
-void ZoneMap::add(size_t column, const Cell &cell) {
-  Zone &z = zones_[column];
-  if (cell.null) {
-    z.nulls++;
+namespace {
+
+void widen(Zone &z, int64_t number) {
+  if (!z.has_range || number < z.min_number) z.min_number = number;
+  if (!z.has_range || number > z.max_number) z.max_number = number;
+  z.has_range = true;
+}
+
+void widen(Zone &z, std::string_view text) {
+  if (text.size() > kZoneTextMax) {
+    z.text_usable = z.has_range = false;
     return;
   }
-  if (ordered_number(columns_[column].kind)) {
-    if (!z.has_range || cell.number < z.min_number) z.min_number = cell.number;
-    if (!z.has_range || cell.number > z.max_number) z.max_number = cell.number;
-    z.has_range = true;
-  } else if (columns_[column].kind == CellKind::text && z.text_usable) {
-    if (cell.bytes.size() > kZoneTextMax) {
-      z.text_usable = z.has_range = false;
-      return;
-    }
-    if (!z.has_range || cell.bytes < z.min_text) z.min_text = cell.bytes;
-    if (!z.has_range || cell.bytes > z.max_text) z.max_text = cell.bytes;
-    z.has_range = true;
+  if (!z.has_range || text < z.min_text) z.min_text = text;
+  if (!z.has_range || text > z.max_text) z.max_text = text;
+  z.has_range = true;
+}
+
+}  // namespace
+
+void ZoneMap::add(size_t column, const Cell *cells, size_t stride, size_t n) {
+  Zone &z = zones_[column];
+  CellKind kind = columns_[column].kind;
+  bool numbers = ordered_number(kind);
+  for (size_t i = 0; i < n; i++) {
+    const Cell &cell = cells[i * stride];
+    if (cell.null)
+      z.nulls++;
+    else if (numbers)
+      widen(z, cell.number);
+    else if (kind == CellKind::text && z.text_usable)
+      widen(z, cell.bytes);
   }
 }
 
@@ -79,7 +94,9 @@ std::string columns_json(const std::vector<ManifestColumn> &columns) {
   for (const ManifestColumn &c : columns) {
     if (out.size() > 1) out += ", ";
     out += "{\"name\": " + json_string(c.name) + ", \"type\": " + json_string(c.type) +
-           ", \"attnum\": " + std::to_string(c.attnum) + ", \"kind\": \"" + cell_kind_name(c.kind) + "\"}";
+           ", \"attnum\": " + std::to_string(c.attnum) + ", \"kind\": \"" + cell_kind_name(c.kind) + "\"";
+    if (c.kind == CellKind::decimal) out += ", \"precision\": " + std::to_string(c.precision) + ", \"scale\": " + std::to_string(c.scale);
+    out += "}";
   }
   return out + "]";
 }

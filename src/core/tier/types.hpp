@@ -25,13 +25,17 @@ enum class CellKind : uint8_t {
   timestamptz,  // microseconds, UTC
   output,       // the type's output text under fixed settings
   send,         // the type's binary send bytes
+  decimal,      // a number of fixed scale and at most 18 digits, as an integer of units of the last digit
 };
+/// The number that stands for a decimal that has no such integer (NaN); it is never stored.
+constexpr int64_t kNoDecimal = INT64_MIN;
+constexpr int kDecimalDigitsMax = 18;
 const char *cell_kind_name(CellKind kind);
 std::optional<CellKind> cell_kind_of(std::string_view name);
 /// True for kinds whose cell is a byte string (text, bytes, output, send).
 bool is_string(CellKind kind);
 
-/// A value as it lies in a segment. Integers, dates, times: `number` in PostgreSQL's own scale; floats: their bits.
+/// A value as it lies in a segment. Integers, dates, times: `number` in PostgreSQL's own scale; floats: their bits; decimals: units.
 struct Cell {
   bool null = true;
   int64_t number = 0;
@@ -48,9 +52,10 @@ struct ManifestColumn {
   std::string type;  // format_type() with modifiers
   int attnum = 0;
   CellKind kind = CellKind::send;
+  int precision = 0, scale = 0;  // of a decimal
 };
 
-/// The range of a column's values: numbers of integer, date and time columns; short strings of text columns.
+/// The range of a column's values: numbers of integer, decimal, date and time columns; short strings of text columns.
 struct Zone {
   int64_t nulls = 0;
   bool has_range = false;
@@ -63,7 +68,8 @@ struct Zone {
 class ZoneMap {
  public:
   explicit ZoneMap(const std::vector<ManifestColumn> &columns) : columns_(columns), zones_(columns.size()) {}
-  void add(size_t column, const Cell &cell);
+  /// `n` cells of a column, `stride` apart.
+  void add(size_t column, const Cell *cells, size_t stride, size_t n);
   const std::vector<Zone> &zones() const { return zones_; }
   std::string json() const;
 

@@ -125,19 +125,22 @@ void Loader::load() {
   });
   RowMapper mapper(segment.columns, desc);
   SegmentReader reader(path, segment.columns, {table_.client_column, {share.client}, {}});
-  std::vector<Datum> values(static_cast<size_t>(desc->natts));
-  std::unique_ptr<bool[]> nulls(new bool[static_cast<size_t>(desc->natts)]);
+  const size_t natts = static_cast<size_t>(desc->natts), width = segment.columns.size();
+  std::vector<Datum> values(natts * SegmentReader::kBlockRows);
+  std::unique_ptr<bool[]> nulls(new bool[natts * SegmentReader::kBlockRows]);
   RowDigest digest;
   RowHasher hasher;
   MemoryContext before = CurrentMemoryContext;
-  while (const std::vector<Cell> *cells = reader.next()) {
-    hasher.begin();
-    for (size_t i = 0; i < cells->size(); i++) hasher.cell(segment.columns[i].kind, (*cells)[i]);
-    digest.add(hasher.end());
+  while (size_t n = reader.next()) {
     MemoryContextReset(context);
     MemoryContextSwitchTo(context);
-    mapper.fill(*cells, values.data(), nulls.get());
-    add(values.data(), nulls.get());
+    mapper.fill(reader.cells(), n, values.data(), nulls.get());
+    for (size_t r = 0; r < n; r++) {
+      hasher.begin();
+      for (size_t c = 0; c < width; c++) hasher.cell(segment.columns[c].kind, reader.cells()[r * width + c]);
+      digest.add(hasher.end());
+      add(values.data() + r * natts, nulls.get() + r * natts);
+    }
     MemoryContextSwitchTo(before);
   }
   MemoryContextDelete(context);

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "pg/bridge/guard.hpp"
+#include "pg/tier/decimal.hpp"
 extern "C" {
 #include "catalog/pg_type.h"
 #include "libpq/pqformat.h"
@@ -55,19 +56,42 @@ std::string_view bytes_of(Datum value) {
   return {VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v)};
 }
 
+/// Of the typmod of a numeric, as numeric.c packs it; a scale may be negative since version 15.
+int scale_of(int32 typmod) { return (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024; }
+
+/// A type without send or receive function is stored as its text.
+bool has_binary_form(Oid type) {
+  HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for type %u", type);
+  Form_pg_type form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
+  bool has = OidIsValid(form->typsend) && OidIsValid(form->typreceive);
+  ReleaseSysCache(tuple);
+  return has;
+}
+
 }  // namespace
 
-ColumnCodec ColumnCodec::make(Oid type, MemoryContext context) {
+StoredAs stored_as(Oid type, int32 typmod) {
+  Oid base = getBaseTypeAndTypmod(type, &typmod);
+  StoredAs out{kind_of(base)};
+  if (out.kind == CellKind::send && !has_binary_form(base)) out.kind = CellKind::output;
+  if (base != NUMERICOID || typmod < 0) return out;
+  int precision = ((typmod - VARHDRSZ) >> 16) & 0xffff, scale = scale_of(typmod);
+  if (precision <= kDecimalDigitsMax && scale >= 0 && scale <= precision) out = {CellKind::decimal, precision, scale};
+  return out;
+}
+
+ColumnCodec ColumnCodec::make(Oid type, const StoredAs &stored, MemoryContext context) {
   ColumnCodec c;
   Oid base = getBaseType(type);
-  c.kind_ = kind_of(base);
-  if (c.kind_ != CellKind::output && c.kind_ != CellKind::send) return c;
+  c.kind_ = stored.kind;
+  c.scale_ = stored.scale;
+  bool text = c.kind_ == CellKind::output;
+  if (!text && c.kind_ != CellKind::send) return c;
   HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(base));
   if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for type %u", base);
   Form_pg_type form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
-  if (c.kind_ == CellKind::send && (!OidIsValid(form->typsend) || !OidIsValid(form->typreceive)))
-    c.kind_ = CellKind::output, c.needs_settings_ = true;
-  bool text = c.kind_ == CellKind::output;
+  c.needs_settings_ = text && !as_output(base);
   fmgr_info_cxt(text ? form->typoutput : form->typsend, &c.out_, context);
   fmgr_info_cxt(text ? form->typinput : form->typreceive, &c.in_, context);
   c.io_param_ = getTypeIOParam(tuple);
@@ -92,6 +116,7 @@ Cell ColumnCodec::to_cell(Datum value, bool null) {
     case CellKind::text:
     case CellKind::bytes: cell.bytes = bytes_of(value); break;
     case CellKind::output: cell.bytes = OutputFunctionCall(&out_, value); break;
+    case CellKind::decimal: cell.number = decimal_units(value, scale_); break;
     case CellKind::send: {
       bytea *b = SendFunctionCall(&out_, value);
       cell.bytes = {VARDATA(b), VARSIZE(b) - VARHDRSZ};
@@ -115,6 +140,11 @@ Datum ColumnCodec::from_cell(const Cell &cell, int32 typmod) {
     case CellKind::text:
     case CellKind::bytes:
       return PointerGetDatum(cstring_to_text_with_len(cell.bytes.data(), static_cast<int>(cell.bytes.size())));
+    case CellKind::decimal: {
+      Datum value = decimal_datum(cell.number, scale_);
+      bool same = typmod < 0 || scale_of(typmod) == scale_;
+      return same ? value : DirectFunctionCall2(numeric, value, Int32GetDatum(typmod));
+    }
     case CellKind::output: {
       char *s = pnstrdup(cell.bytes.data(), cell.bytes.size());
       return InputFunctionCall(&in_, s, io_param_, typmod);
@@ -151,14 +181,14 @@ StableConversion::~StableConversion() {
   if (guc_level_) AtEOXact_GUC(false, guc_level_);
 }
 
-std::vector<ManifestColumn> manifest_columns(TupleDesc desc, MemoryContext context) {
+std::vector<ManifestColumn> manifest_columns(TupleDesc desc) {
   std::vector<ManifestColumn> out;
   for (int i = 0; i < desc->natts; i++) {
     Form_pg_attribute a = TupleDescAttr(desc, i);
     if (a->attisdropped) continue;
-    CellKind kind = bridge::pg_call([&] { return ColumnCodec::make(a->atttypid, context).kind(); });
+    StoredAs stored = bridge::pg_call([&] { return stored_as(a->atttypid, a->atttypmod); });
     char *type = bridge::pg_call([&] { return format_type_with_typemod(a->atttypid, a->atttypmod); });
-    out.push_back({NameStr(a->attname), type, a->attnum, kind});
+    out.push_back({NameStr(a->attname), type, a->attnum, stored.kind, stored.precision, stored.scale});
   }
   return out;
 }

@@ -12,13 +12,19 @@ extern "C" {
 
 namespace vectorshard::tier {
 
+/// How values of a type are stored.
+struct StoredAs {
+  CellKind kind = CellKind::send;
+  int precision = 0, scale = 0;  // of a decimal
+};
+StoredAs stored_as(Oid type, int32 typmod);
+
 /// One column's conversions. Plain data; its functions' memory lives in the context given to make().
 class ColumnCodec {
  public:
-  /// Looks the type up. Raises (as an ereport: inside pg_call) when the type has no usable functions.
-  static ColumnCodec make(Oid type, MemoryContext context);
+  /// For values of `type` that are stored so. Raises (as an ereport: inside pg_call) when the type has no usable functions.
+  static ColumnCodec make(Oid type, const StoredAs &stored, MemoryContext context);
 
-  CellKind kind() const { return kind_; }
   /// True if the output text depends on settings (a type without send function).
   bool needs_settings() const { return needs_settings_; }
   /// Bytes of the cell live in the current memory context.
@@ -28,6 +34,7 @@ class ColumnCodec {
 
  private:
   CellKind kind_ = CellKind::send;
+  int scale_ = 0;
   Oid io_param_ = InvalidOid;
   bool needs_settings_ = false;
   FmgrInfo out_{}, in_{};
@@ -48,7 +55,7 @@ class StableConversion {
 };
 
 /// The manifest columns of a relation's live columns.
-std::vector<ManifestColumn> manifest_columns(TupleDesc desc, MemoryContext context);
+std::vector<ManifestColumn> manifest_columns(TupleDesc desc);
 
 /// The name of a column inside the file: unique whatever the letter case, plain ASCII.
 std::string field_name(const std::vector<ManifestColumn> &columns, size_t index);

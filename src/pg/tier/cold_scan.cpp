@@ -34,6 +34,7 @@ class Scan : public ColdScan {
 
  private:
   void open();
+  bool next_block();
   void map_slot(TupleDesc slot);
 
   std::string client_column_;
@@ -45,8 +46,9 @@ class Scan : public ColdScan {
   std::unique_ptr<SegmentReader> reader_;
   TupleDesc slot_desc_ = nullptr;
   std::vector<int> slot_from_;  // slot attribute -> attribute of the relation, -1: none
-  std::vector<Datum> values_;
+  std::vector<Datum> values_;  // of a block of rows
   std::unique_ptr<bool[]> nulls_;
+  size_t row_ = 0, rows_ = 0;
 };
 
 Scan::Scan(Oid relid, std::string client_column, std::vector<Part> parts)
@@ -60,8 +62,8 @@ Scan::Scan(Oid relid, std::string client_column, std::vector<Part> parts)
     table_close(rel, NoLock);
     MemoryContextSwitchTo(before);
   });
-  values_.resize(static_cast<size_t>(desc_->natts) + 1);
-  nulls_.reset(new bool[static_cast<size_t>(desc_->natts) + 1]);
+  values_.resize(static_cast<size_t>(desc_->natts) * SegmentReader::kBlockRows);
+  nulls_.reset(new bool[values_.size() + 1]);
 }
 
 Scan::~Scan() {
@@ -95,24 +97,31 @@ void Scan::map_slot(TupleDesc slot) {
         slot_from_[static_cast<size_t>(i)] = j;
 }
 
-bool Scan::next(TupleTableSlot *slot) {
-  bridge::pg_call([&] { ExecClearTuple(slot); });
-  const std::vector<Cell> *row = nullptr;
-  while (!row) {
+/// The next block of rows as values; false at the end.
+bool Scan::next_block() {
+  row_ = rows_ = 0;
+  while (rows_ == 0) {
     if (!reader_ && at_ == parts_.size()) return false;
     if (!reader_) open();
-    row = reader_->next();
-    if (!row) reader_.reset();
+    rows_ = reader_->next();
+    if (rows_ == 0) reader_.reset();
   }
-  map_slot(slot->tts_tupleDescriptor);
   MemoryContextReset(row_context_);
   MemoryContext before = MemoryContextSwitchTo(row_context_);
-  mapper_->fill(*row, values_.data(), nulls_.get());
+  mapper_->fill(reader_->cells(), rows_, values_.data(), nulls_.get());
   MemoryContextSwitchTo(before);
+  return true;
+}
+
+bool Scan::next(TupleTableSlot *slot) {
+  bridge::pg_call([&] { ExecClearTuple(slot); });
+  if (row_ == rows_ && !next_block()) return false;
+  map_slot(slot->tts_tupleDescriptor);
+  const size_t row = row_++ * static_cast<size_t>(desc_->natts);
   for (size_t i = 0; i < slot_from_.size(); i++) {
     int from = slot_from_[i];
-    slot->tts_isnull[i] = from < 0 || nulls_[static_cast<size_t>(from)];
-    slot->tts_values[i] = slot->tts_isnull[i] ? static_cast<Datum>(0) : values_[static_cast<size_t>(from)];
+    slot->tts_isnull[i] = from < 0 || nulls_[row + static_cast<size_t>(from)];
+    slot->tts_values[i] = slot->tts_isnull[i] ? static_cast<Datum>(0) : values_[row + static_cast<size_t>(from)];
   }
   bridge::pg_call([&] { ExecStoreVirtualTuple(slot); });
   return true;

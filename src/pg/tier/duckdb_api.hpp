@@ -17,7 +17,7 @@ namespace vectorshard::tier::duck {
   X(execute_pending) X(fetch_chunk) X(destroy_data_chunk) X(data_chunk_get_size) X(data_chunk_set_size)                \
   X(data_chunk_get_vector) X(vector_size) X(vector_get_data) X(vector_get_validity)                                    \
   X(vector_ensure_validity_writable) X(validity_set_row_invalid) X(validity_row_is_valid)                              \
-  X(vector_assign_string_element_len) X(create_logical_type) X(destroy_logical_type) X(create_table_function)          \
+  X(vector_assign_string_element_len) X(create_logical_type) X(create_decimal_type) X(destroy_logical_type) X(create_table_function)          \
   X(destroy_table_function) X(table_function_set_name) X(table_function_set_bind) X(table_function_set_init)           \
   X(table_function_set_function) X(register_table_function) X(bind_add_result_column) X(bind_set_error)                \
   X(init_set_max_threads) X(function_set_error)

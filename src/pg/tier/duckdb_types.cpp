@@ -26,6 +26,7 @@ duckdb_type logical_type(CellKind kind) {
     case CellKind::timestamptz: return DUCKDB_TYPE_TIMESTAMP_TZ;
     case CellKind::text:
     case CellKind::output: return text_as_blob() ? DUCKDB_TYPE_BLOB : DUCKDB_TYPE_VARCHAR;
+    case CellKind::decimal: return DUCKDB_TYPE_DECIMAL;
     case CellKind::bytes:
     case CellKind::send: return DUCKDB_TYPE_BLOB;
   }
@@ -50,71 +51,111 @@ int64_t unshifted(int64_t value, int64_t shift, int64_t low, int64_t high) {
   return value - shift;
 }
 
-template <class T>
-void set(duckdb_vector vector, idx_t row, int64_t number) {
-  static_cast<T *>(api().vector_get_data(vector))[row] = static_cast<T>(number);
-}
-template <class T>
-int64_t get(const Column &column, idx_t row) {
-  return static_cast<const T *>(column.data)[row];
-}
+/// A column of one physical type: how a cell's number becomes its value, and back.
+struct Numbers {
+  const ManifestColumn &column;
+  idx_t at;
+  size_t stride, n;
+
+  template <class T, class F>
+  void put(void *data, const Cell *cells, F &&value) const {
+    T *out = static_cast<T *>(data) + at;
+    for (size_t i = 0; i < n; i++)
+      if (!cells[i * stride].null) out[i] = static_cast<T>(value(cells[i * stride].number));
+  }
+  template <class T, class F>
+  void get(const void *data, Cell *cells, F &&number) const {
+    const T *in = static_cast<const T *>(data) + at;
+    for (size_t i = 0; i < n; i++)
+      if (!cells[i * stride].null) cells[i * stride].number = number(static_cast<int64_t>(in[i]));
+  }
+};
+
+int64_t same(int64_t number) { return number; }
+
+/// The bytes of a decimal's integer in DuckDB's vectors.
+int decimal_bytes(int precision) { return precision <= 4 ? 2 : precision <= 9 ? 4 : 8; }
 
 }  // namespace
 
 bool text_as_blob() { return GetDatabaseEncoding() != PG_UTF8; }
 
-void add_result_column(duckdb_bind_info info, const std::string &name, CellKind kind) {
-  duckdb_logical_type type = api().create_logical_type(logical_type(kind));
+void add_result_column(duckdb_bind_info info, const std::string &name, const ManifestColumn &column) {
+  bool decimal = column.kind == CellKind::decimal;
+  duckdb_logical_type type = decimal ? api().create_decimal_type(static_cast<uint8_t>(column.precision), static_cast<uint8_t>(column.scale))
+                                     : api().create_logical_type(logical_type(column.kind));
   api().bind_add_result_column(info, name.c_str(), type);
   api().destroy_logical_type(&type);
 }
 
-void put_cell(duckdb_vector vector, idx_t row, const ManifestColumn &column, const Cell &cell) {
-  if (cell.null) {
-    api().vector_ensure_validity_writable(vector);
-    api().validity_set_row_invalid(api().vector_get_validity(vector), row);
-    return;
-  }
-  switch (column.kind) {
-    case CellKind::boolean: return set<uint8_t>(vector, row, cell.number);
-    case CellKind::int2: return set<int16_t>(vector, row, cell.number);
-    case CellKind::int4:
-    case CellKind::float4: return set<int32_t>(vector, row, cell.number);
-    case CellKind::int8:
-    case CellKind::float8: return set<int64_t>(vector, row, cell.number);
-    case CellKind::date:
-      return set<int32_t>(vector, row, shifted(cell.number, kEpochShiftDays, INT32_MIN, INT32_MAX, column.name));
-    case CellKind::timestamp:
-    case CellKind::timestamptz:
-      return set<int64_t>(vector, row, shifted(cell.number, kEpochShiftUs, INT64_MIN, INT64_MAX, column.name));
-    case CellKind::text:
-    case CellKind::bytes:
-    case CellKind::output:
-    case CellKind::send: api().vector_assign_string_element_len(vector, row, cell.bytes.data(), cell.bytes.size());
+namespace {
+
+void put_nulls(duckdb_vector vector, idx_t at, const Cell *cells, size_t stride, size_t n) {
+  uint64_t *validity = nullptr;
+  for (size_t i = 0; i < n; i++) {
+    if (!cells[i * stride].null) continue;
+    if (!validity) {
+      api().vector_ensure_validity_writable(vector);
+      validity = api().vector_get_validity(vector);
+    }
+    api().validity_set_row_invalid(validity, at + i);
   }
 }
 
-Cell get_cell(const Column &column, idx_t row, CellKind kind) {
-  Cell cell;
-  if (!column.valid(row)) return cell;
-  cell.null = false;
-  switch (kind) {
-    case CellKind::boolean: cell.number = get<uint8_t>(column, row); break;
-    case CellKind::int2: cell.number = get<int16_t>(column, row); break;
+void put_numbers(void *data, const Numbers &to, const Cell *cells) {
+  const ManifestColumn &column = to.column;
+  switch (column.kind) {
+    case CellKind::boolean: return to.put<uint8_t>(data, cells, same);
+    case CellKind::int2: return to.put<int16_t>(data, cells, same);
     case CellKind::int4:
-    case CellKind::float4: cell.number = get<int32_t>(column, row); break;
-    case CellKind::int8:
-    case CellKind::float8: cell.number = get<int64_t>(column, row); break;
+    case CellKind::float4: return to.put<int32_t>(data, cells, same);
     case CellKind::date:
-      cell.number = unshifted(get<int32_t>(column, row), kEpochShiftDays, INT32_MIN, INT32_MAX);
-      break;
+      return to.put<int32_t>(data, cells, [&](int64_t v) { return shifted(v, kEpochShiftDays, INT32_MIN, INT32_MAX, column.name); });
     case CellKind::timestamp:
     case CellKind::timestamptz:
-      cell.number = unshifted(get<int64_t>(column, row), kEpochShiftUs, INT64_MIN, INT64_MAX);
-      break;
-    default: cell.bytes = string_at(column, row);
+      return to.put<int64_t>(data, cells, [&](int64_t v) { return shifted(v, kEpochShiftUs, INT64_MIN, INT64_MAX, column.name); });
+    case CellKind::decimal:
+      if (decimal_bytes(column.precision) == 2) return to.put<int16_t>(data, cells, same);
+      if (decimal_bytes(column.precision) == 4) return to.put<int32_t>(data, cells, same);
+      return to.put<int64_t>(data, cells, same);
+    default: return to.put<int64_t>(data, cells, same);
   }
-  return cell;
+}
+
+void get_numbers(const void *data, const Numbers &from, Cell *cells) {
+  switch (from.column.kind) {
+    case CellKind::boolean: return from.get<uint8_t>(data, cells, same);
+    case CellKind::int2: return from.get<int16_t>(data, cells, same);
+    case CellKind::int4:
+    case CellKind::float4: return from.get<int32_t>(data, cells, same);
+    case CellKind::date:
+      return from.get<int32_t>(data, cells, [](int64_t v) { return unshifted(v, kEpochShiftDays, INT32_MIN, INT32_MAX); });
+    case CellKind::timestamp:
+    case CellKind::timestamptz:
+      return from.get<int64_t>(data, cells, [](int64_t v) { return unshifted(v, kEpochShiftUs, INT64_MIN, INT64_MAX); });
+    case CellKind::decimal:
+      if (decimal_bytes(from.column.precision) == 2) return from.get<int16_t>(data, cells, same);
+      if (decimal_bytes(from.column.precision) == 4) return from.get<int32_t>(data, cells, same);
+      return from.get<int64_t>(data, cells, same);
+    default: return from.get<int64_t>(data, cells, same);
+  }
+}
+
+}  // namespace
+
+void put_cells(duckdb_vector vector, idx_t at, const ManifestColumn &column, const Cell *cells, size_t stride, size_t n) {
+  put_nulls(vector, at, cells, stride, n);
+  if (!is_string(column.kind)) return put_numbers(api().vector_get_data(vector), {column, at, stride, n}, cells);
+  for (size_t i = 0; i < n; i++)
+    if (const Cell &c = cells[i * stride]; !c.null)
+      api().vector_assign_string_element_len(vector, at + i, c.bytes.data(), c.bytes.size());
+}
+
+void get_cells(const Column &from, idx_t at, const ManifestColumn &column, Cell *cells, size_t stride, size_t n) {
+  for (size_t i = 0; i < n; i++) cells[i * stride].null = !from.valid(at + i);
+  if (!is_string(column.kind)) return get_numbers(from.data, {column, at, stride, n}, cells);
+  for (size_t i = 0; i < n; i++)
+    if (!cells[i * stride].null) cells[i * stride].bytes = string_at(from, at + i);
 }
 
 }  // namespace vectorshard::tier::duck

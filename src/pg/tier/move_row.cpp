@@ -9,7 +9,8 @@ using bridge::p_text;
 void set_move_state(int64_t move, const std::string &state) {
   bridge::Spi spi;
   spi.execute("UPDATE vectorshard.tier_move SET state = $2, changed_at = clock_timestamp(), "
-              "error = CASE WHEN $2 IN ('failed', 'planned') THEN error END WHERE move = $1",
+              "error = CASE WHEN $2 IN ('failed', 'planned') THEN error END, detail = detail || jsonb_build_object('took', "
+              "coalesce(detail -> 'took', '{}') || jsonb_build_object($2, round(extract(epoch FROM clock_timestamp() - changed_at), 3))) WHERE move = $1",
               {p_int8(move), p_text(state)});
 }
 

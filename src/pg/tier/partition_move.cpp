@@ -87,11 +87,6 @@ bool permanent(int sqlstate) {
   }
 }
 
-/// The partition may have another name than when the move was asked for.
-std::string name_now(Oid relid) {
-  return bridge::Spi().query_kept("SELECT vectorshard.name_of($1::oid::regclass)", {bridge::p_oid(relid)}).at(0, 0);
-}
-
 std::string own_name(const PartitionMove &m) { return std::to_string(bridge::self_node()) + "-" + std::to_string(m.move) + "-1"; }
 
 }  // namespace
@@ -121,7 +116,6 @@ void PartitionMoves::export_rows(const PartitionMove &m) {
     }
     RowSource source;
     source.relid = m.relid;
-    source.sql = "SELECT " + select_list(m.relid) + " FROM ONLY " + name_now(m.relid);
     return write_segment(source, m.subject, m.store, own_name(m), &segment, &path);
   });
   if (!any) bridge::raise_sqlstate(ERRCODE_WRONG_OBJECT_TYPE, "partition " + m.subject + " has no rows to move");

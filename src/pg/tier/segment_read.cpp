@@ -33,10 +33,7 @@ Oid type_of(const std::string &name) {
 }  // namespace
 
 SegmentReader::SegmentReader(const std::string &path, const std::vector<ManifestColumn> &columns, ReadFilter filter)
-    : columns_(columns),
-      filter_(std::move(filter)),
-      clients_(filter_.clients.begin(), filter_.clients.end()),
-      cells_(columns.size()) {
+    : columns_(columns), filter_(std::move(filter)), clients_(filter_.clients.begin(), filter_.clients.end()), cells_(columns.size() * kBlockRows) {
   std::string list;
   int fields = 0;
   for (size_t i = 0; i < columns_.size(); i++) {
@@ -67,18 +64,35 @@ bool SegmentReader::next_chunk() {
   row_ = 0;
   vectors_.clear();
   for (size_t i = 0; i < columns_.size(); i++)
-    vectors_.push_back(field_of_[i] >= 0 ? duck::column_of(chunk, field_of_[i]) : duck::Column{});
+    vectors_.push_back(field_of_[i] >= 0 ? duck::column_of(chunk, static_cast<idx_t>(field_of_[i])) : duck::Column{});
   return true;
 }
 
-const std::vector<Cell> *SegmentReader::next() {
-  while (true) {
-    if (row_ >= rows_ && !next_chunk()) return nullptr;
-    idx_t row = row_++;
-    for (size_t i = 0; i < columns_.size(); i++)
-      cells_[i] = field_of_[i] >= 0 ? duck::get_cell(vectors_[i], row, columns_[i].kind) : Cell{};
-    if (client_at_ < 0 || clients_.contains(client_name(columns_[client_at_].kind, cells_[client_at_]))) return &cells_;
+/// Moves the rows of wanted clients together; how many they are.
+size_t SegmentReader::keep_clients(size_t rows) {
+  if (client_at_ < 0) return rows;
+  const size_t width = columns_.size(), at = static_cast<size_t>(client_at_);
+  size_t kept = 0;
+  for (size_t r = 0; r < rows; r++) {
+    Cell *row = cells_.data() + r * width;
+    if (!clients_.contains(client_name(columns_[at].kind, row[at]))) continue;
+    if (kept != r) std::copy(row, row + width, cells_.data() + kept * width);
+    kept++;
   }
+  return kept;
+}
+
+size_t SegmentReader::next() {
+  size_t kept = 0;
+  while (kept == 0) {
+    if (row_ >= rows_ && !next_chunk()) return 0;
+    size_t n = std::min<size_t>(kBlockRows, rows_ - row_);
+    for (size_t c = 0; c < columns_.size(); c++)
+      if (field_of_[c] >= 0) duck::get_cells(vectors_[c], row_, columns_[c], cells_.data() + c, columns_.size(), n);
+    row_ += n;
+    kept = keep_clients(n);
+  }
+  return kept;
 }
 
 RowMapper::RowMapper(const std::vector<ManifestColumn> &columns, TupleDesc target)
@@ -102,17 +116,34 @@ RowMapper::RowMapper(const std::vector<ManifestColumn> &columns, TupleDesc targe
   }
 }
 
+namespace {
+
+/// Whether the stored kind is one of the type's.
+bool kinds_agree(const ManifestColumn &column, const StoredAs &now) {
+  bool numeric = column.kind == CellKind::decimal || column.kind == CellKind::output;
+  return column.kind == now.kind || (numeric && (now.kind == CellKind::decimal || now.kind == CellKind::output));
+}
+
+}  // namespace
+
 RowMapper::Mapped RowMapper::map_column(const std::vector<ManifestColumn> &columns, int from,
                                         Form_pg_attribute attribute) {
   Mapped m;
   m.from = from;
   if (from < 0) return m;
   m.typmod = attribute->atttypmod;
-  Oid stored = type_of(columns[from].type);
+  const ManifestColumn &column = columns[static_cast<size_t>(from)];
+  Oid stored = type_of(column.type);
   MemoryContext context = CurrentMemoryContext;
   if (!OidIsValid(stored)) stored = attribute->atttypid;
+  StoredAs now = bridge::pg_call([&] { return stored_as(stored, -1); });
+  if (!kinds_agree(column, now))
+    bridge::raise({Errc::unavailable, "column \"" + column.name + "\" of a segment cannot be read",
+                   std::string("It is stored as ") + cell_kind_name(column.kind) + ", its type is now stored as " + cell_kind_name(now.kind) + ".",
+                   "Change the column's type back, bring the rows back, then change it again."});
+  StoredAs as{column.kind, column.precision, column.scale};
   bridge::pg_call([&] {
-    m.codec = ColumnCodec::make(stored, context);
+    m.codec = ColumnCodec::make(stored, as, context);
     m.convert = getBaseType(stored) != getBaseType(attribute->atttypid);
     if (!m.convert) return;
     Oid function;
@@ -122,11 +153,6 @@ RowMapper::Mapped RowMapper::map_column(const std::vector<ManifestColumn> &colum
     getTypeInputInfo(attribute->atttypid, &function, &m.io_param);
     fmgr_info_cxt(function, &m.input, context);
   });
-  if (m.codec.kind() != columns[from].kind)
-    bridge::raise({Errc::unavailable, "column \"" + columns[from].name + "\" of a segment cannot be read",
-                   std::string("It is stored as ") + cell_kind_name(columns[from].kind) + ", its type is now stored as " +
-                       cell_kind_name(m.codec.kind()) + ".",
-                   "Change the column's type back, bring the rows back, then change it again."});
   return m;
 }
 
@@ -137,21 +163,29 @@ std::vector<bool> RowMapper::used() const {
   return used;
 }
 
-void RowMapper::fill(const std::vector<Cell> &cells, Datum *values, bool *isnull) {
+Datum RowMapper::value_of(Mapped &m, const Cell &cell) const {
+  Datum value = m.codec.from_cell(cell, m.convert ? -1 : m.typmod);
+  return m.convert ? InputFunctionCall(&m.input, OutputFunctionCall(&m.output, value), m.io_param, m.typmod) : value;
+}
+
+void RowMapper::fill(const Cell *cells, size_t n, Datum *values, bool *isnull) {
   StableConversion stable(needs_settings_);
-  const Cell *in = cells.data();
+  const size_t width = width_, natts = mapped_.size();
   Mapped *mapped = mapped_.data();
   bridge::pg_call([&] {
-    for (int i = 0; i < target_->natts; i++) {
+    for (size_t i = 0; i < natts; i++) {
       Mapped &m = mapped[i];
-      if (m.from < 0) {
-        values[i] = getmissingattr(target_, i + 1, &isnull[i]);
-        continue;
+      Datum *value = values + i;
+      bool *null = isnull + i;
+      for (size_t r = 0; r < n; r++, value += natts, null += natts) {
+        if (m.from < 0) {
+          *value = getmissingattr(target_, static_cast<int>(i) + 1, null);
+          continue;
+        }
+        const Cell &cell = cells[r * width + static_cast<size_t>(m.from)];
+        *null = cell.null;
+        *value = cell.null ? static_cast<Datum>(0) : value_of(m, cell);
       }
-      isnull[i] = in[m.from].null;
-      values[i] = isnull[i] ? static_cast<Datum>(0) : m.codec.from_cell(in[m.from], m.convert ? -1 : m.typmod);
-      if (!isnull[i] && m.convert)
-        values[i] = InputFunctionCall(&m.input, OutputFunctionCall(&m.output, values[i]), m.io_param, m.typmod);
     }
   });
 }
@@ -161,28 +195,37 @@ namespace {
 /// Converts tuples back to cells, as a query result would be if it were written again.
 class Rewriter {
  public:
-  Rewriter(TupleDesc desc, size_t width) : desc_(desc), cells_(width) {
+  Rewriter(TupleDesc desc, const std::vector<ManifestColumn> &columns) : desc_(desc), cells_(columns.size() * SegmentReader::kBlockRows) {
     MemoryContext context = CurrentMemoryContext;
     for (int i = 0; i < desc->natts; i++) {
       Form_pg_attribute a = TupleDescAttr(desc, i);
-      codecs_.push_back(a->attisdropped ? ColumnCodec{}
-                                        : bridge::pg_call([&] { return ColumnCodec::make(a->atttypid, context); }));
+      if (a->attisdropped) continue;
+      const ManifestColumn &column = columns[attributes_.size()];
+      StoredAs as{column.kind, column.precision, column.scale};
+      attributes_.push_back(i);
+      codecs_.push_back(bridge::pg_call([&] { return ColumnCodec::make(a->atttypid, as, context); }));
       needs_settings_ |= codecs_.back().needs_settings();
     }
   }
-  const std::vector<Cell> &cells(const Datum *values, const bool *nulls) {
+  const Cell *cells(const Datum *values, const bool *nulls, size_t rows) {
     StableConversion stable(needs_settings_);
     Cell *out = cells_.data();
     ColumnCodec *codecs = codecs_.data();
+    const int *attributes = attributes_.data();
+    const size_t width = codecs_.size(), natts = static_cast<size_t>(desc_->natts);
     bridge::pg_call([&] {
-      for (int i = 0, at = 0; i < desc_->natts; i++)
-        if (!TupleDescAttr(desc_, i)->attisdropped) out[at++] = codecs[i].to_cell(values[i], nulls[i]);
+      for (size_t c = 0; c < width; c++)
+        for (size_t r = 0; r < rows; r++) {
+          size_t from = r * natts + static_cast<size_t>(attributes[c]);
+          out[r * width + c] = codecs[c].to_cell(values[from], nulls[from]);
+        }
     });
-    return cells_;
+    return out;
   }
 
  private:
   TupleDesc desc_;
+  std::vector<int> attributes_;
   std::vector<ColumnCodec> codecs_;
   std::vector<Cell> cells_;
   bool needs_settings_ = false;
@@ -203,23 +246,26 @@ RowDigest digest_file(const std::string &path, const std::vector<ManifestColumn>
   TupleDesc desc = descriptor_of(relid);
   SegmentReader reader(path, columns, {});
   RowMapper mapper(columns, desc);
-  Rewriter rewriter(desc, columns.size());
-  auto *values = static_cast<Datum *>(palloc(sizeof(Datum) * (desc->natts + 1)));
-  auto *nulls = static_cast<bool *>(palloc(desc->natts + 1));
+  Rewriter rewriter(desc, columns);
+  const size_t block = static_cast<size_t>(desc->natts) * SegmentReader::kBlockRows, width = columns.size();
+  auto *values = static_cast<Datum *>(palloc(sizeof(Datum) * (block + 1)));
+  auto *nulls = static_cast<bool *>(palloc(block + 1));
   MemoryContext outer = CurrentMemoryContext;
-  MemoryContext row_context = bridge::pg_call(
-      [&] { return AllocSetContextCreate(outer, "vectorshard verify row", ALLOCSET_DEFAULT_SIZES); });
+  MemoryContext rows_context = bridge::pg_call(
+      [&] { return AllocSetContextCreate(outer, "vectorshard verify rows", ALLOCSET_DEFAULT_SIZES); });
   RowDigest total;
   RowHasher hasher;
-  while (const std::vector<Cell> *stored = reader.next()) {
-    MemoryContextReset(row_context);
-    MemoryContextSwitchTo(row_context);
-    mapper.fill(*stored, values, nulls);
-    const std::vector<Cell> &cells = rewriter.cells(values, nulls);
+  while (size_t n = reader.next()) {
+    MemoryContextReset(rows_context);
+    MemoryContextSwitchTo(rows_context);
+    mapper.fill(reader.cells(), n, values, nulls);
+    const Cell *cells = rewriter.cells(values, nulls, n);
     MemoryContextSwitchTo(outer);
-    hasher.begin();
-    for (size_t i = 0; i < columns.size(); i++) hasher.cell(columns[i].kind, cells[i]);
-    total.add(hasher.end());
+    for (size_t r = 0; r < n; r++) {
+      hasher.begin();
+      for (size_t c = 0; c < width; c++) hasher.cell(columns[c].kind, cells[r * width + c]);
+      total.add(hasher.end());
+    }
   }
   return total;
 }

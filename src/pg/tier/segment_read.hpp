@@ -26,15 +26,20 @@ struct ReadFilter {
   std::vector<bool> wanted;          // per manifest column; empty: all
 };
 
-/// The rows of a local Parquet file as cells.
+/// The rows of a local Parquet file as blocks of cells.
 class SegmentReader {
  public:
   SegmentReader(const std::string &path, const std::vector<ManifestColumn> &columns, ReadFilter filter);
-  /// The next row, or null at the end. Cells live until the next call; columns that are not wanted are null.
-  const std::vector<Cell> *next();
+  /// The next rows, at most kBlockRows, as cells in row order; 0 at the end. Cells live until the next call; columns that are not
+  /// wanted are null.
+  size_t next();
+  const Cell *cells() const { return cells_.data(); }
+
+  static constexpr size_t kBlockRows = 256;
 
  private:
   bool next_chunk();
+  size_t keep_clients(size_t rows);
 
   std::vector<ManifestColumn> columns_;
   ReadFilter filter_;
@@ -52,8 +57,8 @@ class SegmentReader {
 class RowMapper {
  public:
   RowMapper(const std::vector<ManifestColumn> &columns, TupleDesc target);
-  /// Fills values and isnull (target->natts each) in the current memory context. May not be called inside pg_call.
-  void fill(const std::vector<Cell> &cells, Datum *values, bool *isnull);
+  /// Fills `n` rows of values and isnull (target->natts each) in the current memory context. May not be called inside pg_call.
+  void fill(const Cell *cells, size_t n, Datum *values, bool *isnull);
   /// Which manifest columns are of use for the target.
   std::vector<bool> used() const;
 
@@ -67,6 +72,7 @@ class RowMapper {
     Oid io_param = InvalidOid;
   };
   Mapped map_column(const std::vector<ManifestColumn> &columns, int from, Form_pg_attribute attribute);
+  Datum value_of(Mapped &m, const Cell &cell) const;
 
   TupleDesc target_;
   std::vector<Mapped> mapped_;  // per target attribute

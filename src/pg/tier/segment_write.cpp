@@ -1,5 +1,5 @@
 // Writing segments: see segment_write.hpp. DuckDB pulls rows through the table function pg_rows(), which reads a
-// cursor. PostgreSQL then runs *below* DuckDB on the stack, so every error is caught at the callback, DuckDB unwinds,
+// row feed. PostgreSQL then runs *below* DuckDB on the stack, so every error is caught at the callback, DuckDB unwinds,
 // and the error is rethrown by on_error once DuckDB has returned.
 #include "pg/tier/segment_write.hpp"
 
@@ -10,6 +10,7 @@
 #include "pg/tier/duckdb_run.hpp"
 #include "pg/tier/duckdb_types.hpp"
 #include "pg/tier/posix_files.hpp"
+#include "pg/tier/row_feed.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
 #include "access/table.h"
@@ -21,7 +22,6 @@ namespace vectorshard::tier {
 
 namespace {
 
-constexpr long kFetchRows = 256;
 constexpr int64_t kChunkBytes = 8 << 20;       // a chunk ends early at this size
 constexpr double kRowGroupBytes = 24 << 20;    // uncompressed, estimated
 constexpr double kRowGroupRowsMax = 61440;
@@ -29,133 +29,80 @@ constexpr double kRowGroupRowsMax = 61440;
 /// The one write that is going on in this process.
 class Writer {
  public:
-  Writer(const RowSource &source, WrittenFile &out)
-      : source_(source), out_(out), zones_(out.columns), cells_(out.columns.size()) {}
+  Writer(const RowSource &source, WrittenFile &out) : source_(source), out_(out), zones_(out.columns), feed_(source, out.columns) {
+    for (size_t i = 0; i < out.columns.size(); i++)
+      if (out.columns[i].name == source.client_column) client_at_ = static_cast<int>(i);
+  }
 
-  void open();
   void bind(duckdb_bind_info info);
   /// Fills a chunk; catches every error.
   void fill(duckdb_function_info info, duckdb_data_chunk chunk) noexcept;
   void rethrow() {
     if (error_) std::rethrow_exception(error_);
   }
-  void close();
+  void close() { feed_.close(); }
   std::string zones() const { return zones_.json(); }
+  /// A column with a value that its kind cannot hold: what was written is of no use.
+  std::optional<size_t> unsuitable() const { return unsuitable_; }
 
  private:
-  bool fetch_row();
-  int64_t take_row(std::vector<duckdb_vector> &vectors, idx_t at);
-  void count_row();
+  bool suits(size_t column, const Cell *cells, size_t rows) const;
+  void count_row(const Cell *cells);
 
   const RowSource &source_;
   WrittenFile &out_;
   ZoneMap zones_;
+  RowFeed feed_;
   RowHasher hasher_;
-  std::vector<Cell> cells_;
-  std::vector<ColumnCodec> codecs_;
-  MemoryContext row_context_ = nullptr;
-  Portal portal_ = nullptr;
-  SPITupleTable *batch_ = nullptr;
-  uint64 in_batch_ = 0, next_ = 0;
   int client_at_ = -1;
-  bool needs_settings_ = false;
-  bool done_ = false;  // the cursor has ended: DuckDB asks again after a short chunk
+  bool done_ = false;  // the rows have ended: DuckDB asks again after a short chunk
+  std::optional<size_t> unsuitable_;
   std::exception_ptr error_;
 };
 
 Writer *active = nullptr;
 
-void Writer::open() {
-  bridge::Param clients = bridge::p_text_array(source_.clients);
-  const char *sql = source_.sql.c_str();
-  bool has_clients = !source_.clients.empty();
-  row_context_ = bridge::pg_call([&] {
-    Oid types[1] = {clients.type};
-    Datum values[1] = {clients.value};
-    portal_ = SPI_cursor_open_with_args(nullptr, sql, has_clients ? 1 : 0, types, values, nullptr, true, 0);
-    if (!portal_) elog(ERROR, "could not open a cursor: %s", SPI_result_code_string(SPI_result));
-    return AllocSetContextCreate(CurrentMemoryContext, "vectorshard segment row", ALLOCSET_DEFAULT_SIZES);
-  });
-  TupleDesc desc = portal_->tupDesc;
-  if (static_cast<size_t>(desc->natts) != out_.columns.size())
-    bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE, "the table changed while it was written to a segment");
-  for (int i = 0; i < desc->natts; i++) {
-    Oid type = TupleDescAttr(desc, i)->atttypid;
-    MemoryContext context = CurrentMemoryContext;
-    codecs_.push_back(bridge::pg_call([&] { return ColumnCodec::make(type, context); }));
-    needs_settings_ |= codecs_.back().needs_settings();
-    if (out_.columns[i].name == source_.client_column) client_at_ = i;
-  }
-}
-
 void Writer::bind(duckdb_bind_info info) {
-  for (size_t i = 0; i < out_.columns.size(); i++)
-    duck::add_result_column(info, field_name(out_.columns, i), out_.columns[i].kind);
+  for (size_t i = 0; i < out_.columns.size(); i++) duck::add_result_column(info, field_name(out_.columns, i), out_.columns[i]);
 }
 
-/// Makes row next_ of batch_ the current one; false at the end.
-bool Writer::fetch_row() {
-  if (done_) return false;
-  if (batch_ && next_ < in_batch_) return true;
-  if (batch_) bridge::pg_call([&] { SPI_freetuptable(batch_); });
-  bridge::pg_call([&] {
-    CHECK_FOR_INTERRUPTS();
-    SPI_cursor_fetch(portal_, true, kFetchRows);
-  });
-  batch_ = SPI_tuptable;
-  in_batch_ = SPI_processed;
-  next_ = 0;
-  done_ = in_batch_ == 0;
-  return !done_;
-}
-
-void Writer::count_row() {
+void Writer::count_row(const Cell *cells) {
   hasher_.begin();
-  for (size_t c = 0; c < cells_.size(); c++) {
-    hasher_.cell(out_.columns[c].kind, cells_[c]);
-    zones_.add(c, cells_[c]);
-  }
+  for (size_t c = 0; c < out_.columns.size(); c++) hasher_.cell(out_.columns[c].kind, cells[c]);
   RowDigest row = hasher_.end();
   out_.content.add(row);
   if (client_at_ < 0) return;
-  std::string client = client_name(out_.columns[client_at_].kind, cells_[client_at_]);
+  auto at = static_cast<size_t>(client_at_);
+  std::string client = client_name(out_.columns[at].kind, cells[at]);
   if (out_.clients.empty() || out_.clients.back().first != client) out_.clients.emplace_back(client, RowDigest{});
   out_.clients.back().second.add(row);
 }
 
-/// Copies the current row into row `at` of the vectors; gives its bytes.
-int64_t Writer::take_row(std::vector<duckdb_vector> &vectors, idx_t at) {
-  Cell *cells = cells_.data();
-  ColumnCodec *codecs = codecs_.data();
-  bridge::pg_call([&] {
-    MemoryContextReset(row_context_);
-    MemoryContext before = MemoryContextSwitchTo(row_context_);
-    HeapTuple tuple = batch_->vals[next_];
-    for (int i = 0; i < batch_->tupdesc->natts; i++) {
-      bool null;
-      Datum value = SPI_getbinval(tuple, batch_->tupdesc, i + 1, &null);
-      cells[i] = codecs[i].to_cell(value, null);
-    }
-    MemoryContextSwitchTo(before);
-  });
-  next_++;
-  int64_t bytes = 0;
-  for (size_t c = 0; c < vectors.size(); c++) {
-    duck::put_cell(vectors[c], at, out_.columns[c], cells_[c]);
-    bytes += 8 + static_cast<int64_t>(cells_[c].bytes.size());
-  }
-  count_row();
-  return bytes;
+bool Writer::suits(size_t column, const Cell *cells, size_t rows) const {
+  if (out_.columns[column].kind != CellKind::decimal) return true;
+  for (size_t r = 0; r < rows; r++)
+    if (const Cell &c = cells[r * out_.columns.size()]; !c.null && c.number == kNoDecimal) return false;
+  return true;
 }
 
 void Writer::fill(duckdb_function_info info, duckdb_data_chunk chunk) noexcept {
   idx_t rows = 0;
   try {
-    StableConversion stable(needs_settings_);
-    std::vector<duckdb_vector> vectors;
-    for (size_t c = 0; c < cells_.size(); c++) vectors.push_back(duck::api().data_chunk_get_vector(chunk, c));
+    const size_t width = out_.columns.size();
     int64_t bytes = 0;
-    while (rows < duck::api().vector_size() && bytes < kChunkBytes && fetch_row()) bytes += take_row(vectors, rows++);
+    while (!done_ && !unsuitable_ && rows + RowFeed::kBlockRows <= duck::api().vector_size() && bytes < kChunkBytes) {
+      size_t n = feed_.next();
+      done_ = n == 0;
+      for (size_t c = 0; c < width; c++) {
+        const Cell *cells = feed_.cells() + c;
+        if (!suits(c, cells, n)) unsuitable_ = c;
+        duck::put_cells(duck::api().data_chunk_get_vector(chunk, c), rows, out_.columns[c], cells, width, n);
+        zones_.add(c, cells, width, n);
+      }
+      for (size_t r = 0; r < n; r++) count_row(feed_.cells() + r * width);
+      rows += n;
+      bytes += feed_.bytes();
+    }
   } catch (...) {
     error_ = std::current_exception();
     rows = 0;
@@ -163,10 +110,6 @@ void Writer::fill(duckdb_function_info info, duckdb_data_chunk chunk) noexcept {
     duck::api().function_set_error(info, "reading the rows failed");
   }
   duck::api().data_chunk_set_size(chunk, rows);
-}
-
-void Writer::close() {
-  bridge::pg_call([&] { SPI_cursor_close(portal_); });
 }
 
 void on_bind(duckdb_bind_info info) {
@@ -214,25 +157,41 @@ void hash_file(WrittenFile &file) {
 
 }  // namespace
 
-WrittenFile write_file(const RowSource &source, const std::string &path) {
-  duck::api();
+namespace {
+
+/// `unsuitable`: the column that must be stored as text instead.
+WrittenFile write_as(const RowSource &source, const std::string &path, std::vector<ManifestColumn> columns, std::optional<size_t> *unsuitable) {
   WrittenFile out;
   out.path = path;
-  Relation rel = bridge::pg_call([&] { return table_open(source.relid, AccessShareLock); });
-  out.columns = manifest_columns(RelationGetDescr(rel), CurrentMemoryContext);
-  bridge::pg_call([&] { table_close(rel, NoLock); });
+  out.columns = std::move(columns);
   bridge::Spi spi;
   Writer writer(source, out);
   ActiveScope scope(&writer);
   duck::Connection connection;
   register_rows_function(connection);
-  writer.open();
   duck::execute(connection, copy_statement(source, path), on_error);
   writer.rethrow();
   writer.close();
   out.zones = writer.zones();
-  hash_file(out);
+  *unsuitable = writer.unsuitable();
+  if (!*unsuitable) hash_file(out);
   return out;
+}
+
+}  // namespace
+
+WrittenFile write_file(const RowSource &source, const std::string &path) {
+  duck::api();
+  Relation rel = bridge::pg_call([&] { return table_open(source.relid, AccessShareLock); });
+  std::vector<ManifestColumn> columns = manifest_columns(RelationGetDescr(rel));
+  bridge::pg_call([&] { table_close(rel, NoLock); });
+  for (;;) {
+    std::optional<size_t> unsuitable;
+    WrittenFile out = write_as(source, path, columns, &unsuitable);
+    if (!unsuitable) return out;
+    remove_file(path);
+    columns[*unsuitable].kind = CellKind::output;
+  }
 }
 
 }  // namespace vectorshard::tier

@@ -11,7 +11,8 @@
 
 namespace vectorshard::tier {
 
-/// What to write: the rows of `sql`, whose columns are exactly the live columns of `relid`, in attnum order.
+/// What to write: the rows of `sql`, whose columns are exactly the live columns of `relid`, in attnum order; without it the whole
+/// heap of `relid`.
 struct RowSource {
   Oid relid = InvalidOid;
   std::string sql;

@@ -1,0 +1,14 @@
+// Numerics of fixed scale as integers, without the arithmetic of type numeric.
+#pragma once
+#include "core/tier/types.hpp"
+#include "pg/bridge/postgres.hpp"
+
+namespace vectorshard::tier {
+
+/// `value` in units of 10^-scale; kNoDecimal if it is NaN, infinite, has more digits behind the point, or needs more than
+/// kDecimalDigitsMax digits. May ereport (detoasting).
+int64_t decimal_units(Datum value, int scale);
+/// The numeric of so many units, with `scale` digits behind the point. May ereport.
+Datum decimal_datum(int64_t units, int scale);
+
+}  // namespace vectorshard::tier
