@@ -8,7 +8,7 @@ setup_tier() {
   make_server a "shared_preload_libraries = 'vectorshard'" 'maintenance_work_mem = 256MB' 'shared_buffers = 2GB' 'vectorshard.tiering_interval_ms = 500'
   start_server a
   sql a -c 'CREATE EXTENSION vectorshard CASCADE' 2>/dev/null
-  sql a -c "SELECT vectorshard.create_fabric('a', ST_SetSRID(ST_MakePoint(0, 0), 4326))" -c "SELECT vectorshard.add_store('cold', 'file://$WORK/store')" >/dev/null
+  sql a -c "SELECT vectorshard.create_fabric('a', ST_SetSRID(ST_MakePoint(0, 0), 4326))" -c "SELECT vectorshard.create_store('cold', 'file://$WORK/store')" >/dev/null
   local table
   for table in event event_heap; do
     sql a -c "CREATE TABLE $table ($COLUMNS) PARTITION BY RANGE (at)" \
