@@ -109,6 +109,7 @@ const JoinShape *table_shape(PlannerInfo *root, RelOptInfo *rel) {
     if (!nameable_type(s->client.type) || made_by_this_transaction(s->family.known->table)) return nullptr;
     s->clients = true;
     s->elsewhere = s->family.elsewhere->rows;
+    s->bytes = s->elsewhere * (kRowBytes + s->family.elsewhere->reltarget->width);
     s->share = s->elsewhere / Max(s->elsewhere + s->family.heap->rows, 1);
   } else if (!small_reference(root, rel, entry)) {
     return nullptr;
@@ -211,6 +212,7 @@ JoinShape *joined(PlannerInfo *root, RelOptInfo *join, const JoinShape *left, co
   if (!take_conditions(root, s, restrictions) || !kept_in_place(s) || !same_by_home(s) || !plain_columns(s)) return nullptr;
   s->pending = exists || s->filters != NIL || s->left->pending || (type == JOIN_INNER && s->right->pending);
   s->elsewhere = left->elsewhere + right->elsewhere;
+  s->bytes = left->bytes + right->bytes;
   s->share = Max(left->share, right->share);
   return s;
 }

@@ -6,6 +6,7 @@
 namespace vectorshard::read {
 
 constexpr int kTable = -1;
+constexpr double kRowBytes = 24;  // of a row that is sent, beside its values
 
 struct JoinShape {
   const void *mark;           // tells such a thing in RelOptInfo.fdw_private, which is nobody's for joins without a wrapper
@@ -25,6 +26,7 @@ struct JoinShape {
   Relids visible;             // whose columns it has: not those that EXISTS looks at
   Index security;             // conditions above this level must not go before those of its tables
   double elsewhere, share;    // rows of its tables elsewhere; what part of its own rows is
+  double bytes;               // of those rows
   Path *local;                // what this node makes of it, of what it reads itself
 };
 

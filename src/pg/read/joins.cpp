@@ -25,6 +25,7 @@ namespace {
 
 set_join_pathlist_hook_type previous = nullptr;
 
+constexpr Cost kByte = 0.003;
 constexpr double kHomesGuessed = 3;  // that send as many rows each as there is a LIMIT
 
 void tables_of(const JoinShape *s, List **tables) {
@@ -141,6 +142,8 @@ void add_join_path(PlannerInfo *root, RelOptInfo *join, const JoinShape *s) {
   if (plan.limit > 0) rows = Min(rows, plan.limit * kHomesGuessed);
   RelOptInfo *parts = parts_relation(first_family(s), join->reltarget, plan, params, false, columns);
   Path *remote = remote_parts(root, parts, rows);
+  // What is sent more than the tables' rows would be costs the time that it takes; next to it what is computed here hardly counts.
+  remote->total_cost += Max(rows * (kRowBytes + join->reltarget->width) - s->bytes, 0) * kByte;
   add_path(join, both(root, join, s->local, remote));
 }
 
