@@ -32,7 +32,7 @@ TEST(TierManifest, ColumnsJson) {
             R"([{"name": "a\"b", "type": "integer", "attnum": 1, "kind": "int4"}, )"
             R"({"name": "g", "type": "geometry", "attnum": 3, "kind": "send"}])");
   EXPECT_EQ(columns_json({{"d", "numeric(12,2)", 2, CellKind::decimal, 12, 2}}),
-            R"([{"name": "d", "type": "numeric(12,2)", "attnum": 2, "kind": "decimal", "precision": 12, "scale": 2}])");
+            R"j([{"name": "d", "type": "numeric(12,2)", "attnum": 2, "kind": "decimal", "precision": 12, "scale": 2}])j");
   EXPECT_EQ(json_string("a\\\n"), "\"a\\\\\\u000a\"");
 }
 
