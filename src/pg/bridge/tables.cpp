@@ -210,7 +210,8 @@ std::vector<const EnrolledTable *> enrolled_tables() {
   return out;
 }
 
-std::optional<EnrolledTable> locked_table(const std::string &name, LOCKMODE mode) {
+std::optional<EnrolledTable> locked_table(const std::string &given, LOCKMODE mode) {
+  const std::string name = given;  // which may lie in the cache: that is made anew when invalidations are heard of below
   for (Oid locked = InvalidOid;;) {
     const EnrolledTable *t = enrolled_table_by_name(name);
     if (!t) return {};
