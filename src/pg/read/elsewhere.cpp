@@ -12,6 +12,7 @@
 #include "pg/read/home_moves.hpp"
 #include "pg/read/home_tables.hpp"
 #include "pg/read/look_ahead.hpp"
+#include "pg/read/plan.hpp"
 #include "pg/read/remote_conditions.hpp"
 #include "pg/read/whereabouts.hpp"
 extern "C" {
@@ -66,17 +67,6 @@ class RowMemory {
  private:
   MemoryContext context_, before_;
 };
-
-/// Other nodes learn of a table by the commit of the transaction that makes it: until then they have no rows of it, and no such table.
-bool made_by_this_transaction(Oid table) {
-  return bridge::pg_call([&] {
-    Relation relation = RelationIdGetRelation(table);
-    if (!RelationIsValid(relation)) return false;
-    bool made = relation->rd_createSubid != InvalidSubTransactionId;
-    RelationClose(relation);
-    return made;
-  });
-}
 
 }  // namespace
 
@@ -136,7 +126,7 @@ void ElsewhereScan::start() {
     return;
   }
   if (bridge::guc::read_scope == bridge::guc::kReadLocal || bridge::self_node() == kNoNode) return;
-  if (made_by_this_transaction(table_)) return;
+  if (bridge::pg_call([&] { return made_by_this_transaction(table_); })) return;
   if (plan_.naming == Naming::none)
     start_all();
   else

@@ -41,15 +41,6 @@ bool plain_conditions(PlannerInfo *root, RelOptInfo *rel, const ClientColumn &cl
   return true;
 }
 
-/// Other nodes learn of a table by the commit of the transaction that makes it.
-bool made_by_this_transaction(Oid table) {
-  Relation relation = RelationIdGetRelation(table);
-  if (!RelationIsValid(relation)) return true;
-  bool made = relation->rd_createSubid != InvalidSubTransactionId;
-  RelationClose(relation);
-  return made;
-}
-
 /// The columns of a reference table that the query uses.
 Bitmapset *used_columns(RelOptInfo *rel) {
   Bitmapset *used = nullptr;

@@ -29,6 +29,7 @@ extern "C" {
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/relcache.h"
 }
 
 namespace vectorshard::read {
@@ -166,6 +167,14 @@ bool ship_conditions(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan
     plan->conditions = lappend(plan->conditions, form);
   }
   return true;
+}
+
+bool made_by_this_transaction(Oid table) {
+  Relation relation = RelationIdGetRelation(table);
+  if (!RelationIsValid(relation)) return false;
+  bool made = relation->rd_createSubid != InvalidSubTransactionId;
+  RelationClose(relation);
+  return made;
 }
 
 Oid parent_of(Oid child) {

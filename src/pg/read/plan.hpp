@@ -44,6 +44,8 @@ int look_ahead_token(ForeignPath *path);
 /// True if the routines are those of vectorshard_fdw.
 bool is_our_wrapper(const FdwRoutine *routine);
 
+/// Other nodes learn of a table by the commit of the transaction that makes it: until then they have no rows of it, and no such table.
+bool made_by_this_transaction(Oid table);
 /// The parent of an inheritance child, or InvalidOid.
 Oid parent_of(Oid child);
 /// The client column of a foreign child, found by the name it has at the parent.

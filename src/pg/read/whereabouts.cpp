@@ -30,24 +30,18 @@ constexpr int kMaxNamesSent = 10000;
 
 using bridge::p_int4;
 
-/// What `read` gives under `snapshot`, with the extension's rights.
-template <class Read>
-bridge::Rows read_under(Snapshot snapshot, Read &&read) {
+}  // namespace
+
+bridge::Rows read_fabric(const std::string &sql, const std::vector<bridge::Param> &params, Snapshot snapshot) {
   bridge::pg_call([&] { PushActiveSnapshot(snapshot); });
   bridge::Rows rows;
   {
     bridge::Spi spi;
     bridge::AsSuperuser rights;
-    rows = read(spi);
+    rows = spi.query_kept(sql, params, true);
   }
   bridge::pg_call([] { PopActiveSnapshot(); });
   return rows;
-}
-
-}  // namespace
-
-bridge::Rows read_fabric(const std::string &sql, const std::vector<bridge::Param> &params, Snapshot snapshot) {
-  return read_under(snapshot, [&](bridge::Spi &spi) { return spi.query_kept(sql, params, true); });
 }
 
 Snapshot latest() {
