@@ -77,8 +77,9 @@ moved('car1', 'c2', @nodes);
 	$s->finish;
 }
 
-# A client that comes to the asking node after its snapshot was taken.
+# A client that comes to the asking node after its snapshot was taken. c3 was its home for a while, and lets go of what it held when it gets to it.
 {
+	$f->poll('c3', q{SELECT count(*) FROM ONLY trip WHERE car = 'car1'}, '0', 'c3 has let go of car1');
 	my $s = Session->new($f->node('c3'));
 	$s->ask('BEGIN ISOLATION LEVEL REPEATABLE READ');
 	is($s->ask(q{SELECT count(*) FROM ONLY trip WHERE car = 'car1'}), '0', 'a snapshot here');
