@@ -91,7 +91,8 @@ CREATE TABLE vectorshard.store (
   store    text COLLATE "C" PRIMARY KEY,
   url      text NOT NULL,
   _version bigint NOT NULL,
-  thaw_s   float8 NOT NULL DEFAULT 0 CHECK (thaw_s >= 0)
+  thaw_s   float8 NOT NULL DEFAULT 0 CHECK (thaw_s >= 0),
+  encrypted boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE vectorshard.store IS 'object stores by name; no secrets here';
 

@@ -10,9 +10,9 @@ COMMENT ON TABLE vectorshard.tier_policy IS
   'what goes to which store by itself on this node: clients (table_name empty) or partitions of a table';
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.tier_policy', '');
 
-CREATE FUNCTION vectorshard.probe_store(name text, url text) RETURNS void
+CREATE FUNCTION vectorshard.probe_store(name text, url text, encrypted boolean) RETURNS void
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_probe_store';
-COMMENT ON FUNCTION vectorshard.probe_store(text, text) IS
+COMMENT ON FUNCTION vectorshard.probe_store(text, text, boolean) IS
   'internal: raises unless an object can be written to, read from and removed from the store at this URL now';
 
 CREATE FUNCTION vectorshard.store_kind(url text) RETURNS text
@@ -68,11 +68,12 @@ END $$;
 COMMENT ON FUNCTION vectorshard.make_store_server(text, text) IS 'internal: makes the foreign server of a store; true if its owner has a user mapping';
 REVOKE ALL ON FUNCTION vectorshard.make_store_server(text, text) FROM PUBLIC;
 
-CREATE FUNCTION vectorshard.create_store(name text, url text, thaw_s float8 DEFAULT NULL) RETURNS void
+CREATE FUNCTION vectorshard.create_store(name text, url text, thaw_s float8 DEFAULT NULL, encrypted boolean DEFAULT NULL) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
   there text;
+  sealed boolean;
   kind text;
 BEGIN
   PERFORM vectorshard.require_member();
@@ -88,24 +89,29 @@ BEGIN
     RAISE invalid_parameter_value USING MESSAGE = format('"%s" is no name for a store', name),
       HINT = 'Use 1 to 63 letters, digits, "_" and "-".';
   END IF;
-  SELECT s.url INTO there FROM vectorshard.store s WHERE s.store = name;
+  SELECT s.url, s.encrypted INTO there, sealed FROM vectorshard.store s WHERE s.store = name;
   IF there IS DISTINCT FROM url AND there IS NOT NULL THEN
     RAISE duplicate_object USING MESSAGE = format('store "%s" exists with another URL', name),
       DETAIL = format('Its URL is %s.', there), HINT = 'Choose another name, or drop the store first.';
   END IF;
+  IF sealed <> encrypted THEN
+    RAISE duplicate_object USING MESSAGE = format('store "%s" exists %s encryption', name, CASE WHEN sealed THEN 'with' ELSE 'without' END),
+      DETAIL = 'The objects in it were written so.', HINT = 'Make another store, with another folder, and move what is in this one.';
+  END IF;
+  sealed := coalesce(encrypted, sealed, false);
   kind := vectorshard.store_kind(url);
   IF kind = 'file' OR vectorshard.make_store_server(name, kind) THEN
-    PERFORM vectorshard.probe_store(name, url);
+    PERFORM vectorshard.probe_store(name, url, sealed);
   END IF;
   IF there IS NULL THEN
-    INSERT INTO vectorshard.store (store, url, _version, thaw_s) VALUES (name, url, 0, coalesce(thaw_s, 0));
+    INSERT INTO vectorshard.store (store, url, _version, thaw_s, encrypted) VALUES (name, url, 0, coalesce(thaw_s, 0), sealed);
   ELSIF thaw_s IS NOT NULL THEN
     UPDATE vectorshard.store s SET thaw_s = create_store.thaw_s WHERE s.store = name;
   END IF;
 END $$;
-COMMENT ON FUNCTION vectorshard.create_store(text, text, float8) IS
+COMMENT ON FUNCTION vectorshard.create_store(text, text, float8, boolean) IS
   'names an object store (file:///directory, s3://bucket, azure://account/container), after an object could be written, read and removed there if this node has its credentials';
-REVOKE ALL ON FUNCTION vectorshard.create_store(text, text, float8) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vectorshard.create_store(text, text, float8, boolean) FROM PUBLIC;
 
 CREATE FUNCTION vectorshard.require_store(name text) RETURNS text
   LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$

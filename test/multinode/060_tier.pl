@@ -8,7 +8,7 @@ use Fabric;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $f = Fabric->new(core => 'c1', edges => ['e1'], config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\nvectorshard.keep_s = 0\nlog_min_messages = log\n");
+my $f = Fabric->new(core => 'c1', edges => ['e1'], config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\nvectorshard.keep_s = 0\nvectorshard.object_retention_s = 86400\nlog_min_messages = log\n");
 my $store = PostgreSQL::Test::Utils::tempdir;
 $f->sql('c1', q{
 	CREATE TABLE trip (client text COLLATE "C", id int, words text, spot geometry(Point, 4326), PRIMARY KEY (client, id));

@@ -12,10 +12,16 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $f = Fabric->new(core => 'core', edges => ['mission'], auth => 'scram', connect => 0,
-	config => "vectorshard.tiering_interval_ms = 500\n");
+	config => "vectorshard.tiering_interval_ms = 500\nvectorshard.store_key_file = 'keys'\n");
+for my $node ('core', 'mission') {
+	open my $out, '>', $f->node($node)->data_dir . '/keys' or die $!;
+	print $out '2026-01 ', 'ab' x 32, "\n";
+	close $out;
+	chmod 0600, $f->node($node)->data_dir . '/keys';
+}
 my $page = slurp_file("$FindBin::RealBin/../../docs/reference.md");
 my $store = PostgreSQL::Test::Utils::tempdir();
-mkdir "$store/$_" or die "mkdir: $!" for 'cold', 'attic';
+mkdir "$store/$_" or die "mkdir: $!" for 'cold', 'attic', 'vault';
 my %port = ('10.0.0.1' => $f->node('core')->port, '10.0.0.2' => $f->node('mission')->port);
 
 sub localized {

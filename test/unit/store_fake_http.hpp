@@ -150,6 +150,13 @@ class FakeHttp : public HttpPort {
   }
   HttpResponse multipart(const HttpRequest &r) {
     std::string id = query(r, "uploadId");
+    if (!query(r, "uploads").empty() && r.method == "GET") {
+      std::string items;
+      for (const auto &[upload, parts] : uploads)
+        items += "<Upload><Key>" + begun_.path.substr(begun_.path.find('/', 1) + 1) + "</Key><UploadId>" + upload + "</UploadId></Upload>";
+      return answer(200, "<?xml version=\"1.0\"?><ListMultipartUploadsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" + items +
+                             "<Upload><Key>pre/other/x</Key><UploadId>foreign</UploadId></Upload></ListMultipartUploadsResult>");
+    }
     if (!query(r, "uploads").empty()) {
       begun_ = r;
       uploads["u1"];

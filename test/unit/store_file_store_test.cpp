@@ -18,6 +18,10 @@ class Source : public ByteSource {
     at_ += n;
     return n;
   }
+  Result<void> rewind() override {
+    at_ = 0;
+    return {};
+  }
 
  private:
   std::string bytes_;
@@ -43,6 +47,19 @@ Result<void> put(MemoryFiles &files, const std::string &key, const std::string &
   FileStore store(files, "/root", "t1");
   Source source(bytes);
   return store.put(key, source, content_of(bytes));
+}
+
+TEST(StoreFileStore, SweepsWhatDeadWritersLeft) {
+  MemoryFiles files;
+  ASSERT_TRUE(put(files, "n1/a.parquet", "bytes").ok());
+  files.files["/root/n1/b.parquet.tmp-t1"] = "half";
+  files.files["/root/n1/c.parquet.tmp-t2"] = "half";
+  FileStore store(files, "/root", "t3");
+  EXPECT_EQ(store.sweep("n1", [](const std::string &tag) { return tag == "t2"; }).value(), 1);
+  EXPECT_EQ(store.sweep("n2", [](const std::string &) { return false; }).value(), 0);
+  EXPECT_TRUE(files.files.contains("/root/n1/a.parquet"));
+  EXPECT_TRUE(files.files.contains("/root/n1/c.parquet.tmp-t2"));
+  EXPECT_FALSE(files.files.contains("/root/n1/b.parquet.tmp-t1"));
 }
 
 TEST(StoreFileStore, GivesBackWhatItTook) {

@@ -19,6 +19,10 @@ class Source : public ByteSource {
     at_ += n;
     return n;
   }
+  Result<void> rewind() override {
+    at_ = 0;
+    return {};
+  }
 
  private:
   std::string bytes_;
@@ -76,6 +80,18 @@ TEST(StoreS3, GivesBackWhatItTook) {
   const HttpRequest &put = b.http.sent[1];
   EXPECT_EQ(FakeHttp::header(put, "x-amz-content-sha256"), sha256_hex(bytes));
   EXPECT_EQ(FakeHttp::header(put, "content-md5"), base64(md5(bytes)));
+}
+
+TEST(StoreS3, SweepsUploadsThatWereCutOff) {
+  Bucket b;
+  // The server dies after the first part: nobody aborts.
+  b.http.script = {std::nullopt, std::nullopt, std::nullopt, broken(HttpFault::cancelled), broken(HttpFault::cancelled)};
+  EXPECT_FALSE(b.put("node1/big", large()).ok());
+  ASSERT_EQ(b.http.uploads.size(), 1u);
+  EXPECT_EQ(b.store.sweep("node2", [](auto &) { return false; }).value(), 0);
+  EXPECT_EQ(b.store.sweep("node1", [](auto &) { return false; }).value(), 1);
+  EXPECT_EQ(b.http.uploads.size(), 0u);
+  EXPECT_EQ(FakeHttp::query(b.http.sent.back(), "uploadId"), "u1");
 }
 
 TEST(StoreS3, SameContentTwiceIsFineOtherContentIsRefused) {

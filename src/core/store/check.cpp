@@ -11,16 +11,20 @@ namespace {
 
 class StringSource : public ByteSource {
  public:
-  explicit StringSource(std::string_view bytes) : left_(bytes) {}
+  explicit StringSource(std::string_view bytes) : bytes_(bytes), left_(bytes) {}
   Result<size_t> read(char *out, size_t max) override {
     size_t n = std::min(max, left_.size());
     left_.copy(out, n);
     left_.remove_prefix(n);
     return n;
   }
+  Result<void> rewind() override {
+    left_ = bytes_;
+    return {};
+  }
 
  private:
-  std::string_view left_;
+  std::string_view bytes_, left_;
 };
 
 class StringSink : public ByteSink {

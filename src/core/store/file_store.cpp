@@ -10,6 +10,7 @@ namespace vectorshard::store {
 namespace {
 
 constexpr size_t kBlock = 1 << 16;
+constexpr char kTemporary[] = ".tmp-";
 
 /// Closes a handle at the end of a scope.
 struct Closer {
@@ -142,7 +143,7 @@ Result<void> FileStore::put(const std::string &key, ByteSource &source, const Ob
     return sync_folders(key);  // the earlier put may have crashed before its own
   }
   if (auto r = make_folders(key); !r.ok()) return r;
-  std::string temporary = path_of(key) + ".tmp-" + temp_tag_;
+  std::string temporary = path_of(key) + kTemporary + temp_tag_;
   Result<void> done = write_temporary(temporary, source, content);
   if (done.ok()) done = files_.rename(temporary, path_of(key));
   if (!done.ok()) {
@@ -190,6 +191,21 @@ Result<ObjectState> FileStore::state(const std::string &key) {
 Result<void> FileStore::remove(const std::string &key) {
   if (!valid_key(key)) return bad_key(key);
   return files_.remove(path_of(key));
+}
+
+Result<int> FileStore::sweep(const std::string &folder, const std::function<bool(const std::string &)> &alive) {
+  if (!valid_key(folder)) return bad_key(folder);
+  auto files = files_.list(path_of(folder));
+  if (!files.ok() && files.error().code == Errc::not_found) return 0;
+  if (!files.ok()) return files.error();
+  int removed = 0;
+  for (const FileInfo &f : files.value()) {
+    size_t at = f.name.rfind(kTemporary);
+    if (f.directory || at == std::string::npos || alive(f.name.substr(at + std::string_view(kTemporary).size()))) continue;
+    if (auto r = files_.remove(path_of(folder) + "/" + f.name); !r.ok()) return r.error();
+    removed++;
+  }
+  return removed;
 }
 
 Result<std::vector<ObjectInfo>> FileStore::list(const std::string &prefix, const std::string &after) {

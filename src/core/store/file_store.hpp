@@ -21,6 +21,7 @@ class FileStore : public Store {
   Result<ObjectState> state(const std::string &key) override;
   Result<void> thaw(const std::string &) override { return {}; }
   Result<void> settle(const std::string &) override { return {}; }
+  Result<int> sweep(const std::string &folder, const std::function<bool(const std::string &)> &alive) override;
   std::string local_path(const std::string &key) const override { return path_of(key); }
 
  private:

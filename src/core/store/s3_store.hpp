@@ -14,6 +14,7 @@ class S3Store : public HttpStore {
   Result<std::vector<ObjectInfo>> list(const std::string &prefix, const std::string &after) override;
   Result<void> thaw(const std::string &key) override;
   Result<void> settle(const std::string &key) override;
+  Result<int> sweep(const std::string &folder, const std::function<bool(const std::string &)> &) override;
 
  protected:
   Result<void> sign(HttpRequest &request, int64_t unix_s) override;

@@ -98,4 +98,31 @@ Result<void> S3Store::put_parts(const std::string &key, ByteSource &source, cons
   return done;
 }
 
+/// Uploads that were begun in this folder and neither completed nor aborted.
+Result<int> S3Store::sweep(const std::string &folder, const std::function<bool(const std::string &)> &) {
+  int removed = 0;
+  for (int page = 0; page < 1000; page++) {
+    HttpRequest r = request("GET", "");
+    r.query = {{"uploads", ""}, {"prefix", folder_name(folder)}, {"max-uploads", "1000"}};
+    HttpResponse answer = send(std::move(r));
+    if (!answer.success()) return failure(answer, "list", "");
+    auto root = read_xml(answer.body);
+    if (!root || root->name != "ListMultipartUploadsResult")
+      return Error{Errc::io, "could not list uploads to bucket \"" + url_.bucket + "\"", "The store's answer is no list.", ""};
+    int before = removed;
+    for (const XmlNode &u : root->children) {
+      std::string name = u.child_text("Key"), id = u.child_text("UploadId");
+      // The store was asked for that folder alone; what it lists beside is not ours.
+      if (u.name != "Upload" || id.empty() || !name.starts_with(folder_name(folder))) continue;
+      HttpRequest abort = request("DELETE", folder + name.substr(folder_name(folder).size() - 1));
+      abort.query = {{"uploadId", id}};
+      HttpResponse gone = send(std::move(abort));
+      if (!gone.success() && gone.status != 404) return failure(gone, "abort the upload of", folder);
+      removed++;
+    }
+    if (root->child_text("IsTruncated") != "true" || removed == before) break;
+  }
+  return removed;
+}
+
 }  // namespace vectorshard::store

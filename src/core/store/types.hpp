@@ -2,6 +2,7 @@
 // putting one twice is harmless; a put that returned success is durable. Nothing here may hold a whole object in memory.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,8 @@ class ByteSource {
   virtual ~ByteSource() = default;
   /// Up to `max` next bytes into `out`; 0 at the end.
   virtual Result<size_t> read(char *out, size_t max) = 0;
+  /// To the beginning, for another pass over the same bytes.
+  virtual Result<void> rewind() = 0;
 };
 
 /// Where the bytes of an object go, in order.
@@ -75,6 +78,11 @@ class Store {
   virtual Result<void> settle(const std::string &key) = 0;
   /// A local path under which the object can be read at once, or empty when it must be fetched.
   virtual std::string local_path(const std::string &key) const = 0;
+  /// The id of the key with which the object is encrypted; empty in a store that does not.
+  virtual Result<std::string> key_id(const std::string &) { return std::string(); }
+  /// Removes what puts into this folder left that were cut off; gives how many. `alive`: whether the writer of that tag still runs;
+  /// where a store knows none, the caller must be the only one that writes large objects there.
+  virtual Result<int> sweep(const std::string &folder, const std::function<bool(const std::string &)> &alive) = 0;
 };
 
 /// Keys are relative paths of letters, digits, '-', '_', '.' with '/' between non-empty parts, none of them "." or "..".

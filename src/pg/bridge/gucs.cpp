@@ -38,6 +38,7 @@ int max_fabric_transfers = 0;
 double max_speed_mps = 500;
 int max_transfers = 64;
 int navigator_pass_ms = 10000;
+int object_retention_s = 691200;
 int on_unreachable = kUnreachableError;
 int peer_connections = 0;
 int peer_queue_mb = 64;
@@ -52,6 +53,7 @@ int read_scope = kReadFabric;
 double report_max_age_s = 300;
 double report_max_ahead_s = 5;
 int store_cache_mb = 4096;
+char *store_key_file = nullptr;
 int store_timeout_ms = 30000;
 int tiering_interval_ms = 60000;
 double time_scale = 1;
@@ -163,6 +165,8 @@ void define_m_to_p() {
           PGC_SIGHUP);
   integer("vectorshard.navigator_pass_ms", "How often all clients are looked through for those to plan though they do not report; 0: never.",
           &navigator_pass_ms, 0, INT_MAX, GUC_UNIT_MS, PGC_SIGHUP);
+  integer("vectorshard.object_retention_s", "How long an object is kept that nothing needs any more.", &object_retention_s, 0, INT_MAX,
+          GUC_UNIT_S, PGC_SIGHUP);
   choice("vectorshard.on_unreachable", "What a read does when a node does not answer.", &on_unreachable,
          kOnUnreachable, PGC_USERSET);
   integer("vectorshard.peer_connections", "Connections to each peer; 0: one, and two while much waits.", &peer_connections, 0, 8, 0, PGC_SIGHUP);
@@ -189,6 +193,8 @@ void define_q_to_z() {
   real("vectorshard.report_max_ahead_s", "Reports further in the future are refused.", &report_max_ahead_s, 0, 1e9);
   integer("vectorshard.store_cache_mb", "Copies of objects that are kept for reading.", &store_cache_mb, 1, INT_MAX, GUC_UNIT_MB,
           PGC_SIGHUP);
+  DefineCustomStringVariable("vectorshard.store_key_file", "File with the keys of encrypted stores.", nullptr, &store_key_file, "none",
+                             PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
   integer("vectorshard.store_timeout_ms", "How long a store may be silent.", &store_timeout_ms, 100, 3600000, GUC_UNIT_MS,
           PGC_USERSET);
   integer("vectorshard.tiering_interval_ms", "How often idle clients are looked for.", &tiering_interval_ms, 10,

@@ -54,6 +54,8 @@ extern int read_scope;                 // ReadScope
 extern double report_max_age_s;        // older reports are refused as late
 extern double report_max_ahead_s;      // reports further in the future are refused
 extern int store_cache_mb;             // copies of objects of stores that are no directory of this machine
+extern char *store_key_file;           // file with the keys of encrypted stores; "none": there is none
+extern int object_retention_s;         // how long an object outlives what needed it
 extern int store_timeout_ms;           // how long a store may be silent, and how long its failures are tried anew
 extern int tiering_interval_ms;        // how often the tiering worker looks for idle clients
 extern double time_scale;              // clients' seconds per second of the wall clock

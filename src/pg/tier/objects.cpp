@@ -84,7 +84,7 @@ int collect_orphans(const std::string &name, int64_t dead_s) {
   while (true) {
     bridge::WorkerTransaction tx;
     // A node that never uses the store may have no credentials for it.
-    auto opened = try_open_store(name, store_url(name));
+    auto opened = try_open_store(name, store_entry(name));
     if (!opened.ok()) return removed;
     std::unique_ptr<store::Store> store = std::move(opened).value();
     if (after.empty() && !due(name, *store)) return removed;
@@ -162,8 +162,7 @@ void verify_segment(const NewSegment &n, Oid relid) {
 }
 
 void remove_object(const std::string &name, const std::string &key, const std::string &sha256) {
-  std::string url = store_url(name);
-  auto store = url.empty() ? Error{Errc::not_found, "", "", ""} : try_open_store(name, url, Patience::little);
+  auto store = try_open_store(name, store_entry(name), Patience::little);
   if (store.ok()) (void)store.value()->remove(key).ok();
   if (!sha256.empty()) remove_file(spool_copy(sha256));
 }

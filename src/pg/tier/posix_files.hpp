@@ -22,6 +22,10 @@ class FileSource : public store::ByteSource {
   explicit FileSource(std::string path) : path_(std::move(path)) {}
   ~FileSource() override;
   Result<size_t> read(char *out, size_t max) override;
+  Result<void> rewind() override {
+    at_ = 0;
+    return {};
+  }
 
  private:
   std::string path_;

@@ -21,9 +21,9 @@ std::string in_words(const Error &e) {
 }  // namespace
 
 void check_store(const std::string &name, const std::function<void(const std::string &, bool, const std::string &)> &take) {
-  std::string url = store_url(name);
-  if (url.empty()) (void)open_store(name);  // raises
-  auto store = try_open_store(name, url, Patience::little);
+  StoreEntry entry = store_entry(name);
+  if (entry.url.empty()) (void)open_store(name);  // raises
+  auto store = try_open_store(name, entry, Patience::little);
   take("credentials", store.ok(), store.ok() ? "" : in_words(store.error()));
   if (!store.ok()) return;
   for (const store::StoreCheck &check : store::check_store(*store.value(), probe_key()))

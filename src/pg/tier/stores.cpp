@@ -3,6 +3,7 @@
 
 #include "core/store/azure_store.hpp"
 #include "core/store/check.hpp"
+#include "core/store/encrypted_store.hpp"
 #include "core/store/file_store.hpp"
 #include "core/store/s3_store.hpp"
 #include "pg/bridge/gucs.hpp"
@@ -11,6 +12,7 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/tier/http_curl.hpp"
 #include "pg/tier/posix_files.hpp"
+#include "pg/tier/store_keys.hpp"
 #include "pg/tier/store_server.hpp"
 extern "C" {
 #include "catalog/pg_authid.h"
@@ -43,9 +45,7 @@ class WithHttp : private std::unique_ptr<store::HttpPort>, public Base {
         Base(*static_cast<std::unique_ptr<store::HttpPort> &>(*this), std::forward<Rest>(rest)...) {}
 };
 
-}  // namespace
-
-Result<std::unique_ptr<store::Store>> try_open_store(const std::string &name, const std::string &url, Patience patience) {
+Result<std::unique_ptr<store::Store>> open_plain(const std::string &name, const std::string &url, Patience patience) {
   auto read = store::read_store_url(url);
   if (!read.ok()) return read.error();
   store::StoreUrl u = read.value();
@@ -68,27 +68,35 @@ Result<std::unique_ptr<store::Store>> try_open_store(const std::string &name, co
   return std::unique_ptr<store::Store>(new WithHttp<store::AzureStore>(std::move(http), u, c, rules));
 }
 
-std::string store_url(const std::string &name) {
+}  // namespace
+
+StoreEntry store_entry(const std::string &name) {
   AsOwner owner;
   bridge::Spi spi;
-  bridge::Rows rows = spi.query_kept("SELECT url FROM vectorshard.store WHERE store = $1", {bridge::p_text(name)}, true);
-  return rows.empty() ? "" : rows.at(0, 0);
+  bridge::Rows rows = spi.query_kept("SELECT url, encrypted FROM vectorshard.store WHERE store = $1", {bridge::p_text(name)}, true);
+  return rows.empty() ? StoreEntry{} : StoreEntry{rows.at(0, 0), rows.boolean(0, 1)};
+}
+
+Result<std::unique_ptr<store::Store>> try_open_store(const std::string &name, const StoreEntry &entry, Patience patience) {
+  if (entry.url.empty())
+    return Error{Errc::not_found, "store \"" + name + "\" does not exist", "", "Make it with vectorshard.create_store(name, url)."};
+  auto plain = open_plain(name, entry.url, patience);
+  if (!plain.ok() || !entry.encrypted) return plain;
+  auto keys = store_keys(name);
+  if (!keys.ok()) return keys.error();
+  return std::unique_ptr<store::Store>(new store::EncryptedStore(std::move(plain).value(), std::move(keys).value()));
 }
 
 std::unique_ptr<store::Store> open_store(const std::string &name, Patience patience) {
-  std::string url = store_url(name);
-  if (url.empty())
-    bridge::raise({Errc::not_found, "store \"" + name + "\" does not exist", "",
-                   "Make it with vectorshard.create_store(name, url)."});
-  return bridge::value_or_raise(try_open_store(name, url, patience));
+  return bridge::value_or_raise(try_open_store(name, store_entry(name), patience));
 }
 
-void probe_store(const std::string &name, const std::string &url) {
-  auto store = bridge::value_or_raise(try_open_store(name, url, Patience::little));
+void probe_store(const std::string &name, const StoreEntry &entry) {
+  auto store = bridge::value_or_raise(try_open_store(name, entry, Patience::little));
   for (const store::StoreCheck &check : store::check_store(*store, probe_key())) {
     if (check.result.ok()) continue;
     Error e = check.result.error();
-    if (store->local_path("x").empty()) {
+    if (!entry.url.starts_with("file:")) {
       e.message = "store \"" + name + "\" cannot be used: " + e.message;
       bridge::raise(e);
     }

@@ -11,16 +11,21 @@ namespace vectorshard::tier {
 /// How long an operation is tried: as settings say, or only once more, for who waits for the answer itself.
 enum class Patience { usual, little };
 
-/// Opens the store `name` of that URL with the credentials of this node. Errors: invalid_argument, denied (no credentials). Needs
-/// an open transaction.
-Result<std::unique_ptr<store::Store>> try_open_store(const std::string &name, const std::string &url, Patience patience = Patience::usual);
+/// What the fabric knows of a store.
+struct StoreEntry {
+  std::string url;  // empty: there is no such store
+  bool encrypted = false;
+};
+/// Needs an open transaction.
+StoreEntry store_entry(const std::string &name);
+/// Opens the store `name` with the credentials and keys of this node. Errors: invalid_argument, not_found (no such store), denied (no
+/// credentials, no keys). Needs an open transaction.
+Result<std::unique_ptr<store::Store>> try_open_store(const std::string &name, const StoreEntry &entry, Patience patience = Patience::usual);
 /// Opens the store `name` of the manifest. Raises, not_found if there is none of that name. Needs an open transaction.
 std::unique_ptr<store::Store> open_store(const std::string &name, Patience patience = Patience::usual);
-/// The URL of the store `name`, "" if there is none. Needs an open transaction.
-std::string store_url(const std::string &name);
 
 /// Raises unless an object can be written to, read from and removed from the store now.
-void probe_store(const std::string &name, const std::string &url);
+void probe_store(const std::string &name, const StoreEntry &entry);
 
 /// What to do when an object lies in an archive: raise, or ask the archive for it and raise.
 enum class OnArchived { raise, thaw };

@@ -59,10 +59,10 @@ Oid owner_of(Oid relid) {
 
 }  // namespace
 
-/// probe_store(name, url): raises unless an object can be written, read and removed there now.
+/// probe_store(name, url, encrypted): raises unless an object can be written, read and removed there now.
 VECTORSHARD_FUNCTION(vectorshard_probe_store) {
   return bridge::entry([&]() -> Datum {
-    tier::probe_store(bridge::text_argument(fcinfo, 0), bridge::text_argument(fcinfo, 1));
+    tier::probe_store(bridge::text_argument(fcinfo, 0), {bridge::text_argument(fcinfo, 1), PG_GETARG_BOOL(2)});
     PG_RETURN_VOID();
   });
 }

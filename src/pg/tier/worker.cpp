@@ -31,8 +31,6 @@ using bridge::steady_s;
 using bridge::p_text;
 
 constexpr double kTidyEveryS = 60;
-// Objects of dead segments outlive every query that may still read them, and a restore to a point a day ago.
-constexpr int64_t kDeadS = 86400;
 // After a failed pack the next attempt waits this long, doubled each time.
 constexpr double kFirstPauseS = 1;
 constexpr double kMostPauseS = 300;
@@ -185,7 +183,7 @@ void Tiering::tidy() {
     bridge::Spi spi;
     spi.query("SELECT vectorshard.retire_segments(), vectorshard.plan_due_partitions()");
   });
-  collect_objects(kDeadS);
+  collect_objects(bridge::guc::object_retention_s);
   purge_spool();
 }
 
