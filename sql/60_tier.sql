@@ -63,7 +63,7 @@ SELECT vectorshard.add_tier_policy(NULL, NULL, 'warm');
 SELECT vectorshard.add_tier_policy('trip', interval '1 day', 'cold');
 SELECT vectorshard.remove_tier_policy(NULL);
 SELECT vectorshard.add_tier_policy(NULL, interval '1000 years', 'cold');
-SELECT * FROM vectorshard.tier_policy;
+SELECT table_name, move_after, store, moving, moved, rows, bytes, paused FROM vectorshard.tier_policies;
 SELECT vectorshard.drop_store('cold');
 SELECT vectorshard.remove_tier_policy(NULL);
 
@@ -197,10 +197,14 @@ INSERT INTO event VALUES (2, '2021-05-05', 'here');
 CREATE TABLE event_2019 PARTITION OF event FOR VALUES FROM ('2019-01-01') TO ('2020-01-01');
 INSERT INTO event VALUES (3, '2019-05-05', 'old');
 SELECT vectorshard.add_tier_policy('event', interval '1 year', 'cold');
-SELECT vectorshard.plan_due_partitions();
+SELECT table_name, due FROM vectorshard.tier_policies;
+CALL vectorshard.run_tiering_and_wait();
+SELECT table_name, move_after, store, due, moving, moved, rows, bytes > 0 AS bytes, paused, last_run <= now() AS has_run, last_error FROM vectorshard.tier_policies;
+SELECT * FROM vectorshard.run_tiering();
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT * FROM vectorshard.run_tiering();
+ROLLBACK;
 SELECT move FROM vectorshard.tier_moves WHERE subject = 'tier.event_2019' \gset
-CALL wait_for(:move, 'grace');
-SELECT subject, direction, rows FROM vectorshard.tier_moves WHERE move = :move;
 SELECT vectorshard.remove_tier_policy('event');
 DROP TABLE event, keyed;
 -- The kept heap is an ordinary table, and without its partition the segment is dead.

@@ -1,13 +1,20 @@
--- Tier: stores, policies, moves of clients between heap and store, and the views that show them. Moves of partitions:
--- 61_tier_partition.sql. The work is done by the tiering worker (src/pg/tier/worker.cpp), which a new row in tier_move wakes.
+-- Tier: stores, policies, moves of clients between heap and store. Moves of partitions: 61_tier_partition.sql; what operators
+-- look at: 62_tier_operators.sql. The work is done by the tiering worker (src/pg/tier/worker.cpp), which a new row in tier_move wakes.
 
 CREATE TABLE vectorshard.tier_policy (
-  table_name text COLLATE "C" PRIMARY KEY,
-  move_after interval,
-  store      text NOT NULL
+  table_name  text COLLATE "C" PRIMARY KEY,
+  move_after  interval,
+  store       text NOT NULL,
+  paused      boolean NOT NULL DEFAULT false,
+  due         bigint,                      -- of clients: how many were due when they were last looked for
+  moved       bigint NOT NULL DEFAULT 0,   -- of moves that are forgotten in tier_move: how many,
+  moved_rows  bigint NOT NULL DEFAULT 0,   -- and what they moved
+  moved_bytes bigint NOT NULL DEFAULT 0,
+  last_run    timestamptz,
+  last_error  text
 );
 COMMENT ON TABLE vectorshard.tier_policy IS
-  'what goes to which store by itself on this node: clients (table_name empty) or partitions of a table';
+  'what goes to which store by itself on this node: clients (table_name empty) or partitions of a table; and how that went';
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.tier_policy', '');
 
 CREATE FUNCTION vectorshard.probe_store(name text, url text, encrypted boolean) RETURNS void
@@ -290,44 +297,14 @@ BEGIN
      AND NOT EXISTS (SELECT FROM pg_foreign_table f WHERE format('segment=%s', s.segment) = ANY (f.ftoptions))
      AND NOT EXISTS (SELECT FROM vectorshard.tier_move m WHERE m.segment = s.segment AND m.state NOT IN ('done', 'failed')
                         AND (m.direction = 'hot' OR m.state <> 'grace'));
-  DELETE FROM vectorshard.tier_move m
-   WHERE m.state IN ('done', 'failed') AND m.changed_at < now() - interval '7 days';
+  WITH forgotten AS (
+    DELETE FROM vectorshard.tier_move m
+     WHERE m.state IN ('done', 'failed') AND m.changed_at < now() - interval '7 days' RETURNING m.*)
+  UPDATE vectorshard.tier_policy p
+     SET moved = p.moved + f.moves, moved_rows = p.moved_rows + f.rows, moved_bytes = p.moved_bytes + f.bytes
+    FROM (SELECT m.detail ->> 'policy' AS policy, count(*) AS moves, coalesce(sum(m.rows), 0) AS rows, coalesce(sum(m.bytes), 0) AS bytes
+            FROM forgotten m WHERE m.state = 'done' AND m.direction = 'cold' GROUP BY 1) f
+   WHERE p.table_name = f.policy;
 END $$;
 COMMENT ON FUNCTION vectorshard.retire_segments() IS
   'internal: marks segments that nothing refers to any more as dead, and forgets moves that ended a week ago';
-
-CREATE VIEW vectorshard.tier_moves AS
-  SELECT m.move, m.kind, m.direction, m.subject, m.store, m.state, m.rows, m.bytes, m.detail ->> 'by' AS brought_back_by,
-         coalesce((m.detail ->> 'attempts')::int, 0) AS errors, m.error, m.started_at, m.changed_at,
-         m.detail -> 'took' AS took
-    FROM vectorshard.tier_move m;
-COMMENT ON VIEW vectorshard.tier_moves IS 'moves between heap and store on this node: unfinished ones, and ended ones for a week; took: seconds in which each state was reached from the one before';
-
-CREATE VIEW vectorshard.tier_usage AS
-  SELECT 'hot' AS tier, NULL::text AS store, t.table_name,
-         CASE WHEN t.kind = 'vector_shard' THEN (SELECT count(*) FROM vectorshard.resident) END AS clients,
-         greatest(c.reltuples, 0)::bigint AS rows, pg_catalog.pg_table_size(c.oid) AS bytes, NULL::bigint AS segments,
-         NULL::bigint AS back_by_prediction, NULL::bigint AS back_by_access
-    FROM vectorshard.shard_table t JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.table_name)
-   WHERE t.state = 'enrolled'
-  UNION ALL
-  SELECT CASE WHEN st.thaw_s > 0 THEN 'archive' ELSE 'cold' END, s.store, s.table_name, sum(k.clients)::bigint, sum(CASE s.kind WHEN 'client' THEN coalesce(k.rows, 0) ELSE s.rows END)::bigint, sum(s.bytes)::bigint,
-         count(*), NULL, NULL
-    FROM vectorshard.segment s
-    LEFT JOIN vectorshard.store st ON st.store = s.store
-    LEFT JOIN LATERAL (SELECT count(*) AS clients, sum(c.rows) AS rows FROM vectorshard.cold_client c
-                        WHERE c.segment = s.segment AND s.kind = 'client') k ON s.kind = 'client'
-   WHERE s.home = vectorshard.self_node() AND s.state = 'live'
-   GROUP BY 1, s.store, s.table_name
-  UNION ALL
-  SELECT CASE WHEN st.thaw_s > 0 THEN 'archive' ELSE 'cold' END, st.store, NULL,
-         (SELECT count(DISTINCT c.client) FROM vectorshard.cold_client c JOIN vectorshard.segment s ON s.segment = c.segment
-           WHERE s.store = st.store),
-         NULL, NULL, NULL,
-         (SELECT count(*) FROM vectorshard.tier_move m WHERE m.store = st.store AND m.kind = 'client' AND m.direction = 'hot'
-            AND m.detail ->> 'by' = 'prediction'),
-         (SELECT count(*) FROM vectorshard.tier_move m WHERE m.store = st.store AND m.kind = 'client' AND m.direction = 'hot'
-            AND m.detail ->> 'by' <> 'prediction')
-    FROM vectorshard.store st;
-COMMENT ON VIEW vectorshard.tier_usage IS
-  'what this node holds in the heap and in stores, by table; the row without a table counts the clients of a store and why clients came back from it';

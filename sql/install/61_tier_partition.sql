@@ -329,30 +329,3 @@ CREATE FUNCTION vectorshard.execute_as_owner(relation regclass, statement text) 
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_execute_as_owner';
 COMMENT ON FUNCTION vectorshard.execute_as_owner(regclass, text) IS
   'internal: runs a statement with the rights of the owner of a relation; returns how many rows it touched';
-
--- Partitions that a policy wants in the store: those whose range ended long enough ago.
-CREATE FUNCTION vectorshard.plan_due_partitions() RETURNS void
-  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
-DECLARE
-  p record;
-  ends timestamptz;
-BEGIN
-  FOR p IN SELECT t.move_after, t.store, c.oid::regclass AS part, vectorshard.partition_time_type(i.inhparent) AS key_type,
-                  substring(pg_get_expr(c.relpartbound, c.oid) FROM $re$TO \('([^']*)'\)$re$) AS upper_bound
-             FROM vectorshard.tier_policy t
-             JOIN pg_inherits i ON i.inhparent = to_regclass(t.table_name)
-             JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind = 'r'
-            WHERE t.table_name <> ''
-              AND NOT EXISTS (SELECT FROM vectorshard.tier_move m
-                               WHERE m.kind = 'partition' AND m.subject = vectorshard.name_of(c.oid)
-                                 AND (m.state NOT IN ('done', 'failed') OR m.changed_at > now() - interval '1 hour')) LOOP
-    EXECUTE format('SELECT CAST(CAST($1 AS %s) AS timestamptz)', p.key_type) INTO ends USING p.upper_bound;
-    CONTINUE WHEN ends IS NULL OR ends > now() - p.move_after;
-    BEGIN
-      PERFORM vectorshard.move_to_cold(p.part, p.store);
-    EXCEPTION WHEN feature_not_supported OR wrong_object_type OR undefined_object THEN
-      RAISE LOG 'vectorshard tiering: policy of partition %: %', p.part, SQLERRM;
-    END;
-  END LOOP;
-END $$;
-COMMENT ON FUNCTION vectorshard.plan_due_partitions() IS 'internal: plans the moves that policies ask for';

@@ -5,6 +5,7 @@
 #include "pg/fabric/init.hpp"
 #include "pg/place/api.hpp"
 #include "pg/read/api.hpp"
+#include "pg/tier/passes.hpp"
 
 extern "C" {
 #include "fmgr.h"
@@ -21,6 +22,7 @@ void _PG_init(void) {
   bridge::guc::define();
   if (!process_shared_preload_libraries_in_progress) return;
   place::init_holder();
+  tier::init();
   bridge::install_shmem_hooks();
   fabric::init();
   read::init();

@@ -97,6 +97,14 @@ void measure(bridge::Spi &spi, const bridge::EnrolledTable &table, const std::ve
   }
 }
 
+/// Tables whose rows belong to clients; copies, since queries may refresh the cache.
+std::vector<bridge::EnrolledTable> client_tables() {
+  std::vector<bridge::EnrolledTable> out;
+  for (const bridge::EnrolledTable *t : bridge::enrolled_tables())
+    if (!t->reference) out.push_back(*t);
+  return out;
+}
+
 int64_t unix_us_now() {
   return GetCurrentTimestamp() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 }
@@ -123,38 +131,57 @@ int64_t IdleFinder::states_changed_us(const std::string &client, const std::stri
   return seen->second.since_us;
 }
 
-std::vector<IdleClient> IdleFinder::find(double idle_s, const std::string &store) {
+void IdleFinder::judge(const std::vector<std::string> &clients, int64_t idle_us, bool first_sight, std::vector<IdleClient> &out) {
   int64_t now_us = unix_us_now();
+  bridge::Spi spi;
+  std::map<std::string, Measured> measured;
+  if (!clients.empty())
+    for (const bridge::EnrolledTable &t : client_tables()) measure(spi, t, clients, measured);
+  for (const std::string &client : clients) {
+    Measured m = measured[client];
+    if (first_sight) m.last_write_us = std::max(m.last_write_us, states_changed_us(client, m.states, now_us));
+    int64_t since_us = now_us - m.last_write_us;
+    if (m.rows > 0 && since_us >= idle_us)
+      out.push_back({client, static_cast<double>(since_us) / 1e6 * bridge::guc::time_scale, static_cast<int64_t>(m.bytes)});
+    else
+      not_before_us_[client] = m.rows > 0 ? m.last_write_us + idle_us : now_us + idle_us;
+  }
+}
+
+std::vector<IdleClient> IdleFinder::look(double idle_s, const std::string &store, bool first_sight) {
   auto idle_us = static_cast<int64_t>(idle_s / bridge::guc::time_scale * 1e6);
-  std::erase_if(not_before_us_, [&](auto &entry) { return entry.second <= now_us; });
-  std::vector<IdleClient> out;
-  bridge::WorkerTransaction tx;
+  std::erase_if(not_before_us_, [&](auto &entry) { return entry.second <= unix_us_now(); });
+  std::vector<std::string> clients;
   {
     bridge::Spi spi;
     bridge::Rows rows = spi.query_kept(
         "SELECT r.client FROM vectorshard.resident r JOIN vectorshard.client c ON c.client = r.client "
         "WHERE NOT r.leaving AND r.since <= now() - make_interval(secs => $2) AND" + std::string(kMayLeave),
         {bridge::p_int4(bridge::self_node()), bridge::p_float8(idle_s / bridge::guc::time_scale), bridge::p_text(store)});
-    std::vector<std::string> clients;
     for (size_t i = 0; i < rows.size() && clients.size() < kMeasuredMax; i++)
       if (!not_before_us_.contains(rows.at(i, 0))) clients.push_back(rows.at(i, 0));
-    std::map<std::string, Measured> measured;
-    std::vector<bridge::EnrolledTable> tables;  // copies: queries may refresh the cache
-    for (const bridge::EnrolledTable *t : bridge::enrolled_tables())
-      if (!t->reference) tables.push_back(*t);
-    for (const bridge::EnrolledTable &t : tables)
-      if (!clients.empty()) measure(spi, t, clients, measured);
-    for (const std::string &client : clients) {
-      Measured m = measured[client];
-      m.last_write_us = std::max(m.last_write_us, states_changed_us(client, m.states, now_us));
-      int64_t since_us = now_us - m.last_write_us;
-      if (m.rows > 0 && since_us >= idle_us)
-        out.push_back({client, static_cast<double>(since_us) / 1e6 * bridge::guc::time_scale, static_cast<int64_t>(m.bytes)});
-      else
-        not_before_us_[client] = m.rows > 0 ? m.last_write_us + idle_us : now_us + idle_us;
-    }
   }
+  std::vector<IdleClient> out;
+  judge(clients, idle_us, first_sight, out);
+  return out;
+}
+
+std::vector<IdleClient> IdleFinder::find(double idle_s, const std::string &store) {
+  bridge::WorkerTransaction tx;
+  std::vector<IdleClient> out = look(idle_s, store, true);
   tx.commit();
+  return out;
+}
+
+std::vector<ClientSize> client_sizes(const std::vector<std::string> &clients) {
+  std::vector<ClientSize> out;
+  bridge::Spi spi;
+  for (const bridge::EnrolledTable &t : client_tables()) {
+    std::map<std::string, Measured> measured;
+    measure(spi, t, clients, measured);
+    for (const auto &[client, m] : measured)
+      if (m.rows > 0) out.push_back({client, t.name, m.rows, static_cast<int64_t>(m.bytes)});
+  }
   return out;
 }
 

@@ -22,6 +22,15 @@ struct Stays {
   bool passes = false;
 };
 
+/// Rows of a client in the heap of a table, and about how many bytes they take.
+struct ClientSize {
+  std::string client, table;
+  int64_t rows = 0, bytes = 0;
+};
+
+/// Of these clients, in the caller's transaction.
+std::vector<ClientSize> client_sizes(const std::vector<std::string> &clients);
+
 /// What of kMayLeave does not hold for the client, in words for an operator. Own transaction.
 Stays why_it_stays(const std::string &client, const std::string &store);
 
@@ -31,12 +40,16 @@ class IdleFinder {
  public:
   /// Clients idle for `idle_s` clients' seconds that may go to this store. Own transaction.
   std::vector<IdleClient> find(double idle_s, const std::string &store);
+  /// The same in the caller's transaction. `first_sight`: states that are seen for the first time count as changed just now; else as
+  /// unchanged, for who only wants to know.
+  std::vector<IdleClient> look(double idle_s, const std::string &store, bool first_sight);
 
  private:
   struct States {
     std::string hash;
     int64_t since_us = 0;
   };
+  void judge(const std::vector<std::string> &clients, int64_t idle_us, bool first_sight, std::vector<IdleClient> &out);
   /// Since when the values that merge are known to be as they are; 0 for a client that has none.
   int64_t states_changed_us(const std::string &client, const std::string &states, int64_t now_us);
 

@@ -270,7 +270,7 @@ int64_t plan_pack(const std::vector<std::string> &clients, const std::string &st
     bridge::Spi spi;
     return spi
         .query_kept("INSERT INTO vectorshard.tier_move (kind, direction, subject, store, state, detail) "
-                    "VALUES ('client', 'cold', $1, $2, 'planned', jsonb_build_object('clients', $3::text[])) RETURNING move",
+                    "VALUES ('client', 'cold', $1, $2, 'planned', jsonb_build_object('clients', $3::text[], 'policy', '')) RETURNING move",
                     {p_text(clients.size() == 1 ? clients.front() : std::to_string(clients.size()) + " clients"),
                      p_text(store), p_text_array(clients)})
         .int8(0, 0);

@@ -7,6 +7,7 @@
 #include "pg/bridge/steady.hpp"
 #include "pg/tier/move_row.hpp"
 #include "pg/tier/objects.hpp"
+#include "pg/tier/passes.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
 #include "access/relation.h"
@@ -235,6 +236,7 @@ long PartitionMoves::run() {
   auto wait = [&](double ms) { wait_ms = wait_ms < 0 ? static_cast<long>(ms) + 1 : std::min(wait_ms, static_cast<long>(ms) + 1); };
   bool any = true;
   while (any) {
+    if (asked_pass() != last_pass()) return 0;  // of new moves, the operator waits for the plan
     any = false;
     for (const PartitionMove &m : unfinished()) {
       auto paused = not_before_s_.find(m.move);

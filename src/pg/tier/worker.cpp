@@ -15,6 +15,7 @@
 #include "pg/tier/objects.hpp"
 #include "pg/tier/pack.hpp"
 #include "pg/tier/partition_move.hpp"
+#include "pg/tier/passes.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
 #include "access/xact.h"
@@ -49,11 +50,14 @@ class Tiering {
   long request_ms() const;
   void explain_returns();
   void bring_back_wished();
-  void pack_idle();
+  std::vector<int64_t> plan_packs();
+  void run_packs(const std::vector<int64_t> &packs);
+  void note_run(size_t due);
+  void make_pass();
   void tidy();
 
   bool started_ = false;
-  double next_look_s_ = 0, next_tidy_s_ = 0, no_pack_before_s_ = 0, pause_s_ = 0;
+  double next_look_s_ = 0, next_tidy_s_ = 0, next_note_s_ = 0, no_pack_before_s_ = 0, pause_s_ = 0;
   IdleFinder idle_;
   PartitionMoves partitions_;
   std::map<std::string, double> return_not_before_s_;
@@ -150,8 +154,8 @@ void Tiering::bring_back_wished() {
   }
 }
 
-void Tiering::pack_idle() {
-  if (steady_s() < no_pack_before_s_) return;
+/// Plans the packs that the policy of clients wants.
+std::vector<int64_t> Tiering::plan_packs() {
   struct Policy {
     std::string store;
     double idle_s = 0;
@@ -159,21 +163,61 @@ void Tiering::pack_idle() {
   std::optional<Policy> policy = in_transaction([]() -> std::optional<Policy> {
     bridge::Spi spi;
     bridge::Rows rows = spi.query_kept("SELECT store, extract(epoch FROM move_after)::float8 FROM vectorshard.tier_policy "
-                                       "WHERE table_name = ''");
+                                       "WHERE table_name = '' AND NOT paused");
     if (rows.empty()) return std::nullopt;
     return Policy{rows.at(0, 0), rows.null(0, 1) ? bridge::guc::client_idle_s : rows.float8(0, 1)};
   });
-  if (!policy) return;
+  std::vector<int64_t> packs;
+  if (!policy) return packs;
   std::vector<IdleClient> idle = idle_.find(policy->idle_s, policy->store);
-  for (const auto &clients : choose_packs(std::move(idle), {})) {
-    if (run_pack(plan_pack(clients, policy->store), false) > 0) {
-      pause_s_ = 0;
-      continue;
-    }
-    pause_s_ = std::min(kMostPauseS, pause_s_ > 0 ? pause_s_ * 2 : kFirstPauseS);
-    no_pack_before_s_ = steady_s() + pause_s_;
-    return;
+  note_run(idle.size());
+  for (const auto &clients : choose_packs(std::move(idle), {})) packs.push_back(plan_pack(clients, policy->store));
+  return packs;
+}
+
+/// When clients were looked for, and how many were due; not at every look that finds nothing.
+void Tiering::note_run(size_t due) {
+  if (due == 0 && steady_s() < next_note_s_) return;
+  next_note_s_ = steady_s() + kTidyEveryS;
+  in_transaction([&] {
+    bridge::Spi spi;
+    spi.execute("UPDATE vectorshard.tier_policy SET last_run = clock_timestamp(), due = $1, last_error = NULL WHERE table_name = ''",
+                {bridge::p_int8(static_cast<int64_t>(due))});
+  });
+}
+
+/// The first that fails ends it: what is wrong with the store is so for the others, which are forgotten.
+void Tiering::run_packs(const std::vector<int64_t> &packs) {
+  for (size_t i = 0; i < packs.size(); i++) {
+    bool gone = run_pack(packs[i], false) > 0;
+    pause_s_ = gone ? 0 : std::min(kMostPauseS, pause_s_ > 0 ? pause_s_ * 2 : kFirstPauseS);
+    no_pack_before_s_ = gone ? 0 : steady_s() + pause_s_;
+    if (gone) continue;
+    in_transaction([&] {
+      bridge::Spi spi;
+      for (i++; i < packs.size(); i++)
+        spi.execute("DELETE FROM vectorshard.tier_move WHERE move = $1 AND state = 'planned'", {bridge::p_int8(packs[i])});
+    });
   }
+}
+
+/// What an operator has asked for: all policies now, whatever was tried in vain a moment ago. It counts as made once it is planned.
+void Tiering::make_pass() {
+  uint64_t asked = asked_pass();
+  if (asked == last_pass()) return;
+  std::vector<int64_t> packs;
+  try {
+    in_transaction([] {
+      bridge::Spi spi;
+      spi.query("SELECT vectorshard.plan_due_partitions()");
+    });
+    packs = plan_packs();
+  } catch (...) {
+    set_last_pass(asked);  // what fails must not keep moves waiting for ever
+    throw;
+  }
+  set_last_pass(asked);
+  run_packs(packs);
 }
 
 void Tiering::tidy() {
@@ -190,13 +234,14 @@ void Tiering::tidy() {
 long Tiering::round() {
   if (bridge::self_node() == kNoNode) return bridge::guc::tiering_interval_ms;
   if (!started_) start_up();
+  make_pass();
   run_requested();
   long moves_ms = partitions_.run();
   explain_returns();
   if (steady_s() >= next_look_s_) {
     next_look_s_ = steady_s() + bridge::guc::tiering_interval_ms / 1000.0;
     bring_back_wished();
-    pack_idle();
+    if (steady_s() >= no_pack_before_s_) run_packs(plan_packs());
     tidy();
   }
   long check_ms = ship::check_round();
