@@ -98,7 +98,17 @@ SELECT count(*), sum(twice) FROM trip;
 RESET force_parallel_mode;
 SELECT client, state FROM vectorshard.holder WHERE client IN ('car1', 'car2', 'ca"r,3') ORDER BY 1;
 SELECT client, count(*) AS segments, sum(rows) AS rows FROM vectorshard.cold_client GROUP BY 1 ORDER BY 1;
-SELECT tier, store, table_name, clients, rows, segments FROM vectorshard.tier_usage WHERE tier = 'cold' ORDER BY table_name;
+SELECT tier, store, class, table_name, clients, rows, segments, month_cost FROM vectorshard.tier_usage WHERE tier = 'cold' ORDER BY table_name;
+-- What is not known is not invented; what is, is reckoned with.
+SELECT vectorshard.set_store_price('warm', 0.02);
+SELECT vectorshard.set_store_price('cold', -1);
+SELECT vectorshard.set_store_price('cold', gb_month => 1e9);
+SELECT table_name, round(month_cost * 1.073741824) = bytes AS costs FROM vectorshard.tier_usage WHERE tier = 'cold' AND segments > 0 ORDER BY table_name;
+SELECT DISTINCT month_cost FROM vectorshard.tier_usage WHERE tier = 'hot';
+SELECT vectorshard.set_store_price(NULL, gb_month => 0.1);
+SELECT count(*) > 0 FROM vectorshard.tier_usage WHERE tier = 'hot' AND table_name = 'tier.trip' AND round(month_cost * 1.073741824e10) = pg_total_relation_size('trip');
+SELECT rows, heap_bytes > segment_bytes AS smaller, measured_rows > 0 AS measured, month_before > 0 AS before, month_after > 0 AS after, move_cost, back_cost FROM vectorshard.expected_move('car2');
+SELECT vectorshard.expected_move('nobody');
 SELECT count(*) FROM vectorshard.tombstone WHERE client = 'car1';
 SELECT vectorshard.move_to_cold('car1');
 SELECT vectorshard.drop_store('cold');
@@ -169,8 +179,15 @@ INSERT INTO event SELECT i, date '2020-01-01' + i, md5(i::text) FROM generate_se
 CREATE TEMP TABLE event_truth AS SELECT count(*) AS rows, md5(string_agg(e::text, '|' ORDER BY id)) AS hash FROM event e;
 COMMENT ON TABLE event_2020 IS 'old events';
 GRANT SELECT ON event_2020 TO pg_monitor;
+ANALYZE event;
+SELECT rows, heap_bytes = pg_total_relation_size('event_2020') AS heap, segment_bytes = ceil(pg_table_size('event_2020') / 7.0) AS by_default, measured_rows, move_cost, back_cost
+  FROM vectorshard.expected_move('event_2020'::regclass);
+SELECT vectorshard.expected_move('event_rest'::regclass);
 SELECT vectorshard.move_to_cold('event_2020'::regclass, grace => '0 s') AS move \gset
 CALL wait_for(:move, 'done');
+SELECT vectorshard.set_store_price('cold', 1, 1000, 2);
+SELECT segment_bytes = ceil(e.rows * s.bytes / s.rows::float8) AS measured, measured_rows, round(move_cost) AS two_requests, round(back_cost) AS one
+  FROM vectorshard.expected_move('event_2021'::regclass) e, vectorshard.segment s WHERE s.table_name = 'tier.event_2020' AND s.state = 'live';
 SELECT relname, relkind, relispartition, obj_description(oid) FROM pg_class WHERE relname LIKE 'event\_2020%' AND relkind IN ('r', 'f') ORDER BY 1;
 SELECT has_table_privilege('pg_monitor', 'event_2020', 'SELECT');
 SELECT t.rows = x.rows AS same_count, t.hash = x.hash AS same_rows
@@ -198,7 +215,9 @@ CREATE TABLE event_2019 PARTITION OF event FOR VALUES FROM ('2019-01-01') TO ('2
 INSERT INTO event VALUES (3, '2019-05-05', 'old');
 SELECT vectorshard.add_tier_policy('event', interval '1 year', 'cold');
 SELECT table_name, due FROM vectorshard.tier_policies;
+SELECT kind, subject, store, rows, heap_bytes > 0 AS heap, segment_bytes > 0 AS segment, refused FROM vectorshard.expected_moves();
 CALL vectorshard.run_tiering_and_wait();
+SELECT * FROM vectorshard.expected_moves();
 SELECT table_name, move_after, store, due, moving, moved, rows, bytes > 0 AS bytes, paused, last_run <= now() AS has_run, last_error FROM vectorshard.tier_policies;
 SELECT * FROM vectorshard.run_tiering();
 BEGIN ISOLATION LEVEL REPEATABLE READ;

@@ -169,6 +169,7 @@ BEGIN
   END IF;
   DELETE FROM vectorshard.segment s WHERE s.store = name;
   DELETE FROM vectorshard.store s WHERE s.store = name;
+  DELETE FROM vectorshard.store_price p WHERE p.store = name;
   IF EXISTS (SELECT FROM pg_foreign_server f WHERE f.srvname = name AND f.srvtype = 'store') THEN
     EXECUTE format('DROP SERVER %I CASCADE', name);  -- with its user mappings
   END IF;

@@ -6,12 +6,14 @@ CREATE FUNCTION vectorshard.due_partitions(policy text, OUT part regclass, OUT e
 #variable_conflict use_variable
 DECLARE
   p vectorshard.tier_policy;
-  parent regclass := to_regclass(policy);
+  parent regclass := to_regclass(nullif(policy, ''));
   key_type regtype;
   upper_bound text;
 BEGIN
   SELECT t.* INTO p FROM vectorshard.tier_policy t WHERE t.table_name = policy;
-  IF parent IS NULL THEN
+  IF policy = '' THEN
+    RETURN;  -- of clients
+  ELSIF parent IS NULL THEN
     RAISE undefined_table USING MESSAGE = format('table %s of a policy does not exist', policy), HINT = 'Make it, or delete the policy from vectorshard.tier_policy.';
   END IF;
   key_type := vectorshard.partition_time_type(parent);
@@ -161,3 +163,39 @@ END $$;
 COMMENT ON PROCEDURE vectorshard.run_tiering_and_wait(bigint, bigint, bigint) IS
   'makes a pass over the policies now and waits until what it planned lies in the store or has failed; gives how many moves';
 REVOKE ALL ON PROCEDURE vectorshard.run_tiering_and_wait(bigint, bigint, bigint) FROM PUBLIC;
+
+-- What run_tiering() would plan now.
+CREATE FUNCTION vectorshard.expected_moves(OUT kind text, OUT subject text, OUT store text, OUT rows bigint, OUT heap_bytes bigint, OUT segment_bytes bigint,
+  OUT month_before float8, OUT month_after float8, OUT refused text) RETURNS SETOF record
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  p vectorshard.tier_policy;
+BEGIN
+  PERFORM vectorshard.require_member();
+  FOR p IN SELECT t.* FROM vectorshard.tier_policy t WHERE NOT t.paused ORDER BY t.table_name LOOP
+    store := p.store;
+    kind := CASE p.table_name WHEN '' THEN 'client' ELSE 'partition' END;
+    FOR subject IN
+      SELECT vectorshard.name_of(d.part) FROM vectorshard.due_partitions(p.table_name) d
+      UNION ALL SELECT c.client FROM vectorshard.idle_clients(extract(epoch FROM p.move_after)::float8, CASE p.table_name WHEN '' THEN p.store END) c LOOP
+      BEGIN
+        refused := NULL;
+        IF kind = 'client' THEN
+          SELECT e.rows, e.heap_bytes, e.segment_bytes, e.month_before, e.month_after INTO rows, heap_bytes, segment_bytes, month_before, month_after
+            FROM vectorshard.expected_move(subject, p.store) e;
+        ELSE
+          SELECT e.rows, e.heap_bytes, e.segment_bytes, e.month_before, e.month_after INTO rows, heap_bytes, segment_bytes, month_before, month_after
+            FROM vectorshard.expected_move(subject::regclass, p.store) e;
+        END IF;
+      EXCEPTION WHEN feature_not_supported OR wrong_object_type OR undefined_object THEN
+        refused := SQLERRM;
+        rows := NULL; heap_bytes := NULL; segment_bytes := NULL; month_before := NULL; month_after := NULL;
+      END;
+      RETURN NEXT;
+    END LOOP;
+  END LOOP;
+END $$;
+COMMENT ON FUNCTION vectorshard.expected_moves() IS
+  'what run_tiering() would plan now: partitions and clients, how large, and what a month costs before and after; moves nothing';
+REVOKE ALL ON FUNCTION vectorshard.expected_moves() FROM PUBLIC;

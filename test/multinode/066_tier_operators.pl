@@ -29,6 +29,9 @@ make_table('event', 3, 500);
 my $truth = hash('event');
 $f->sql('c1', q{SELECT vectorshard.add_tier_policy('event', interval '1 year', 'cold')});
 is($f->sql('c1', q{SELECT table_name, store, due, moved, last_run FROM vectorshard.tier_policies}), 'public.event|cold|3|0|', 'a new policy');
+is($f->sql('c1', q{SELECT kind, subject, rows, heap_bytes > segment_bytes, refused, month_after FROM vectorshard.expected_moves()}),
+	join("\n", map { "partition|public.event_$_|500|t||" } 2015 .. 2017), 'a dry run');
+is($f->sql('c1', q{SELECT count(*) FROM vectorshard.tier_moves}), '0', 'moves nothing');
 my $planned = $f->sql('c1', q{SELECT kind, subject, store FROM vectorshard.run_tiering()});
 is($planned, join("\n", map { "partition|public.event_$_|cold" } 2015 .. 2017), 'a pass plans what is due');
 $f->poll('c1', q{SELECT due, moving, moved, rows, bytes > 0, last_run IS NOT NULL, last_error FROM vectorshard.tier_policies}, '0|0|3|1500|t|t|', 'and it is moved');
@@ -41,6 +44,7 @@ $f->sql('c1', q{
 	INSERT INTO trip SELECT 'car' || c, i, md5(c || '/' || i) FROM generate_series(1, 6) c, generate_series(1, 50) i;
 	SELECT vectorshard.add_tier_policy(NULL, interval '1 ms', 'cold');
 });
+is($f->sql('c1', q{SELECT kind, count(*), sum(rows) FROM vectorshard.expected_moves() GROUP BY 1}), 'client|6|300', 'a dry run over clients');
 is($f->sql('c1', 'CALL vectorshard.run_tiering_and_wait()'), '1|1|0', 'a pass that waits for clients');
 is($f->sql('c1', q{SELECT count(DISTINCT client) FROM vectorshard.cold_client}), '6', 'all idle clients went');
 is($f->sql('c1', q{SELECT due, moved, rows FROM vectorshard.tier_policies WHERE table_name = ''}), '6|1|300', 'their policy tells');
