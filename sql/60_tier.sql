@@ -224,7 +224,19 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT * FROM vectorshard.run_tiering();
 ROLLBACK;
 SELECT move FROM vectorshard.tier_moves WHERE subject = 'tier.event_2019' \gset
+SELECT vectorshard.pause_tier_policy('event');
+SELECT table_name, paused FROM vectorshard.tier_policies;
+SELECT vectorshard.resume_tier_policy('event');
 SELECT vectorshard.remove_tier_policy('event');
+SELECT vectorshard.pause_tier_policy(NULL);
+SELECT vectorshard.resume_tier_policy('event');
+-- A monitor sees all of it.
+CREATE ROLE regress_tier_monitor IN ROLE pg_monitor;
+SET ROLE regress_tier_monitor;
+SELECT (SELECT count(*) FROM vectorshard.tier_policies) AS policies, (SELECT count(*) > 0 FROM vectorshard.tier_moves WHERE rows_expected = rows) AS moves,
+       (SELECT count(*) > 0 FROM vectorshard.tier_usage WHERE month_cost > 0) AS usage;
+RESET ROLE;
+DROP ROLE regress_tier_monitor;
 DROP TABLE event, keyed;
 -- The kept heap is an ordinary table, and without its partition the segment is dead.
 SELECT 'event_2019_moved_' || :move AS kept \gset

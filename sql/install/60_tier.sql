@@ -49,6 +49,8 @@ COMMENT ON FUNCTION vectorshard.wake_tiering() IS 'internal: wakes the tiering w
 
 CREATE TRIGGER wake_tiering AFTER INSERT ON vectorshard.tier_move
   FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.wake_tiering();
+CREATE TRIGGER wake_tiering AFTER UPDATE OF paused ON vectorshard.tier_policy
+  FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.wake_tiering();
 CREATE INDEX tier_move_unfinished ON vectorshard.tier_move (move) WHERE state NOT IN ('done', 'failed');
 
 -- The foreign server of a store, whose user mapping has the credentials; true if there is one.
@@ -196,14 +198,19 @@ COMMENT ON FUNCTION vectorshard.add_tier_policy(regclass, interval, text) IS
   'moves to a store by itself: with a table, its range partitions that ended move_after ago; with null, clients of this home idle for move_after of the clients'' clock (null: client_idle_s)';
 REVOKE ALL ON FUNCTION vectorshard.add_tier_policy(regclass, interval, text) FROM PUBLIC;
 
+CREATE FUNCTION vectorshard.no_such_policy(partitioned_table regclass) RETURNS void
+  LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  RAISE undefined_object USING MESSAGE = 'there is no such policy',
+    DETAIL = coalesce('Table: ' || partitioned_table::text || '.', 'For clients.'), HINT = 'Look at vectorshard.tier_policies.';
+END $$;
+COMMENT ON FUNCTION vectorshard.no_such_policy(regclass) IS 'internal: raises that a table (null: clients) has no policy';
+
 CREATE FUNCTION vectorshard.remove_tier_policy(partitioned_table regclass) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 BEGIN
   DELETE FROM vectorshard.tier_policy p WHERE p.table_name = coalesce(vectorshard.name_of(partitioned_table), '');
-  IF NOT FOUND THEN
-    RAISE undefined_object USING MESSAGE = 'there is no such policy',
-      DETAIL = coalesce('Table: ' || partitioned_table::text || '.', 'For clients.'), HINT = 'Look at vectorshard.tier_policy.';
-  END IF;
+  IF NOT FOUND THEN PERFORM vectorshard.no_such_policy(partitioned_table); END IF;
 END $$;
 COMMENT ON FUNCTION vectorshard.remove_tier_policy(regclass) IS 'ends a policy; null: that of clients. What is in the store stays there';
 REVOKE ALL ON FUNCTION vectorshard.remove_tier_policy(regclass) FROM PUBLIC;

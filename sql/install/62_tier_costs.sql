@@ -31,10 +31,11 @@ COMMENT ON FUNCTION vectorshard.set_store_price(text, float8, float8, float8) IS
 REVOKE ALL ON FUNCTION vectorshard.set_store_price(text, float8, float8, float8) FROM PUBLIC;
 
 CREATE FUNCTION vectorshard.month_cost(store text, bytes float8) RETURNS float8
-  LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+  LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp AS $$
   SELECT (SELECT p.gb_month FROM vectorshard.store_price p WHERE p.store = $1) * bytes / 1073741824
 $$;
 COMMENT ON FUNCTION vectorshard.month_cost(text, float8) IS 'internal: what so many bytes cost a month in a store (empty: in the heap); null: not known';
+GRANT EXECUTE ON FUNCTION vectorshard.month_cost(text, float8) TO pg_monitor;
 
 -- Bytes of a row in the segments of a table so far: of all its partitions, if it is one.
 CREATE FUNCTION vectorshard.segment_row_bytes(relation regclass, OUT row_bytes float8, OUT measured bigint)

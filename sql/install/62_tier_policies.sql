@@ -34,13 +34,14 @@ END $$;
 COMMENT ON FUNCTION vectorshard.due_partitions(text) IS 'internal: partitions that the policy of a table wants in its store now';
 
 CREATE FUNCTION vectorshard.count_due_partitions(policy text) RETURNS bigint
-  LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+  LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 BEGIN
   RETURN (SELECT count(*) FROM vectorshard.due_partitions(policy));
 EXCEPTION WHEN undefined_table OR wrong_object_type THEN
   RETURN NULL;  -- the next pass says why
 END $$;
 COMMENT ON FUNCTION vectorshard.count_due_partitions(text) IS 'internal: how many partitions a policy wants moved now; null where its table is not what it was';
+GRANT EXECUTE ON FUNCTION vectorshard.count_due_partitions(text) TO pg_monitor;
 
 -- One policy does not stop another: what one cannot do stands in its row.
 CREATE FUNCTION vectorshard.plan_due_partitions() RETURNS void
@@ -112,6 +113,10 @@ DECLARE
   patience timestamptz := clock_timestamp() + interval '10 s';
 BEGIN
   PERFORM vectorshard.require_member();
+  IF NOT current_setting('vectorshard.tiering')::boolean THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = 'tiering is paused', DETAIL = 'The setting "vectorshard.tiering" is off.',
+      HINT = 'Set it on in postgresql.conf or by ALTER SYSTEM, and reload.';
+  END IF;
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE active_sql_transaction USING MESSAGE = 'run_tiering() cannot be called in this transaction',
       DETAIL = format('Its isolation level is %s: it would not see what is planned.', current_setting('transaction_isolation')),
@@ -143,8 +148,13 @@ DECLARE
   last bigint;
   problem record;
 BEGIN
+  COMMIT;  -- raises where it cannot wait
   SET LOCAL search_path = pg_catalog, vectorshard, pg_temp;
   PERFORM vectorshard.require_member();
+  IF NOT current_setting('vectorshard.tiering')::boolean THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = 'tiering is paused', DETAIL = 'The setting "vectorshard.tiering" is off.',
+      HINT = 'Set it on in postgresql.conf or by ALTER SYSTEM, and reload.';
+  END IF;
   SELECT coalesce(max(m.move), 0) INTO last FROM vectorshard.tier_move m;
   pass := vectorshard.ask_for_pass();
   WHILE vectorshard.last_pass() < pass OR EXISTS (
@@ -199,3 +209,22 @@ END $$;
 COMMENT ON FUNCTION vectorshard.expected_moves() IS
   'what run_tiering() would plan now: partitions and clients, how large, and what a month costs before and after; moves nothing';
 REVOKE ALL ON FUNCTION vectorshard.expected_moves() FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.pause_tier_policy(partitioned_table regclass) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  UPDATE vectorshard.tier_policy p SET paused = true WHERE p.table_name = coalesce(vectorshard.name_of(partitioned_table), '');
+  IF NOT FOUND THEN PERFORM vectorshard.no_such_policy(partitioned_table); END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.pause_tier_policy(regclass) IS
+  'keeps a policy (null: that of clients) from planning moves, and those that it has planned from beginning; one that has begun is taken back after its step, unless only the swap is missing';
+REVOKE ALL ON FUNCTION vectorshard.pause_tier_policy(regclass) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.resume_tier_policy(partitioned_table regclass) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  UPDATE vectorshard.tier_policy p SET paused = false WHERE p.table_name = coalesce(vectorshard.name_of(partitioned_table), '');
+  IF NOT FOUND THEN PERFORM vectorshard.no_such_policy(partitioned_table); END IF;
+END $$;
+COMMENT ON FUNCTION vectorshard.resume_tier_policy(regclass) IS 'lets a policy that was paused (null: that of clients) go on, and its moves';
+REVOKE ALL ON FUNCTION vectorshard.resume_tier_policy(regclass) FROM PUBLIC;

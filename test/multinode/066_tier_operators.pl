@@ -73,4 +73,70 @@ like($err, qr/WARNING: +move \d+ of public.empty_2015 failed: .*no rows/, 'with 
 like($f->sql('c1', q{SELECT last_error FROM vectorshard.tier_policies}), qr/^public.empty_2015: .*no rows/, 'and in its policy');
 like($f->error_of('c1', q{BEGIN; CALL vectorshard.run_tiering_and_wait()}), qr/2D000/, 'not within a transaction');
 
+# How far a move is, while it is at it, slowed down so that it can be looked at. At a MB a second, a partition of so many MB takes as many seconds
+# at least, to be read and to be stored: that it takes longer on a slow machine is of no interest.
+sub set_to {
+	my ($name, $value) = @_;
+	$f->sql('c1', "ALTER SYSTEM SET vectorshard.$name = $value");
+	$f->sql('c1', 'SELECT pg_reload_conf()');
+	return $f->poll_until('c1', "SELECT setting FROM pg_settings WHERE name = 'vectorshard.$name'", $value);
+}
+sub took { my ($move, $state) = @_; return $f->sql('c1', "SELECT took ->> '$state' FROM vectorshard.tier_moves WHERE move = $move"); }
+make_table('slow', 4, 8000);
+$f->sql('c1', 'VACUUM ANALYZE slow');
+$truth = hash('slow');
+my $heap_mb = $f->sql('c1', q{SELECT pg_table_size('slow_2015') / 1048576.0});
+set_to('tier_rate_mb_s', 0.5);
+my $move = $f->sql('c1', q{SELECT vectorshard.move_to_cold('slow_2015'::regclass)});
+my $seen = "FROM vectorshard.tier_moves WHERE move = $move";
+$f->poll('c1', "SELECT phase = 'writing' AND rows BETWEEN 1 AND 7999 AND rows_expected BETWEEN 7000 AND 9000 AND bytes_expected > 0 AND time_left > '0 s' $seen", 't', 'a move that writes tells how far it is');
+my $first = $f->sql('c1', "SELECT rows $seen");
+$f->poll('c1', "SELECT rows > $first $seen", 't', 'it goes on');
+$f->poll('c1', "SELECT phase = 'storing' AND rows = 8000 AND bytes_expected > 0 $seen", 't', 'then it stores');
+$f->poll('c1', state_of($move), 'grace', 'and ends');
+my $object_mb = $f->sql('c1', "SELECT bytes / 1048576.0 $seen");
+cmp_ok(took($move, 'exported'), '>=', 0.9 * ($heap_mb + $object_mb) / 0.5, 'writing and storing take what the rate makes of their bytes');
+is($f->sql('c1', "SELECT phase IS NULL AND rows = rows_expected AND bytes = bytes_expected AND time_left IS NULL $seen"), 't', 'an ended move has all');
+is(hash('slow'), $truth, 'a query reads at any rate');
+$move = $f->sql('c1', q{SELECT vectorshard.move_to_hot('slow_2015'::regclass, grace => '0 s')});
+$f->poll('c1', "SELECT phase = 'loading' AND rows > 0 AND rows_expected = 8000 AND time_left IS NOT NULL FROM vectorshard.tier_moves WHERE move = $move", 't', 'bringing back tells, too');
+$f->poll('c1', state_of($move), 'done', 'and ends');
+cmp_ok(took($move, 'loaded'), '>=', 0.9 * $object_mb / 0.5, 'and is slowed down');
+
+# A pause in the middle of a step: the IO stops, writers are let in, and what they write goes along later.
+$move = $f->sql('c1', q{SELECT vectorshard.move_to_cold('slow_2016'::regclass, grace => '0 s')});
+$f->poll('c1', "SELECT phase = 'writing' AND rows > 0 FROM vectorshard.tier_moves WHERE move = $move", 't', 'a move writes');
+like($f->error_of('c1', q{INSERT INTO slow VALUES (1, '2016-02-02', 'no')}), qr/55006/, 'writes are refused meanwhile');
+set_to('tiering', 'off');
+$f->poll('c1', state_of($move), 'planned', 'paused, it is taken back at once');
+is($f->sql('c1', q{SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'zz_vectorshard_moving%' AND tgrelid = 'slow_2016'::regclass}), '0', 'without a fence');
+$f->sql('c1', q{INSERT INTO slow VALUES (1, '2016-02-02', 'while it is paused')});
+like($f->error_of('c1', q{SELECT vectorshard.run_tiering()}), qr/55000: tiering is paused.*HINT/s, 'no pass is made');
+my $other = $f->sql('c1', q{SELECT vectorshard.move_to_cold('slow_2017'::regclass)});
+$truth = hash('slow');
+set_to('tier_rate_mb_s', 0);
+is($f->sql('c1', state_of($other)) . $f->sql('c1', state_of($move)), 'plannedplanned', 'nothing begins');
+set_to('tiering', 'on');
+$f->poll('c1', state_of($move), 'done', 'resumed, it goes');
+$f->poll('c1', state_of($other), 'grace', 'and so does what was asked for meanwhile');
+is(hash('slow'), $truth, 'with the row of the pause');
+is($f->sql('c1', q{SELECT count(*) FROM slow_2016}), '8001', 'which lies in the store');
+
+# A policy that is paused, while its move waits for a writer.
+my $writer = $f->node('c1')->background_psql('postgres');
+$writer->query_safe(q{BEGIN; INSERT INTO slow VALUES (2, '2018-02-02', 'open')});
+$f->sql('c1', q{SELECT vectorshard.add_tier_policy('slow', interval '1 year', 'cold')});
+like($f->sql('c1', q{SELECT subject FROM vectorshard.run_tiering()}), qr/slow_2018/, 'the policy plans the last one');
+my $of_policy = q{FROM vectorshard.tier_moves WHERE subject = 'public.slow_2018'};
+$f->poll('c1', "SELECT errors > 0 $of_policy", 't', 'which waits');
+$f->sql('c1', q{SELECT vectorshard.pause_tier_policy('slow')});
+$writer->query_safe('COMMIT');
+$f->sql('c1', q{CREATE TABLE slow_2019 PARTITION OF slow FOR VALUES FROM ('2019-01-01') TO ('2020-01-01'); INSERT INTO slow VALUES (3, '2019-02-02', 'x')});
+is($f->sql('c1', q{SELECT count(*) FROM vectorshard.run_tiering()}), '0', 'a policy that is paused plans nothing');
+is($f->sql('c1', "SELECT state, policy $of_policy"), 'planned|public.slow', 'and its move does not begin');
+is($f->sql('c1', q{SELECT due, paused FROM vectorshard.tier_policies WHERE table_name = 'public.slow'}), '1|t', 'it tells what is due all the same');
+$f->sql('c1', q{SELECT vectorshard.resume_tier_policy('slow')});
+$f->poll('c1', "SELECT state $of_policy", 'grace', 'resumed, it goes');
+$writer->quit;
+
 done_testing();

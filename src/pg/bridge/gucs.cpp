@@ -55,6 +55,8 @@ double report_max_ahead_s = 5;
 int store_cache_mb = 4096;
 char *store_key_file = nullptr;
 int store_timeout_ms = 30000;
+double tier_rate_mb_s = 0;
+bool tiering = true;
 int tiering_interval_ms = 60000;
 double time_scale = 1;
 int tombstone_retention_s = 604800;
@@ -197,6 +199,9 @@ void define_q_to_z() {
                              PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
   integer("vectorshard.store_timeout_ms", "How long a store may be silent.", &store_timeout_ms, 100, 3600000, GUC_UNIT_MS,
           PGC_USERSET);
+  real("vectorshard.tier_rate_mb_s", "Most MB a second that moves to and from stores read, write and transfer; 0: no limit.", &tier_rate_mb_s, 0, 1e6);
+  DefineCustomBoolVariable("vectorshard.tiering", "Lets moves to and from stores go on; off: they are paused.", nullptr, &tiering, tiering,
+                           PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
   integer("vectorshard.tiering_interval_ms", "How often idle clients are looked for.", &tiering_interval_ms, 10,
           INT_MAX, GUC_UNIT_MS, PGC_SIGHUP);
   real("vectorshard.time_scale", "Seconds of the clients' clock per second of the wall clock (for replays).",

@@ -57,6 +57,8 @@ extern int store_cache_mb;             // copies of objects of stores that are n
 extern char *store_key_file;           // file with the keys of encrypted stores; "none": there is none
 extern int object_retention_s;         // how long an object outlives what needed it
 extern int store_timeout_ms;           // how long a store may be silent, and how long its failures are tried anew
+extern double tier_rate_mb_s;           // most MB a second that moves read, write and transfer; 0: no limit
+extern bool tiering;                   // moves to and from stores go on; off: they are paused
 extern int tiering_interval_ms;        // how often the tiering worker looks for idle clients
 extern double time_scale;              // clients' seconds per second of the wall clock
 extern int tombstone_retention_s;      // wall-clock seconds a tombstone is kept

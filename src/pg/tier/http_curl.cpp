@@ -11,6 +11,7 @@
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/tier/progress.hpp"
 extern "C" {
 #include "common/pg_prng.h"
 #include "pgstat.h"
@@ -76,6 +77,7 @@ size_t on_body(char *data, size_t, size_t n, void *to) {
   try {
     if (!e->begin()) return 0;
     if (e->to_sink()) {
+      count_bytes(Phase::loading, n);
       e->refused = !e->request->sink->write({data, n}).ok();
       return e->refused ? 0 : n;
     }

@@ -8,6 +8,7 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
 #include "pg/tier/posix_files.hpp"
+#include "pg/tier/progress.hpp"
 #include "pg/tier/spool.hpp"
 #include "pg/tier/stores.hpp"
 extern "C" {
@@ -117,10 +118,19 @@ std::string select_list(Oid relid) {
   });
 }
 
+/// Of a whole heap it is known about how large it is.
+static void begin_writing(const RowSource &source) {
+  if (!source.sql.empty()) return begin_phase(Phase::writing, 0, 0);
+  bridge::Spi spi;
+  bridge::Rows rows = spi.query_kept("SELECT vectorshard.expected_rows($1), pg_table_size($1)", {bridge::p_oid(source.relid)});
+  begin_phase(Phase::writing, rows.int8(0, 0), rows.int8(0, 1));
+}
+
 bool write_segment(const RowSource &source, const std::string &table, const std::string &store, const std::string &name,
                    NewSegment *out, std::string *path) {
   ensure_spool();
   *path = spool_file("pack");
+  begin_writing(source);
   remove_file(*path);
   WrittenFile file = write_file(source, *path);
   if (file.content.rows == 0) {
@@ -144,6 +154,7 @@ bool write_segment(const RowSource &source, const std::string &table, const std:
 void put_segment(const NewSegment &n, const std::string &path) {
   std::unique_ptr<store::Store> store = open_store(n.segment.store);
   FileSource source(path);
+  begin_phase(Phase::storing, n.content.rows, n.segment.bytes);
   bridge::value_or_raise(store->put(n.segment.key, source, {n.segment.bytes, n.segment.sha256}));
 }
 
@@ -152,6 +163,7 @@ void verify_segment(const NewSegment &n, Oid relid) {
   // Only what was verified is moved to an archive, where it cannot be read again: a crash came after that.
   if (auto state = store->state(n.segment.key); state.ok() && state.value().availability != store::Availability::online) return;
   if (store->local_path(n.segment.key).empty()) remove_file(spool_copy(n.segment.sha256));  // the store's bytes, not our copy of them
+  begin_phase(Phase::verifying, n.content.rows, n.segment.bytes);
   std::string path = readable_path(*store, n.segment.key, n.segment.sha256, n.segment.bytes);
   RowDigest read = digest_file(path, n.segment.columns, relid);
   if (read == n.content) return bridge::value_or_raise(store->settle(n.segment.key));

@@ -5,6 +5,7 @@
 
 #include "pg/apply/api.hpp"
 #include "pg/bridge/client_lock.hpp"
+#include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/tables.hpp"
@@ -13,6 +14,7 @@
 #include "pg/tier/manifest.hpp"
 #include "pg/tier/move_row.hpp"
 #include "pg/tier/objects.hpp"
+#include "pg/tier/progress.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
 #include "utils/builtins.h"
@@ -280,6 +282,7 @@ int64_t plan_pack(const std::vector<std::string> &clients, const std::string &st
 size_t run_pack(int64_t move, bool again) {
   Pack pack(move);
   if (!pack.load()) return 0;
+  AtMove at(move);
   try {
     return pack.run(again);
   } catch (const bridge::PgError &e) {
@@ -287,7 +290,7 @@ size_t run_pack(int64_t move, bool again) {
     ereport(LOG, (errmsg("vectorshard tiering: move %lld was taken back: %s", static_cast<long long>(move), e.message.c_str()),
                   e.detail.empty() ? 0 : errdetail("%s", e.detail.c_str())));
     bool passes = e.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || e.sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE || e.sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
-    pack.take_back(e.message + (e.detail.empty() ? "" : " (" + e.detail + ")"), !again || !passes);
+    pack.take_back(e.message + (e.detail.empty() ? "" : " (" + e.detail + ")"), bridge::guc::tiering && (!again || !passes));
     return 0;
   }
 }

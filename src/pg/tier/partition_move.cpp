@@ -2,12 +2,14 @@
 // the move back or repeats a step; from the swap on the object is, and only going on is left.
 #include "pg/tier/partition_move.hpp"
 
+#include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
 #include "pg/tier/move_row.hpp"
 #include "pg/tier/objects.hpp"
 #include "pg/tier/passes.hpp"
+#include "pg/tier/progress.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
 #include "access/relation.h"
@@ -32,7 +34,8 @@ constexpr char kUnfinished[] = R"(
   SELECT move, direction, state, subject, coalesce(store, ''), coalesce(segment, ''), (detail ->> 'relid')::bigint,
          coalesce((detail ->> 'heap')::bigint, 0),
          coalesce((detail ->> 'fence_xid')::bigint, 0),
-         coalesce((detail ->> 'grace_s')::float8, 0) - extract(epoch FROM clock_timestamp() - changed_at)::float8
+         coalesce((detail ->> 'grace_s')::float8, 0) - extract(epoch FROM clock_timestamp() - changed_at)::float8,
+         EXISTS (SELECT FROM vectorshard.tier_policy p WHERE p.paused AND p.table_name = detail ->> 'policy')
     FROM vectorshard.tier_move
    WHERE kind = 'partition' AND state NOT IN ('done', 'failed') ORDER BY move)";
 
@@ -55,6 +58,7 @@ std::vector<PartitionMove> unfinished() {
       m.heap = static_cast<Oid>(rows.int8(i, 7));
       m.fence_xid = static_cast<uint64_t>(rows.int8(i, 8));
       m.grace_left_s = rows.float8(i, 9);
+      m.paused = rows.boolean(i, 10);
       out.push_back(std::move(m));
     }
     return out;
@@ -206,7 +210,7 @@ PartitionMoves::Step PartitionMoves::step(const PartitionMove &m) {
   return m.direction == Direction::cold ? step_cold(m) : step_hot(m);
 }
 
-void PartitionMoves::give_up(const PartitionMove &m) {
+void PartitionMoves::give_up(const PartitionMove &m, const char *state) {
   in_transaction([&] {
     bridge::Spi spi;
     spi.query("SELECT vectorshard.undo_partition_move($1)", {p_int8(m.move)});
@@ -214,9 +218,18 @@ void PartitionMoves::give_up(const PartitionMove &m) {
                                   "WHERE move = $1 AND segment IS NULL",
                                   {p_int8(m.move)});
     for (size_t i = 0; i < keys.size(); i++) remove_object(m.store, keys.at(i, 0), "");
-    set_move_state(m.move, "failed");
+    set_move_state(m.move, state);
   });
   exported_.erase(m.move);
+}
+
+/// True if a pause keeps the move where it is. Writers do not wait for its end: what has fenced them is taken back, unless only
+/// the swap is missing. What has swapped keeps the old copy.
+bool PartitionMoves::held(const PartitionMove &m) {
+  if (bridge::guc::tiering && !m.paused) return false;
+  if (m.state == MoveState::registered || m.state == MoveState::swapped) return false;
+  if (m.direction == Direction::cold && leftovers(m.direction, m.state).fence) give_up(m, "planned");
+  return true;
 }
 
 /// The failed step's transaction is gone; what becomes of the move is decided in a new one.
@@ -245,12 +258,18 @@ long PartitionMoves::run() {
         continue;
       }
       try {
+        if (held(m)) continue;
+        AtMove at(m.move);
         if (step(m) == Step::moved)
           any = true;
         else
           wait(m.state == MoveState::grace ? m.grace_left_s * 1000 : kPollMs);
       } catch (const bridge::PgError &e) {
         // Every transaction inside was aborted as a whole by its destructor, so the error may end here.
+        if (!bridge::guc::tiering) {
+          wait(kPollMs);
+          continue;
+        }
         failed(m, e.sqlstate, e.message + (e.detail.empty() ? "" : " (" + e.detail + ")"));
         wait(kRetryS * 1000);
       }

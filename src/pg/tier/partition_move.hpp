@@ -19,6 +19,7 @@ struct PartitionMove {
   Oid heap = InvalidOid;    // to hot: the new heap, once it is loaded
   uint64_t fence_xid = 0;   // snapshots that are older may see other rows
   double grace_left_s = 0;  // in state grace
+  bool paused = false;      // by its policy
 };
 
 class PartitionMoves {
@@ -37,7 +38,8 @@ class PartitionMoves {
   void register_segment(const PartitionMove &m);
   void export_again(const PartitionMove &m);
   void failed(const PartitionMove &m, int sqlstate, const std::string &error);
-  void give_up(const PartitionMove &m);
+  void give_up(const PartitionMove &m, const char *state = "failed");
+  bool held(const PartitionMove &m);
 
   std::map<int64_t, NewSegment> exported_;  // what this process wrote; after a restart it is written again
   std::map<int64_t, double> not_before_s_;  // moves that wait after an error

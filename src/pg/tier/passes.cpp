@@ -2,6 +2,7 @@
 #include "pg/tier/passes.hpp"
 
 #include "pg/bridge/shmem.hpp"
+#include "pg/tier/progress.hpp"
 
 namespace vectorshard::tier {
 
@@ -21,6 +22,7 @@ void init_region(void *memory) {
 }  // namespace
 
 void init() {
+  register_progress();
   bridge::register_region({"vectorshard tiering", [] { return sizeof(Region); }, init_region, reinterpret_cast<void **>(&region)});
 }
 

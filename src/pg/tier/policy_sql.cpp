@@ -1,4 +1,4 @@
-// SQL functions about policies (62_tier_policies.sql): passes, and which clients would move, how large.
+// SQL functions about policies and moves (62_tier_policies.sql, 62_tier_operators.sql): passes, which clients would move and how large, progress.
 #include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
@@ -6,6 +6,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/tier/idle.hpp"
 #include "pg/tier/passes.hpp"
+#include "pg/tier/progress.hpp"
 extern "C" {
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -68,6 +69,19 @@ VECTORSHARD_FUNCTION(vectorshard_client_sizes) {
     begin_rows(fcinfo);
     for (const tier::ClientSize &s : tier::client_sizes(bridge::texts_argument(fcinfo, 0)))
       put_row(fcinfo, {text_datum(s.client), text_datum(s.table), Int64GetDatum(s.rows), Int64GetDatum(s.bytes)});
+    return PointerGetDatum(nullptr);
+  });
+}
+
+/// tier_progress() → (move, phase, rows, rows_total, bytes, bytes_total, elapsed_s).
+VECTORSHARD_FUNCTION(vectorshard_tier_progress) {
+  return bridge::entry([&]() -> Datum {
+    begin_rows(fcinfo);
+    tier::Progress p = tier::progress();
+    constexpr const char *kNames[] = {"", "writing", "storing", "verifying", "loading"};
+    if (p.move != 0)
+      put_row(fcinfo, {Int64GetDatum(p.move), text_datum(kNames[static_cast<size_t>(p.phase)]), Int64GetDatum(p.rows), Int64GetDatum(p.rows_total),
+                       Int64GetDatum(p.bytes), Int64GetDatum(p.bytes_total), Float8GetDatum(p.elapsed_s)});
     return PointerGetDatum(nullptr);
   });
 }

@@ -11,6 +11,7 @@
 #include <ctime>
 
 #include "pg/bridge/guard.hpp"
+#include "pg/tier/progress.hpp"
 
 namespace vectorshard::tier {
 
@@ -142,6 +143,7 @@ Result<size_t> FileSource::read(char *out, size_t max) {
   }
   auto n = posix_files().read_at(handle_, at_, out, max);
   if (n.ok()) at_ += static_cast<int64_t>(n.value());
+  if (n.ok()) count_bytes(Phase::storing, n.value());
   return n;
 }
 

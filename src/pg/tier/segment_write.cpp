@@ -10,6 +10,7 @@
 #include "pg/tier/duckdb_run.hpp"
 #include "pg/tier/duckdb_types.hpp"
 #include "pg/tier/posix_files.hpp"
+#include "pg/tier/progress.hpp"
 #include "pg/tier/row_feed.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
@@ -101,6 +102,7 @@ void Writer::fill(duckdb_function_info info, duckdb_data_chunk chunk) noexcept {
       }
       for (size_t r = 0; r < n; r++) count_row(feed_.cells() + r * width);
       rows += n;
+      count_rows(n);
       bytes += feed_.bytes();
     }
   } catch (...) {

@@ -7,6 +7,7 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/tier/api.hpp"
 #include "pg/tier/cold_scan.hpp"
+#include "pg/tier/progress.hpp"
 #include "pg/tier/store_check.hpp"
 #include "pg/tier/stores.hpp"
 extern "C" {
@@ -55,6 +56,16 @@ Oid owner_of(Oid relid) {
     ReleaseSysCache(row);
     return owner;
   });
+}
+
+constexpr size_t kCountedRows = 256;
+
+void begin_loading(const std::string &segment) {
+  if (!OwnerScope::loading) return;
+  tier::AsOwner owner;
+  bridge::Spi spi;
+  bridge::Rows rows = spi.query_kept("SELECT rows, bytes FROM vectorshard.segment WHERE segment = $1", {bridge::p_text(segment)}, true);
+  if (!rows.empty()) tier::begin_phase(tier::Phase::loading, rows.int8(0, 0), rows.int8(0, 1));
 }
 
 }  // namespace
@@ -119,7 +130,13 @@ VECTORSHARD_FUNCTION(vectorshard_segment_rows) {
       InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
       return MakeSingleTupleTableSlot(result->setDesc, &TTSOpsVirtual);
     });
-    while (scan->next(slot)) bridge::pg_call([&] { tuplestore_puttupleslot(result->setResult, slot); });
+    begin_loading(bridge::text_argument(fcinfo, 0));
+    size_t rows = 0;
+    while (scan->next(slot)) {
+      bridge::pg_call([&] { tuplestore_puttupleslot(result->setResult, slot); });
+      if (++rows % kCountedRows == 0) tier::count_rows(kCountedRows);
+    }
+    tier::count_rows(rows % kCountedRows);
     bridge::pg_call([&] { ExecDropSingleTupleTableSlot(slot); });
     return PointerGetDatum(nullptr);
   });

@@ -85,7 +85,8 @@ void Tiering::run_requested() {
     std::vector<Request> out;
     bridge::Spi spi;
     bridge::Rows rows = spi.query_kept("SELECT move, started_at > now() - make_interval(secs => $1) FROM vectorshard.tier_move "
-                                       "WHERE kind = 'client' AND direction = 'cold' AND state = 'planned' ORDER BY move",
+                                       "WHERE kind = 'client' AND direction = 'cold' AND state = 'planned' "
+                                       "AND NOT EXISTS (SELECT FROM vectorshard.tier_policy p WHERE p.paused AND p.table_name = detail ->> 'policy') ORDER BY move",
                                        {bridge::p_float8(kRequestS)});
     for (size_t i = 0; i < rows.size(); i++) out.push_back({rows.int8(i, 0), rows.boolean(i, 1)});
     return out;
@@ -225,7 +226,8 @@ void Tiering::tidy() {
   next_tidy_s_ = steady_s() + kTidyEveryS;
   in_transaction([] {
     bridge::Spi spi;
-    spi.query("SELECT vectorshard.retire_segments(), vectorshard.plan_due_partitions()");
+    spi.query("SELECT vectorshard.retire_segments()");
+    if (bridge::guc::tiering) spi.query("SELECT vectorshard.plan_due_partitions()");
   });
   collect_objects(bridge::guc::object_retention_s);
   purge_spool();
@@ -234,14 +236,16 @@ void Tiering::tidy() {
 long Tiering::round() {
   if (bridge::self_node() == kNoNode) return bridge::guc::tiering_interval_ms;
   if (!started_) start_up();
-  make_pass();
-  run_requested();
+  if (bridge::guc::tiering) {
+    make_pass();
+    run_requested();
+  }
   long moves_ms = partitions_.run();
   explain_returns();
   if (steady_s() >= next_look_s_) {
     next_look_s_ = steady_s() + bridge::guc::tiering_interval_ms / 1000.0;
     bring_back_wished();
-    if (steady_s() >= no_pack_before_s_) run_packs(plan_packs());
+    if (bridge::guc::tiering && steady_s() >= no_pack_before_s_) run_packs(plan_packs());
     tidy();
   }
   long check_ms = ship::check_round();
