@@ -1,6 +1,6 @@
 -- Tier, second half: moves of range partitions (src/pg/tier/partition_move.cpp): planned, fenced, settled, exported, verified, registered,
 -- swapped, grace, done; back: planned, loaded, swapped, grace, done. Each function below is the SQL of one step and
--- runs in the transaction that writes the next state.
+-- runs in the transaction that writes the next state. A partition becomes a foreign table, or a stub (62_tier_stub.sql) where none can be attached.
 
 CREATE FUNCTION vectorshard.partition_time_type(partitioned_table regclass) RETURNS regtype
   LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
@@ -32,9 +32,14 @@ DECLARE
 BEGIN
   SELECT t.* INTO c FROM pg_class t WHERE t.oid = partition;
   SELECT t.* INTO parent FROM pg_inherits i JOIN pg_class t ON t.oid = i.inhparent WHERE i.inhrelid = partition;
-  IF c.relkind = 'f' AND c.relispartition THEN
-    RAISE object_not_in_prerequisite_state USING MESSAGE = refused, DETAIL = 'It is a foreign table.',
+  IF (c.relkind = 'f' AND c.relispartition) OR vectorshard.is_stub(partition) THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = refused,
+      DETAIL = CASE c.relkind WHEN 'f' THEN 'It is a foreign table.' ELSE 'Its rows lie in a store.' END,
       HINT = 'If it is in a store already, vectorshard.move_to_hot() brings it back.';
+  ELSIF c.relkind = 'p' AND c.relispartition THEN
+    SELECT string_agg(t.relid::text, ', ' ORDER BY t.relid::text) INTO found FROM pg_partition_tree(partition) t WHERE t.isleaf;
+    RAISE wrong_object_type USING MESSAGE = refused, DETAIL = 'It is partitioned itself and holds no rows.',
+      HINT = coalesce(format('Move the partitions that hold its rows: %s.', found), 'It has no partitions.');
   ELSIF c.relkind <> 'r' OR NOT c.relispartition THEN
     RAISE wrong_object_type USING MESSAGE = refused, DETAIL = 'It is not a partition that holds rows itself.',
       HINT = 'Give a partition of a table that is partitioned by range.';
@@ -46,18 +51,6 @@ BEGIN
       DETAIL = format('Its bound is %s, its key %s, its persistence "%s".', pg_get_expr(c.relpartbound, c.oid),
                       pg_get_partkeydef(parent.oid), c.relpersistence),
       HINT = 'Give a permanent partition with a range of columns.';
-  END IF;
-  SELECT string_agg(i.indexrelid::regclass::text, ', ') INTO found FROM pg_index i WHERE i.indrelid = parent.oid AND i.indisunique;
-  IF found IS NOT NULL THEN
-    RAISE feature_not_supported USING MESSAGE = refused,
-      DETAIL = format('"%s" has unique indexes (%s), and PostgreSQL attaches no foreign table to it then.', parent.oid::regclass, found),
-      HINT = 'Keep the keys on the partitions instead of the partitioned table.';
-  END IF;
-  SELECT string_agg(format('%s on %s', k.conname, k.conrelid::regclass), ', ') INTO found FROM pg_constraint k
-   WHERE k.contype = 'f' AND (k.conrelid IN (parent.oid, c.oid) OR k.confrelid IN (parent.oid, c.oid));
-  IF found IS NOT NULL THEN
-    RAISE feature_not_supported USING MESSAGE = refused, DETAIL = format('Foreign keys: %s.', found),
-      HINT = 'Foreign keys are not enforced on rows in a store; drop them first.';
   END IF;
 END $$;
 COMMENT ON FUNCTION vectorshard.check_movable(regclass) IS 'internal: raises unless a partition can move to a store';
@@ -87,7 +80,7 @@ BEGIN
   SELECT 'partition', direction, vectorshard.name_of(partition), store, 'planned', segment,
          jsonb_build_object('relid', partition::oid::bigint, 'parent', i.inhparent::bigint,
                             'bound', pg_get_expr(c.relpartbound, c.oid), 'grace_s', extract(epoch FROM grace)::bigint)
-    FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.oid = partition
+    FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.oid = partition
   RETURNING tier_move.move INTO move;
   RETURN move;
 END $$;
@@ -109,9 +102,10 @@ CREATE FUNCTION vectorshard.move_to_hot(partition regclass, grace interval DEFAU
 DECLARE
   s vectorshard.segment;
 BEGIN
-  SELECT g.* INTO s FROM pg_foreign_table f
-    JOIN vectorshard.segment g ON format('segment=%s', g.segment) = ANY (f.ftoptions) AND g.kind = 'partition'
-   WHERE f.ftrelid = partition;
+  SELECT g.* INTO s FROM vectorshard.segment g
+   WHERE g.kind = 'partition' AND (EXISTS (SELECT FROM pg_foreign_table f
+                                            WHERE f.ftrelid = partition AND format('segment=%s', g.segment) = ANY (f.ftoptions))
+                                   OR g.segment = vectorshard.stub_segment(partition));
   IF NOT FOUND THEN
     RAISE object_not_in_prerequisite_state USING MESSAGE = format('"%s" is not in a store', partition),
       HINT = 'Give a partition that vectorshard.move_to_cold() has moved.';
@@ -204,7 +198,9 @@ BEGIN
   heap := (m.detail ->> 'relid')::oid::regclass;
   parent := (m.detail ->> 'parent')::oid::regclass;
   SET LOCAL lock_timeout = '500ms';
-  EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', parent);
+  IF NOT vectorshard.needs_stub(heap) THEN
+    EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', parent);
+  END IF;
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', heap);
   IF vectorshard.heap_mark(heap) <> m.detail ->> 'mark' THEN
     RAISE object_not_in_prerequisite_state USING MESSAGE = format('"%s" changed while it was moved', heap),
@@ -212,13 +208,17 @@ BEGIN
   END IF;
   SELECT n.nspname, c.relname INTO schema_name, part_name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = heap;
   kept_name := left(part_name, 40) || '_moved_' || move;
+  IF vectorshard.needs_stub(heap) THEN
+    PERFORM vectorshard.swap_to_stub(m, heap, kept_name);
+    RETURN;
+  END IF;
   EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, heap);
   EXECUTE format('ALTER TABLE %s RENAME TO %I', heap, kept_name);
   EXECUTE format('CREATE FOREIGN TABLE %I.%I PARTITION OF %s %s SERVER fabric OPTIONS (role ''partition'', segment %L)',
                  schema_name, part_name, parent, m.detail ->> 'bound', m.segment);
   PERFORM vectorshard.dress_like(format('%I.%I', schema_name, part_name)::regclass, heap);
 END $$;
-COMMENT ON FUNCTION vectorshard.swap_to_cold(bigint) IS 'internal: the foreign table becomes the partition, the heap is detached';
+COMMENT ON FUNCTION vectorshard.swap_to_cold(bigint) IS 'internal: from now on the rows of a partition come from its segment; its heap is kept beside it';
 
 CREATE FUNCTION vectorshard.load_partition(move bigint) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
@@ -234,6 +234,10 @@ DECLARE
 BEGIN
   SELECT t.* INTO m FROM vectorshard.tier_move t WHERE t.move = move;
   part := (m.detail ->> 'relid')::oid::regclass;
+  IF vectorshard.is_stub(part) THEN
+    PERFORM vectorshard.load_from_stub(m, part);
+    RETURN;
+  END IF;
   SELECT format('%I.%I', n.nspname, left(c.relname, 40) || '_hot_' || move) INTO heap
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = part;
   PERFORM vectorshard.execute_as_owner(part, format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY)',
@@ -274,6 +278,10 @@ BEGIN
   parent := (m.detail ->> 'parent')::oid::regclass;
   SELECT c.relname INTO part_name FROM pg_class c WHERE c.oid = part;
   SET LOCAL lock_timeout = '500ms';
+  IF m.detail ? 'indexes' THEN
+    PERFORM vectorshard.swap_from_stub(m, part);
+    RETURN;
+  END IF;
   EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', parent);
   EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, part);
   EXECUTE format('DROP FOREIGN TABLE %s', part);
@@ -281,7 +289,7 @@ BEGIN
   EXECUTE format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, heap, m.detail ->> 'bound');
   EXECUTE format('ALTER TABLE %s DROP CONSTRAINT vectorshard_bound', heap);
 END $$;
-COMMENT ON FUNCTION vectorshard.swap_to_hot(bigint) IS 'internal: the new heap becomes the partition, the foreign table is dropped';
+COMMENT ON FUNCTION vectorshard.swap_to_hot(bigint) IS 'internal: from now on the rows of a partition come from its new heap';
 
 -- What is left of a move at its end: the detached heap, or the segment.
 CREATE FUNCTION vectorshard.finish_partition_move(move bigint) RETURNS void
@@ -289,13 +297,16 @@ CREATE FUNCTION vectorshard.finish_partition_move(move bigint) RETURNS void
 #variable_conflict use_variable
 DECLARE
   m vectorshard.tier_move;
+  kept oid;
 BEGIN
   SELECT t.* INTO m FROM vectorshard.tier_move t WHERE t.move = move;
+  -- The heap of a stub is a table of its own; that of a foreign table is what was the partition.
+  kept := coalesce(m.detail ->> 'kept', m.detail ->> 'relid')::oid;
   IF m.direction = 'hot' THEN
     UPDATE vectorshard.segment s SET state = 'dead' WHERE s.segment = m.segment AND s.state = 'live';
-  ELSIF EXISTS (SELECT FROM pg_class c WHERE c.oid = (m.detail ->> 'relid')::oid AND NOT c.relispartition) THEN
+  ELSIF EXISTS (SELECT FROM pg_class c WHERE c.oid = kept AND NOT c.relispartition) AND NOT vectorshard.is_stub(kept) THEN
     SET LOCAL lock_timeout = '500ms';
-    EXECUTE format('DROP TABLE %s', (m.detail ->> 'relid')::oid::regclass);
+    EXECUTE format('DROP TABLE %s', kept::regclass);
   END IF;
 END $$;
 COMMENT ON FUNCTION vectorshard.finish_partition_move(bigint) IS 'internal: drops the copy that is no longer read';

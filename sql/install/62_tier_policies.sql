@@ -19,7 +19,7 @@ BEGIN
   key_type := vectorshard.partition_time_type(parent);
   FOR part, upper_bound IN
     SELECT c.oid, substring(pg_get_expr(c.relpartbound, c.oid) FROM $re$TO \('([^']*)'\)$re$)
-      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind = 'r'
+      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind = 'r' AND NOT vectorshard.is_stub(c.oid)
      WHERE i.inhparent = parent
        AND NOT EXISTS (SELECT FROM vectorshard.tier_move m
                         WHERE m.kind = 'partition' AND m.subject = vectorshard.name_of(c.oid)

@@ -10,6 +10,7 @@
 #include "pg/predict/api.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/telemetry/api.hpp"
+#include "pg/tier/api.hpp"
 extern "C" {
 #include "catalog/objectaccess.h"
 #include "catalog/pg_extension.h"
@@ -38,6 +39,7 @@ void init() {
   apply::init();
   place::init_navigator();
   ship::init();
+  tier::init_stubs();
   register_launcher();
 }
 

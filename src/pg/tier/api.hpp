@@ -14,6 +14,9 @@ extern "C" {
 
 namespace vectorshard::tier {
 
+/// Hooks for stubs: moved partitions that stay attached. Called while the library is loaded.
+void init_stubs();
+
 /// Scans rows that lie in segments into slots. Destroy it before the transaction ends; cancel works between chunks.
 class ColdScan {
  public:
