@@ -1,9 +1,9 @@
 -- The tables of the fabric itself (docs/architecture.md, "Tables of the fabric").
 --
 -- Shipped to every node by the same stream as user rows, each row with exactly one writer:
---   node, shard_table, client, wish, holder, policy, store, segment, node_state, price, quality
+--   node, shard_table, client, wish, holder, policy, store, segment, erasure, node_state, price, quality
 -- Local to a node, never shipped (tombstone: its inserts and updates are what ships):
---   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client, rest, decision_log
+--   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client, segment_client, rest, decision_log
 -- No foreign keys and no unique constraint beyond the primary key: rows arrive in any order.
 
 CREATE TABLE vectorshard.node (
@@ -113,6 +113,19 @@ CREATE TABLE vectorshard.segment (
   _version   bigint NOT NULL
 );
 COMMENT ON TABLE vectorshard.segment IS 'manifest: immutable objects in stores; written by the node that made them';
+
+CREATE TABLE vectorshard.erasure (
+  client   text COLLATE "C" NOT NULL,
+  node     int NOT NULL,
+  asked_at timestamptz NOT NULL,
+  done_at  timestamptz,
+  rows     bigint NOT NULL DEFAULT 0,
+  objects  bigint NOT NULL DEFAULT 0,
+  problem  text,
+  _version bigint NOT NULL,
+  PRIMARY KEY (client, node)
+);
+COMMENT ON TABLE vectorshard.erasure IS 'clients that are to be forgotten: asked by their home, done by each node, which writes its own row';
 
 CREATE TABLE vectorshard.node_state (
   node          int PRIMARY KEY,
@@ -228,6 +241,14 @@ CREATE TABLE vectorshard.cold_client (
 CREATE INDEX cold_client_segment ON vectorshard.cold_client (segment);
 COMMENT ON TABLE vectorshard.cold_client IS 'clients of this home whose rows lie in segments: how many rows, and their digest';
 
+CREATE TABLE vectorshard.segment_client (
+  client  text COLLATE "C" NOT NULL,
+  segment text COLLATE "C" NOT NULL,
+  PRIMARY KEY (client, segment)
+);
+CREATE INDEX segment_client_segment ON vectorshard.segment_client (segment);
+COMMENT ON TABLE vectorshard.segment_client IS 'whose rows lie in the objects that this node made, whether they count there or not: until the object is gone';
+
 CREATE TABLE vectorshard.rest (
   client   text COLLATE "C" PRIMARY KEY,
   state    bytea NOT NULL,
@@ -294,4 +315,6 @@ SELECT pg_catalog.pg_extension_config_dump('vectorshard.peer_debt', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.conflict', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.tier_move', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.cold_client', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.segment_client', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.erasure', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.motion', '');

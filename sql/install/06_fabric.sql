@@ -181,7 +181,7 @@ BEGIN
   END LOOP;
   CREATE PUBLICATION vectorshard FOR TABLE ONLY vectorshard.node, ONLY vectorshard.shard_table, ONLY vectorshard.client,
     ONLY vectorshard.wish, ONLY vectorshard.holder, ONLY vectorshard.policy, ONLY vectorshard.store,
-    ONLY vectorshard.segment, ONLY vectorshard.node_state, ONLY vectorshard.price, ONLY vectorshard.quality, ONLY vectorshard.ddl, ONLY vectorshard.tombstone, ONLY vectorshard.motion WITH (publish = 'insert, update');
+    ONLY vectorshard.segment, ONLY vectorshard.erasure, ONLY vectorshard.node_state, ONLY vectorshard.price, ONLY vectorshard.quality, ONLY vectorshard.ddl, ONLY vectorshard.tombstone, ONLY vectorshard.motion WITH (publish = 'insert, update');
   CREATE TRIGGER node_changed AFTER INSERT OR UPDATE ON vectorshard.node
     FOR EACH ROW EXECUTE FUNCTION vectorshard.node_changed();
   ALTER TABLE vectorshard.node ENABLE ALWAYS TRIGGER node_changed;
@@ -249,7 +249,7 @@ BEGIN
     -- A node that is new, or back from the past, is owed everything.
     INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name)
       SELECT NEW.node, '', 'vectorshard.' || t
-        FROM unnest(ARRAY['node', 'shard_table', 'client', 'wish', 'holder', 'policy', 'store', 'segment', 'node_state', 'price', 'quality', 'ddl']) t
+        FROM unnest(ARRAY['node', 'shard_table', 'client', 'wish', 'holder', 'policy', 'store', 'segment', 'erasure', 'node_state', 'price', 'quality', 'ddl']) t
       UNION ALL
       SELECT NEW.node, '', s.table_name FROM vectorshard.shard_table s WHERE s.kind = 'reference' AND s.state = 'enrolled'
       UNION ALL

@@ -132,7 +132,7 @@ BEGIN
     -- What it had not delivered to nodes that are away is here: every node holds these tables in full.
     INSERT INTO vectorshard.peer_debt AS d (peer, client, table_name)
       SELECT o.node, '', t FROM vectorshard.node o CROSS JOIN (
-               SELECT 'vectorshard.' || t FROM unnest(ARRAY['shard_table', 'client', 'wish', 'holder', 'policy', 'store', 'segment', 'node_state', 'price', 'quality', 'ddl']) t
+               SELECT 'vectorshard.' || t FROM unnest(ARRAY['shard_table', 'client', 'wish', 'holder', 'policy', 'store', 'segment', 'erasure', 'node_state', 'price', 'quality', 'ddl']) t
                UNION ALL SELECT s.table_name FROM vectorshard.shard_table s WHERE s.kind = 'reference' AND s.state = 'enrolled') AS a(t)
        WHERE o.state <> 'removed' AND o.node <> vectorshard.self_node()
       ON CONFLICT (peer, client, table_name) DO UPDATE SET last_error = d.last_error;

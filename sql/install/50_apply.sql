@@ -75,7 +75,7 @@ REVOKE ALL ON FUNCTION vectorshard.collect_tombstones() FROM PUBLIC;
 
 -- The extension's own shipped tables carry versions too; motion is a vector-shard table.
 SELECT vectorshard.attach_triggers(('vectorshard.' || name)::regclass)
-  FROM unnest(ARRAY['node', 'shard_table', 'client', 'wish', 'holder', 'policy', 'store', 'segment', 'node_state', 'price', 'quality', 'motion']) AS name;
+  FROM unnest(ARRAY['node', 'shard_table', 'client', 'wish', 'holder', 'policy', 'store', 'segment', 'erasure', 'node_state', 'price', 'quality', 'motion']) AS name;
 
 CREATE INDEX conflict_row ON vectorshard.conflict (table_name, key, loser);
 CREATE INDEX conflict_unresolved ON vectorshard.conflict (at) WHERE resolved IS NULL AND payload IS NOT NULL;

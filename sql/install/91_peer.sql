@@ -63,5 +63,5 @@ END $$;
 
 -- A node that joins copies these; whoever reads looks up homes, and whether one moved meanwhile.
 GRANT SELECT ON vectorshard.node, vectorshard.shard_table, vectorshard.client, vectorshard.wish, vectorshard.holder, vectorshard.policy,
-  vectorshard.store, vectorshard.segment, vectorshard.node_state, vectorshard.price, vectorshard.quality, vectorshard.ddl, vectorshard.tombstone,
+  vectorshard.store, vectorshard.segment, vectorshard.erasure, vectorshard.node_state, vectorshard.price, vectorshard.quality, vectorshard.ddl, vectorshard.tombstone,
   vectorshard.home_event TO vectorshard_peer;

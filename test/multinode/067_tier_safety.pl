@@ -121,6 +121,41 @@ forget_copies();
 is(trips('c1', 'car3'), $truth{car3}, 'S3: it is read');
 ok($f->sql('c1', q{SELECT vectorshard.move_to_hot('car3')}) eq 't' && trips('c1', 'car3') eq $truth{car3}, 'S3: and comes back');
 
+# verify_store(): what is wrong is told, and what is right is not.
+sub verify { my ($in, $deep) = @_; return $f->sql('c1', "SELECT coalesce(string_agg(coalesce(object_key, '') || '|' || coalesce(problem, ''), E'\n' ORDER BY object_key), 'well') FROM vectorshard.verify_store($in, " . ($deep ? 'true' : 'false') . ') WHERE NOT ok'); }
+is($f->sql('c1', q{SELECT string_agg(store_name || ' ' || key_id, ', ' ORDER BY key_id) FROM vectorshard.verify_store('vault')}), 'vault 2025, vault 2025, vault 2026-01', 'which keys are needed');
+is(verify('NULL', 1), 'well', 'all stores are well');
+my $plain = PostgreSQL::Test::Utils::tempdir;
+$f->sql('c1', "SELECT vectorshard.create_store('plain', 'file://$plain')");
+moved("move_to_cold('car4', 'plain')", 'car4 goes to a plain store');
+moved("move_to_cold('car5', 'plain')", 'and car5');
+is(verify("'plain'", 1), 'well', 'both are well');
+my ($key4, $key5) = map { object_of($_) =~ m{(node1/.*)} } 'car4', 'car5';
+my ($plain4, $plain5) = map { bytes("$plain/$_") } $key4, $key5;
+my $middle = int(length($plain4) / 2);
+for my $case (
+	['nothing', undef, qr/it is not in the store/, qr/it is not in the store/],
+	['a truncated object', substr($plain4, 0, -7), qr/it has \d+ bytes, the manifest says/, qr/it has \d+ bytes/],
+	['a flipped byte', substr($plain4, 0, $middle) . (substr($plain4, $middle, 1) ^ "\x20") . substr($plain4, $middle + 1), qr/^well$/, qr/SHA-256 is .*, the manifest says/],
+	['a foreign object of the same length', substr($plain5 . "\0" x length $plain4, 0, length $plain4), qr/^well$/, qr/SHA-256 is/]) {
+	my ($what, $bytes, $shallow, $deep) = @$case;
+	unlink "$plain/$key4", spool();
+	put_bytes("$plain/$key4", $bytes) if defined $bytes;
+	chmod 0600, "$plain/$key4";
+	like(verify("'plain'"), $shallow, "$what: seen by a look, or not");
+	my $found = verify("'plain'", 1);
+	like($found, $deep, "$what: read, it is seen");
+	like($found, qr/^\Q$key4\E\|[^\n]*$/, 'and nothing else is told');
+	is(trips('c1', 'car5'), $truth{car5}, 'the other client is read');
+	like($f->error_of('c1', q{SELECT vectorshard.move_to_hot('car4')}), qr/(58030|XX001): .*segment.*(DETAIL|HINT)/s, 'what is damaged does not come back');
+}
+unlink "$plain/$key4", spool();
+put_bytes("$plain/$key4", $plain4);
+is(verify('NULL', 1), 'well', 'restored, all is well');
+is(trips('c1', 'car4'), $truth{car4}, 'and read');
+like($f->error_of('c1', q{SELECT * FROM vectorshard.verify_store('none')}), qr/42704: store "none" does not exist/, 'a store that is not there');
+like($f->error_of('c1', q{SET ROLE app; SELECT * FROM vectorshard.verify_store()}), qr/42501/, 'not for everybody');
+
 # Keys are nowhere.
 my $secrets = join '|', map { quotemeta } @key{qw(first second wrong)};
 for my $n ('c1', 'e1') {

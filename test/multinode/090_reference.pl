@@ -79,6 +79,7 @@ my %before = (
 	'move_to_hot(partition' => sub {
 		$f->poll('core', q{SELECT relkind FROM pg_class WHERE relname = 'event_2020'}, 'f', 'the partition is in the store');
 	},
+	forget_client => sub { $f->sql('core', q{INSERT INTO trip (car, note) VALUES ('cab-3', 'note')}) },
 	segment_rows => sub {
 		$f->poll('core', q{SELECT relkind FROM pg_class WHERE relname = 'event_2020'}, 'r', 'the partition is back');
 		is($f->sql('core', q{SELECT count(*) FROM event}), '100', 'with its rows');

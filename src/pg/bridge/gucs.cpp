@@ -16,6 +16,7 @@ int batch_compression = kCompressionOff;
 bool birth_without_core = false;
 int check_rate = 60;
 double client_idle_s = 604800;
+double compact_below = 0.5;
 double copy_time_s = 1;
 int decision_log_hours = 24;
 int decision_log_rows = 1000000;
@@ -122,6 +123,7 @@ void define_a_to_l() {
   integer("vectorshard.check_rate", "Clients a minute that are compared with their holders in the background.", &check_rate,
           0, 1000000, 0, PGC_SIGHUP);
   real("vectorshard.client_idle_s", "Idle time after which a client may go to a store.", &client_idle_s, 1, 1e9);
+  real("vectorshard.compact_below", "A segment of whose rows a smaller share counts is written anew.", &compact_below, 0, 1);
   real("vectorshard.copy_time_s", "Least time a copy is assumed to take.", &copy_time_s, 0, 1e6);
   integer("vectorshard.decision_log_hours", "How long decisions are kept for looking back; 0: they are not.", &decision_log_hours,
           0, 8784, 0, PGC_SIGHUP);

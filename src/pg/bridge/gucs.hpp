@@ -18,6 +18,7 @@ extern int batch_compression;          // BatchCompression
 extern bool birth_without_core;        // a client may be born while no core node answers
 extern int check_rate;                 // clients a minute that are compared with their holders; 0: none
 extern double client_idle_s;           // idle this long: a client may go to the store
+extern double compact_below;           // share of rows that still count below which a segment is written anew; 0: never
 extern double copy_time_s;             // floor for the time a copy takes, before it is measured
 extern int decision_log_hours;         // how long decisions are kept; 0: not at all
 extern int decision_log_rows;          // and how many

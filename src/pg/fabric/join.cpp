@@ -93,7 +93,7 @@ int join(const std::string &server, const Self &self) {
   bridge::pg_call([] {
     (void)set_config_option("session_replication_role", "replica", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
   });
-  for (const char *t : {"node", "shard_table", "client", "wish", "holder", "policy", "store", "segment", "node_state", "price", "quality", "ddl"})
+  for (const char *t : {"node", "shard_table", "client", "wish", "holder", "policy", "store", "segment", "erasure", "node_state", "price", "quality", "ddl"})
     copy_table(*link, spi, std::string("vectorshard.") + t, "true");
   copy_table(*link, spi, "vectorshard.tombstone", "client = ''");
   take_present_definitions(*link, spi);

@@ -95,6 +95,9 @@ bool pass_on_placed(PassCursor &cursor, int slots, size_t most, std::vector<Know
 /// The client's motion of `motion_at_s` was written to the table at this time.
 void note_checkpoint(std::string_view client, double motion_at_s, int64_t at);
 
+/// Shared memory knows no motion of the client any more, until it reports again.
+void forget(std::string_view client);
+
 /// Since the server started.
 struct Counters {
   uint64_t accepted = 0;

@@ -358,6 +358,16 @@ void note_checkpoint(std::string_view client, double motion_at_s, int64_t at) {
   slot->written_at_s = motion_at_s;
 }
 
+void forget(std::string_view client) {
+  HeldSlot slot(client, HeldSlot::kChange);
+  if (!slot) return;
+  slot->motion = Motion{};
+  slot->received_at = 0;
+  slot->checkpointed_at = 0;
+  slot->written_at_s = 0;
+  slot->look_again_s = 0;
+}
+
 Counters counters() {
   Counters out;
   if (!region) return out;

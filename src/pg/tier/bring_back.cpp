@@ -75,6 +75,7 @@ class Loader {
   void load();
 
  private:
+  void read();
   void describe();
   void add(const Datum *values, const bool *nulls);
 
@@ -107,7 +108,17 @@ void Loader::add(const Datum *values, const bool *nulls) {
   batch_.rows.push_back(std::move(row));
 }
 
+/// Bytes that changed may be no Parquet any more: then DuckDB fails, which knows neither segment nor store.
 void Loader::load() {
+  try {
+    read();
+  } catch (const bridge::PgError &e) {
+    if (e.sqlstate != ERRCODE_EXTERNAL_ROUTINE_EXCEPTION) throw;
+    damaged(cold_.segment, cold_.clients.front().client, e.message);
+  }
+}
+
+void Loader::read() {
   describe();
   const Segment &segment = cold_.segment;
   const ColdShare &share = cold_.clients.front();

@@ -101,6 +101,10 @@ void insert_segment(const NewSegment &n) {
                p_text(n.kind), p_int4(bridge::self_node()), p_int8(n.segment.rows), p_int8(n.segment.bytes),
                p_text(n.segment.sha256), p_text(n.content.hex()), p_text(columns_json(n.segment.columns)),
                p_text(n.zones)});
+  std::vector<std::string> clients;
+  for (const auto &[client, digest] : n.clients) clients.push_back(client);
+  spi.execute("INSERT INTO vectorshard.segment_client (client, segment) SELECT unnest($2::text[]), $1",
+              {p_text(n.segment.name), bridge::p_text_array(clients)});
 }
 
 }  // namespace vectorshard::tier

@@ -1,7 +1,12 @@
 // Objects of this node in stores: see objects.hpp.
 #include "pg/tier/objects.hpp"
 
+#include <signal.h>
+
+#include <cerrno>
+#include <functional>
 #include <map>
+#include <set>
 
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -79,26 +84,69 @@ bool due(const std::string &name, const store::Store &store) {
   return true;
 }
 
-int collect_orphans(const std::string &name, int64_t dead_s) {
+/// The process that began to write a file of a store on this machine.
+bool writer_lives(const std::string &tag) {
+  int pid = atoi(tag.c_str());
+  return pid > 0 && (kill(pid, 0) == 0 || errno != ESRCH);
+}
+
+/// Removes what nothing names; gives how many, or why the store could not be asked.
+Result<int> collect_orphans(const std::string &name, int64_t dead_s, bool now) {
   int removed = 0;
   std::string after;
   while (true) {
     bridge::WorkerTransaction tx;
-    // A node that never uses the store may have no credentials for it.
     auto opened = try_open_store(name, store_entry(name));
-    if (!opened.ok()) return removed;
+    if (!opened.ok()) return opened.error();
     std::unique_ptr<store::Store> store = std::move(opened).value();
-    if (after.empty() && !due(name, *store)) return removed;
+    if (after.empty() && !now && !due(name, *store)) return removed;
+    if (after.empty()) {
+      // Only this process puts large objects there, and it does not at this moment.
+      auto swept = store->sweep(own_folder(), writer_lives);
+      if (!swept.ok() && now) return swept.error();
+    }
     auto objects = store->list(own_folder(), after);
-    if (!objects.ok()) return removed;  // the store is away: later
+    if (!objects.ok()) return objects.error();
     for (const store::ObjectInfo &o : objects.value()) {
       after = o.key;
       if (o.age_s < dead_s || needed(name, o.key)) continue;
-      if (store->remove(o.key).ok()) removed++;
+      Result<void> gone = store->remove(o.key);
+      if (!gone.ok() && now) return gone.error();
+      removed += gone.ok();
     }
     size_t n = objects.value().size();
     tx.commit();
     if (n < store::kListMax) return removed;
+  }
+}
+
+/// A node that never uses a store may have no credentials for it.
+bool has_objects_in(const std::string &name) {
+  bridge::WorkerTransaction tx;
+  bool out = false;
+  {
+    bridge::Spi spi;
+    out = spi.query_kept("SELECT EXISTS (SELECT FROM vectorshard.segment WHERE store = $1 AND home = $2) OR "
+                         "EXISTS (SELECT FROM vectorshard.tier_move WHERE store = $1 AND kind = 'client' AND direction = 'cold')",
+                         {p_text(name), p_int4(bridge::self_node())})
+              .boolean(0, 0);
+  }
+  tx.commit();
+  return out;
+}
+
+/// Calls `take` with the name of each file of the spool directory's folders, which begins with the SHA-256 of what it is a copy of.
+void each_copy(const std::function<void(const std::string &sha256, const std::string &path)> &take) {
+  constexpr size_t kDigits = 64;
+  auto folders = posix_files().list(spool_directory());
+  if (!folders.ok()) return;
+  for (const store::FileInfo &folder : folders.value()) {
+    if (!folder.directory) continue;
+    auto files = posix_files().list(spool_directory() + "/" + folder.name);
+    if (!files.ok()) continue;
+    for (const store::FileInfo &f : files.value())
+      if (f.name.find_first_not_of("0123456789abcdef") >= kDigits && f.name.size() > kDigits)
+        take(f.name.substr(0, kDigits), spool_directory() + "/" + folder.name + "/" + f.name);
   }
 }
 
@@ -179,6 +227,35 @@ void remove_object(const std::string &name, const std::string &key, const std::s
   if (!sha256.empty()) remove_file(spool_copy(sha256));
 }
 
+void destroy_object(const std::string &name, const std::string &key, const std::string &sha256) {
+  std::unique_ptr<store::Store> store = open_store(name);
+  bridge::value_or_raise(store->remove(key));
+  each_copy([&](const std::string &of, const std::string &path) {
+    if (of == sha256) remove_file(path);
+  });
+}
+
+void destroy_orphans() {
+  for (const std::string &store : store_names()) {
+    auto removed = collect_orphans(store, 0, true);
+    if (!removed.ok() && has_objects_in(store)) bridge::raise(removed.error());
+  }
+}
+
+void purge_unknown_copies() {
+  bridge::WorkerTransaction tx;
+  std::set<std::string> known;
+  {
+    bridge::Spi spi;
+    bridge::Rows rows = spi.query_kept("SELECT DISTINCT sha256 FROM vectorshard.segment");
+    for (size_t i = 0; i < rows.size(); i++) known.insert(rows.at(i, 0));
+  }
+  each_copy([&](const std::string &of, const std::string &path) {
+    if (!known.contains(of)) remove_file(path);
+  });
+  tx.commit();
+}
+
 int collect_objects(int64_t dead_s) {
   int removed = 0;
   for (const DeadObject &d : dead_segments(dead_s)) {
@@ -186,12 +263,17 @@ int collect_objects(int64_t dead_s) {
     {
       bridge::Spi spi;
       spi.execute("DELETE FROM vectorshard.segment WHERE segment = $1 AND state = 'dead'", {p_text(d.segment)});
+      spi.execute("DELETE FROM vectorshard.segment_client WHERE segment = $1", {p_text(d.segment)});
     }
     remove_object(d.store, d.key, d.sha256);
     tx.commit();
     removed++;
   }
-  for (const std::string &store : store_names()) removed += collect_orphans(store, dead_s);
+  for (const std::string &store : store_names()) {
+    auto orphans = collect_orphans(store, dead_s, false);
+    if (orphans.ok()) removed += orphans.value();  // else the store is away: later
+  }
+  purge_unknown_copies();
   return removed;
 }
 

@@ -10,12 +10,14 @@
 #include "pg/bridge/worker.hpp"
 #include "pg/ship/api.hpp"
 #include "pg/tier/api.hpp"
+#include "pg/tier/erase.hpp"
 #include "pg/tier/idle.hpp"
 #include "pg/tier/move_row.hpp"
 #include "pg/tier/objects.hpp"
 #include "pg/tier/pack.hpp"
 #include "pg/tier/partition_move.hpp"
 #include "pg/tier/passes.hpp"
+#include "pg/tier/rewrite.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
 #include "access/xact.h"
@@ -229,6 +231,7 @@ void Tiering::tidy() {
     spi.query("SELECT vectorshard.retire_segments()");
     if (bridge::guc::tiering) spi.query("SELECT vectorshard.plan_due_partitions()");
   });
+  if (bridge::guc::tiering) compact_segments();
   collect_objects(bridge::guc::object_retention_s);
   purge_spool();
 }
@@ -241,6 +244,7 @@ long Tiering::round() {
     run_requested();
   }
   long moves_ms = partitions_.run();
+  long erase_ms = run_erasures();
   explain_returns();
   if (steady_s() >= next_look_s_) {
     next_look_s_ = steady_s() + bridge::guc::tiering_interval_ms / 1000.0;
@@ -250,7 +254,7 @@ long Tiering::round() {
   }
   long check_ms = ship::check_round();
   double left_ms = std::min((next_look_s_ - steady_s()) * 1000, static_cast<double>(check_ms));
-  for (long ms : {moves_ms, request_ms()})
+  for (long ms : {moves_ms, erase_ms, request_ms()})
     if (ms >= 0) left_ms = std::min(left_ms, static_cast<double>(ms));
   return std::clamp(static_cast<long>(left_ms) + 1, 1L, static_cast<long>(bridge::guc::tiering_interval_ms));
 }
