@@ -17,7 +17,7 @@ my @servers;
 # Nodes log in at each other as `fabric`, an ordinary role; with superuser => 1 as the superuser of the server.
 sub new {
 	my ($class, %o) = @_;
-	my $self = bless { nodes => {}, places => 0, core => $o{core}, config => $o{config} // '', auth => $o{auth} // 'trust', superuser => $o{superuser} }, $class;
+	my $self = bless { nodes => {}, places => 0, core => $o{core}, config => $o{config} // '', auth => $o{auth} // 'trust', superuser => $o{superuser}, initdb => $o{initdb} // [] }, $class;
 	for my $name ($o{core}, @{ $o{edges} // [] }) { $self->add_server($name); }
 	return $self if defined $o{connect} && !$o{connect};
 	$self->create($o{core});
@@ -29,7 +29,7 @@ sub new {
 sub add_server {
 	my ($self, $name) = @_;
 	my $n = PostgreSQL::Test::Cluster->new($name);
-	$n->init;
+	$n->init(extra => $self->{initdb});
 	$n->append_conf('postgresql.conf', <<"CONF");
 shared_preload_libraries = 'vectorshard'
 wal_level = logical

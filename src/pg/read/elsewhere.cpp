@@ -12,6 +12,7 @@
 #include "pg/read/home_moves.hpp"
 #include "pg/read/home_tables.hpp"
 #include "pg/read/look_ahead.hpp"
+#include "pg/read/partition_scan.hpp"
 #include "pg/read/plan.hpp"
 #include "pg/read/remote_conditions.hpp"
 #include "pg/read/whereabouts.hpp"
@@ -122,7 +123,8 @@ void ElsewhereScan::start() {
   started_ = true;
   if (plan_.role == Role::telemetry) refuse_telemetry();
   if (plan_.role == Role::partition) {
-    open_cold([&] { return tier::scan_partition(table_, estate_->es_snapshot); });
+    tier::SegmentQuestion question = question_of(plan_, plan_of(node_)->fdw_exprs, node_, shared_);
+    open_cold([&] { return tier::ask_segment(std::move(question)); });
     return;
   }
   if (bridge::guc::read_scope == bridge::guc::kReadLocal || bridge::self_node() == kNoNode) return;
@@ -454,7 +456,7 @@ bool ElsewhereScan::next_cold(TupleTableSlot *slot) {
     end_cold();
     return false;
   }
-  if (plan_.naming == Naming::none && plan_.lock_strength > 0 && !plan_.changes)
+  if (plan_.role == Role::elsewhere && plan_.naming == Naming::none && plan_.lock_strength > 0 && !plan_.changes)
     if (auto client = text_of(slot, plan_.client_attnum)) bring_back_here(*client);
   return true;
 }

@@ -29,6 +29,8 @@ extern "C" {
 
 namespace vectorshard::read {
 
+struct SharedParts;
+
 class ElsewhereScan {
  public:
   explicit ElsewhereScan(ForeignScanState *node);
@@ -38,6 +40,8 @@ class ElsewhereScan {
   bool next(TupleTableSlot *slot);
   /// Starts anew with the present values of parameters.
   void rewind();
+  /// Of a partition: this process takes part in a parallel scan.
+  void share(SharedParts *shared) { shared_ = shared; }
 
   /// What one node did for the scan.
   struct Tally {
@@ -91,6 +95,7 @@ class ElsewhereScan {
   Oid table_;
   bool home_;                            // of a table of consistency home
   bool started_ = false;
+  SharedParts *shared_ = nullptr;
   ExprState *naming_ = nullptr;
   Oid naming_type_ = InvalidOid;
   std::unique_ptr<tier::ColdScan> cold_;

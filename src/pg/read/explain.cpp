@@ -3,6 +3,7 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/read/elsewhere.hpp"
+#include "pg/read/partition_scan.hpp"
 #include "pg/read/remote_conditions.hpp"
 #include "pg/read/scan.hpp"
 #include "pg/read/whereabouts.hpp"
@@ -52,6 +53,13 @@ std::string homes_text() {
   return joined(names);
 }
 
+/// The segment, and with VERBOSE what it is asked.
+void explain_segment(ForeignScan *scan, const ScanPlan &plan, ExplainState *es) {
+  property(es, "Segment", tier::segment_of_table(plan.table));
+  if (!es->verbose) return;
+  property(es, "Segment Query", tier::question_text(question_of(plan, scan->fdw_exprs, nullptr, nullptr), "segment"));
+}
+
 void explain_remote(ForeignScan *scan, const ScanPlan &plan, ExplainState *es) {
   List *expressions = scan->fdw_exprs;
   if (plan.naming != Naming::none) expressions = bridge::pg_call([&] { return list_copy_tail(expressions, 1); });
@@ -70,6 +78,8 @@ void explain_scan(ForeignScanState *node, ExplainState *es) {
   auto *ran = static_cast<ElsewhereScan *>(node->fdw_state);
   if (plan.part == Part::cold) {
     property(es, "Clients", "in a store of this node");
+  } else if (plan.role == Role::partition) {
+    explain_segment(scan, plan, es);
   } else if (plan.role == Role::elsewhere) {
     property(es, "Clients", plan.naming == Naming::none ? "all" : naming_text(node, scan, es));
     if (es->verbose) {

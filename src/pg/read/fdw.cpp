@@ -2,6 +2,7 @@
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/read/modify.hpp"
+#include "pg/read/partition_scan.hpp"
 #include "pg/read/plan.hpp"
 #include "pg/read/scan.hpp"
 extern "C" {
@@ -61,6 +62,10 @@ VECTORSHARD_FUNCTION(vectorshard_fdw_handler) {
   f->EndForeignScan = Guard<end_scan>::call;
   f->RecheckForeignScan = Guard<recheck>::call;
   f->IsForeignScanParallelSafe = parallel_safe;
+  f->EstimateDSMForeignScan = Guard<estimate_parts>::call;
+  f->InitializeDSMForeignScan = Guard<initialize_parts>::call;
+  f->ReInitializeDSMForeignScan = Guard<reinitialize_parts>::call;
+  f->InitializeWorkerForeignScan = Guard<join_parts>::call;
   f->AddForeignUpdateTargets = Guard<add_update_targets>::call;
   f->PlanForeignModify = Guard<plan_modify>::call;
   f->BeginForeignModify = Guard<begin_modify>::call;

@@ -10,6 +10,7 @@
 #include "pg/read/estimate.hpp"
 #include "pg/read/family.hpp"
 #include "pg/read/limit.hpp"
+#include "pg/read/partition_plan.hpp"
 extern "C" {
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -108,6 +109,7 @@ List *needed_columns(RelOptInfo *rel, List *clauses, Oid table, AttrNumber clien
   ListCell *lc;
   foreach (lc, clauses)
     pull_varattnos(reinterpret_cast<Node *>(lfirst_node(RestrictInfo, lc)->clause), rel->relid, &used);
+  if (client == 0 && bms_is_empty(used)) return NIL;
   bool whole = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
   List *out = NIL;
   for (AttrNumber a = 1; a <= rel->max_attr; a++) {
@@ -233,15 +235,16 @@ void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
       known->parent_target = root->simple_rel_array[root->append_rel_array[rel->relid]->parent_relid]->reltarget;
     bool named = any_names_client(root, rel->baserestrictinfo, rel->relid, known->client);
     rel->rows = named ? 1 : rows_elsewhere(root, rel, known->parent);
-  } else {
-    set_baserel_size_estimates(root, rel);
   }
   rel->fdw_private = known;
+  if (known->role == Role::partition) return partition_size(root, rel, table);
+  if (known->role == Role::telemetry) set_baserel_size_estimates(root, rel);
 }
 
 void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid table) {
   RelPlan *known = rel_plan(rel);
-  if (known->role != Role::elsewhere) {
+  if (known->role == Role::partition) return partition_paths(root, rel);
+  if (known->role == Role::telemetry) {
     ForeignPath *path = create_foreignscan_path(root, rel, nullptr, rel->rows, kAskAll, kAskAll + rel->rows * 0.02, NIL,
                                                 rel->lateral_relids, nullptr, NIL);
     add_path(rel, reinterpret_cast<Path *>(path));
@@ -275,6 +278,7 @@ ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath
   plan.columns = needed_columns(rel, clauses, table, known->client.attnum);
   plan_locking(root, rel, &plan);
   List *expressions = NIL;
+  if (plan.role == Role::partition) expressions = plan_partition(root, rel, clauses, &plan);
   if (plan.role == Role::elsewhere && plan.part == Part::all) {
     expressions = plan_conditions(root, rel, clauses, &plan);
     if (!path->path.param_info) plan_limit(root, rel, clauses, &plan, &expressions);

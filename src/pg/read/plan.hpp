@@ -26,6 +26,8 @@ struct RelPlan {
   Oid table;
   ClientColumn client;
   PathTarget *parent_target;  // of the parent as it was when its children were made
+  double given;               // of a partition in a store: rows that the conditions leave which its segment answers
+  QualCost looked_at;         // and what looking at the others costs here
 };
 
 void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table);

@@ -17,7 +17,8 @@ namespace vectorshard::read {
 
 namespace {
 
-/// The values of the conditions' parameters, as constants. Plain C.
+}  // namespace
+
 List *evaluated(List *expressions, ForeignScanState *node) {
   List *values = NIL;
   MemoryContext old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
@@ -36,6 +37,8 @@ List *evaluated(List *expressions, ForeignScanState *node) {
   }
   return values;
 }
+
+namespace {
 
 const char *strength_text(const ScanPlan &plan) {
   if (plan.changes) return "UPDATE OF t";

@@ -12,6 +12,9 @@ extern "C" {
 
 namespace vectorshard::read {
 
+/// The present values of the expressions, as constants. Plain C.
+List *evaluated(List *expressions, ForeignScanState *node);
+
 /// A spec without clients and home: table, columns, conditions and locking of `plan`, whose expressions are
 /// `expressions` (ForeignScan.fdw_exprs). With `node` parameters become their values; without (EXPLAIN) they stay $n.
 SelectSpec spec_of(const ScanPlan &plan, Oid table, List *expressions, ForeignScanState *node);

@@ -12,9 +12,7 @@ extern "C" {
 
 namespace vectorshard::read {
 
-namespace {
-
-/// The scan's object, made when the first row is wanted. It goes with the query's memory, after an error too.
+/// Made when the first row is wanted. It goes with the query's memory, after an error too.
 ElsewhereScan *scan_of(ForeignScanState *node) {
   if (node->fdw_state) return static_cast<ElsewhereScan *>(node->fdw_state);
   auto *scan = new ElsewhereScan(node);
@@ -28,6 +26,8 @@ ElsewhereScan *scan_of(ForeignScanState *node) {
   });
   return scan;
 }
+
+namespace {
 
 /// Privileges and row security stand on the table, which is how its child is read. By its own name it would show rows that they hide
 /// to everybody who was granted "all tables of the schema".

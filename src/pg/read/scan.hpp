@@ -8,6 +8,11 @@ extern "C" {
 
 namespace vectorshard::read {
 
+class ElsewhereScan;
+
+/// The scan of a node; made if there is none yet.
+ElsewhereScan *scan_of(ForeignScanState *node);
+
 void begin_scan(ForeignScanState *node, int eflags);
 TupleTableSlot *iterate_scan(ForeignScanState *node);
 void rescan(ForeignScanState *node);

@@ -5,6 +5,7 @@
 #include "pg/read/family.hpp"
 #include "pg/read/joins.hpp"
 #include "pg/read/partial.hpp"
+#include "pg/read/partition_upper.hpp"
 extern "C" {
 #include "catalog/pg_class.h"
 #include "nodes/nodeFuncs.h"
@@ -197,9 +198,19 @@ void add_distinct(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output) {
 
 void upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output, void *extra) {
   if (previous) previous(root, stage, input, output, extra);
-  if (stage == UPPERREL_GROUP_AGG)
-    bridge::entry([&]() -> void { add_grouping(root, input, output, static_cast<GroupPathExtraData *>(extra)); });
-  if (stage == UPPERREL_DISTINCT) bridge::entry([&]() -> void { add_distinct(root, input, output); });
+  if (stage == UPPERREL_GROUP_AGG) {
+    auto *how = static_cast<GroupPathExtraData *>(extra);
+    bridge::entry([&]() -> void {
+      add_grouping(root, input, output, how);
+      add_partition_grouping(root, input, output, how);
+    });
+  }
+  if (stage == UPPERREL_DISTINCT) {
+    bridge::entry([&]() -> void {
+      add_distinct(root, input, output);
+      add_partition_distinct(root, input, output);
+    });
+  }
 }
 
 }  // namespace

@@ -9,8 +9,6 @@
 #include "pg/tier/stores.hpp"
 extern "C" {
 #include "access/table.h"
-#include "commands/defrem.h"
-#include "foreign/foreign.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 }
@@ -127,22 +125,6 @@ bool Scan::next(TupleTableSlot *slot) {
   return true;
 }
 
-/// The option `segment` of a foreign table.
-std::string segment_option(Oid relid) {
-  const char *name = bridge::pg_call([&]() -> const char * {
-    ListCell *lc;
-    foreach (lc, GetForeignTable(relid)->options) {
-      DefElem *def = static_cast<DefElem *>(lfirst(lc));
-      if (strcmp(def->defname, "segment") == 0) return defGetString(def);
-    }
-    return nullptr;
-  });
-  if (!name)
-    bridge::raise_sqlstate(ERRCODE_FDW_OPTION_NAME_NOT_FOUND, "the foreign table of a partition names no segment", "",
-                           "Only vectorshard.move_to_cold() makes such tables.");
-  return name;
-}
-
 }  // namespace
 
 std::unique_ptr<ColdScan> scan_cold_clients(Oid relid, const std::vector<std::string> *clients, Snapshot snapshot) {
@@ -161,9 +143,6 @@ std::unique_ptr<ColdScan> scan_cold_clients(Oid relid, const std::vector<std::st
   }
   return std::make_unique<Scan>(relid, client_column, std::move(parts));
 }
-
-// The manifest is read as it is now, like a catalog: the move waited until every snapshot agrees on the partition's rows.
-std::unique_ptr<ColdScan> scan_partition(Oid relid, Snapshot) { return scan_segment(segment_option(relid), relid); }
 
 std::unique_ptr<ColdScan> scan_segment(const std::string &name, Oid relid) {
   Snapshot catalog = bridge::pg_call([] {

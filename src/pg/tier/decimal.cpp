@@ -13,7 +13,7 @@ namespace vectorshard::tier {
 namespace {
 
 constexpr uint16 kSpecial = 0xC000, kShort = 0x8000, kNegative = 0x4000, kShortNegative = 0x2000, kShortWeightSign = 0x0040, kShortWeight = 0x003F;
-constexpr int kBaseDigits = 4, kBase = 10000;
+constexpr int kBaseDigits = 4, kBase = 10000, kShortScaleShift = 7;
 constexpr int kMostBaseDigits = 7;  // 28 digits: more is refused before it could overflow
 
 /// Digits and where their unit stands.
@@ -71,6 +71,38 @@ int64_t decimal_units(Datum value, int scale) {
   if (d.all > kMostUnits) return kNoDecimal;
   auto units = static_cast<int64_t>(d.all);
   return d.negative ? -units : units;
+}
+
+size_t put_decimal(int64_t units, int scale, char *memory) {
+  static constexpr uint64_t kPowers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000,
+                                         1000000000000, 10000000000000, 100000000000000, 1000000000000000, 10000000000000000,
+                                         100000000000000000, 1000000000000000000};
+  const uint64_t all = units < 0 ? 0 - static_cast<uint64_t>(units) : static_cast<uint64_t>(units);
+  uint64_t whole = all / kPowers[scale], rest = all % kPowers[scale];
+  // Digits to the base 10000 on both sides of the point, the most significant first.
+  int16 digits[2 * kMostBaseDigits];
+  int in_whole = 0, behind = (scale + kBaseDigits - 1) / kBaseDigits;
+  for (uint64_t w = whole; w != 0; w /= kBase) in_whole++;
+  for (int i = in_whole - 1; i >= 0; i--, whole /= kBase) digits[i] = static_cast<int16>(whole % kBase);
+  // The last group is filled up with zeros.
+  int first = scale - (behind - 1) * kBaseDigits;  // digits of the last group
+  for (int i = behind - 1; i >= 0; i--) {
+    uint64_t base = i == behind - 1 && behind > 0 ? kPowers[first] : kBase;
+    uint64_t digit = rest % base;
+    rest /= base;
+    digits[in_whole + i] = static_cast<int16>(i == behind - 1 ? digit * kPowers[kBaseDigits - first] : digit);
+  }
+  int begin = 0, end = in_whole + behind, weight = in_whole - 1;
+  while (begin < end && digits[begin] == 0) begin++, weight--;
+  while (end > begin && digits[end - 1] == 0) end--;
+  if (begin == end) weight = 0;
+  const size_t count = static_cast<size_t>(end - begin), size = VARHDRSZ + sizeof(uint16) * (1 + count);
+  SET_VARSIZE(memory, size);
+  auto header = static_cast<uint16>(kShort | (units < 0 ? kShortNegative : 0) | (scale << kShortScaleShift) |
+                                    (weight < 0 ? kShortWeightSign : 0) | (weight & kShortWeight));
+  memcpy(memory + VARHDRSZ, &header, sizeof header);
+  memcpy(memory + VARHDRSZ + sizeof header, digits + begin, count * sizeof(int16));
+  return INTALIGN(size);
 }
 
 Datum decimal_datum(int64_t units, int scale) { return NumericGetDatum(int64_div_fast_to_numeric(units, scale)); }

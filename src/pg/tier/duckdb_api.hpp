@@ -14,7 +14,7 @@ namespace vectorshard::tier::duck {
   X(create_config) X(set_config) X(destroy_config) X(open_ext) X(close) X(free) X(connect) X(disconnect) X(query)      \
   X(destroy_result) X(result_error) X(prepare) X(prepare_error) X(destroy_prepare) X(bind_varchar_length) X(bind_blob) \
   X(pending_prepared) X(pending_prepared_streaming) X(pending_execute_task) X(pending_error) X(destroy_pending)        \
-  X(execute_pending) X(fetch_chunk) X(destroy_data_chunk) X(data_chunk_get_size) X(data_chunk_set_size)                \
+  X(execute_pending) X(fetch_chunk) X(destroy_data_chunk) X(data_chunk_get_size) X(data_chunk_get_column_count) X(data_chunk_set_size)                \
   X(data_chunk_get_vector) X(vector_size) X(vector_get_data) X(vector_get_validity)                                    \
   X(vector_ensure_validity_writable) X(validity_set_row_invalid) X(validity_row_is_valid)                              \
   X(vector_assign_string_element_len) X(create_logical_type) X(create_decimal_type) X(destroy_logical_type) X(create_table_function)          \

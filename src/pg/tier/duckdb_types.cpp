@@ -73,10 +73,11 @@ struct Numbers {
 
 int64_t same(int64_t number) { return number; }
 
-/// The bytes of a decimal's integer in DuckDB's vectors.
-int decimal_bytes(int precision) { return precision <= 4 ? 2 : precision <= 9 ? 4 : 8; }
-
 }  // namespace
+
+int64_t date_of(int32_t days) { return unshifted(days, kEpochShiftDays, INT32_MIN, INT32_MAX); }
+int64_t timestamp_of(int64_t us) { return unshifted(us, kEpochShiftUs, INT64_MIN, INT64_MAX); }
+int decimal_bytes(int precision) { return precision <= 4 ? 2 : precision <= 9 ? 4 : 8; }
 
 bool text_as_blob() { return GetDatabaseEncoding() != PG_UTF8; }
 

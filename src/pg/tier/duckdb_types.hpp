@@ -13,6 +13,11 @@ void add_result_column(duckdb_bind_info info, const std::string &name, const Man
 void put_cells(duckdb_vector vector, idx_t at, const ManifestColumn &column, const Cell *cells, size_t stride, size_t n);
 /// Moves `n` rows from `at` on into cells `stride` apart. Strings stay where they are.
 void get_cells(const Column &from, idx_t at, const ManifestColumn &column, Cell *cells, size_t stride, size_t n);
+/// A date of DuckDB (days since 1970) as PostgreSQL's (since 2000); the same of microseconds.
+int64_t date_of(int32_t days);
+int64_t timestamp_of(int64_t us);
+/// The bytes of a decimal's integer in DuckDB's vectors.
+int decimal_bytes(int precision);
 /// True if strings of text columns lie as blobs (a server encoding other than UTF-8).
 bool text_as_blob();
 

@@ -3,6 +3,7 @@
 
 #include "pg/bridge/guard.hpp"
 #include "pg/tier/duckdb_types.hpp"
+#include "pg/tier/segment_facts.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
 #include "access/htup_details.h"
@@ -18,17 +19,6 @@ namespace vectorshard::tier {
 namespace {
 
 constexpr size_t kPushedClientsMax = 100;
-
-/// The type a manifest names, or InvalidOid if it is no more.
-Oid type_of(const std::string &name) {
-  const char *text = name.c_str();
-  return bridge::pg_call([&] {
-    Oid type = InvalidOid;
-    int32 typmod = -1;
-    parseTypeString(text, &type, &typmod, true);
-    return type;
-  });
-}
 
 }  // namespace
 
@@ -47,7 +37,8 @@ SegmentReader::SegmentReader(const std::string &path, const std::vector<Manifest
     bridge::raise({Errc::corrupt, "a segment lacks its client column \"" + filter_.client_column + "\"", "", ""});
   std::string sql = "SELECT " + (list.empty() ? "1" : list) + " FROM read_parquet(" + sql_literal(path) + ")";
   std::vector<std::string> parameters;
-  if (!clients_.empty() && filter_.clients.size() <= kPushedClientsMax) {
+  // Not where names are blobs (a server that is not UTF-8): DuckDB 1.5.6 drops row groups in which a blob is.
+  if (!clients_.empty() && filter_.clients.size() <= kPushedClientsMax && !duck::text_as_blob()) {
     for (const std::string &c : filter_.clients) {
       sql += (parameters.empty() ? " WHERE " + sql_identifier(field_name(columns_, client_at_)) + " IN (?" : ", ?");
       parameters.push_back(c);
@@ -97,21 +88,9 @@ size_t SegmentReader::next() {
 
 RowMapper::RowMapper(const std::vector<ManifestColumn> &columns, TupleDesc target)
     : target_(target), width_(columns.size()) {
+  std::vector<int> from = stored_columns(columns, target);
   for (int i = 0; i < target->natts; i++) {
-    Form_pg_attribute a = TupleDescAttr(target, i);
-    int by_name = -1, by_number = -1;
-    for (size_t c = 0; c < columns.size() && !a->attisdropped; c++) {
-      if (columns[c].name == NameStr(a->attname)) by_name = static_cast<int>(c);
-      // The number alone counts only for a name that is no column of the table any more, with the same type.
-      if (columns[c].attnum == a->attnum && type_of(columns[c].type) == a->atttypid) {
-        bool name_in_use = false;
-        for (int j = 0; j < target->natts; j++)
-          name_in_use |= !TupleDescAttr(target, j)->attisdropped &&
-                         columns[c].name == NameStr(TupleDescAttr(target, j)->attname);
-        if (!name_in_use) by_number = static_cast<int>(c);
-      }
-    }
-    mapped_.push_back(map_column(columns, by_name >= 0 ? by_name : by_number, a));
+    mapped_.push_back(map_column(columns, from[static_cast<size_t>(i)], TupleDescAttr(target, i)));
     needs_settings_ |= mapped_.back().convert || mapped_.back().codec.needs_settings();
   }
 }
@@ -133,7 +112,7 @@ RowMapper::Mapped RowMapper::map_column(const std::vector<ManifestColumn> &colum
   if (from < 0) return m;
   m.typmod = attribute->atttypmod;
   const ManifestColumn &column = columns[static_cast<size_t>(from)];
-  Oid stored = type_of(column.type);
+  Oid stored = stored_type(column);
   MemoryContext context = CurrentMemoryContext;
   if (!OidIsValid(stored)) stored = attribute->atttypid;
   StoredAs now = bridge::pg_call([&] { return stored_as(stored, -1); });
@@ -145,6 +124,7 @@ RowMapper::Mapped RowMapper::map_column(const std::vector<ManifestColumn> &colum
   bridge::pg_call([&] {
     m.codec = ColumnCodec::make(stored, as, context);
     m.convert = getBaseType(stored) != getBaseType(attribute->atttypid);
+    m.rescaled = as.kind == CellKind::decimal && m.typmod >= 0 && stored_as(attribute->atttypid, m.typmod).scale != as.scale;
     if (!m.convert) return;
     Oid function;
     bool varlena;
@@ -188,6 +168,22 @@ void RowMapper::fill(const Cell *cells, size_t n, Datum *values, bool *isnull) {
       }
     }
   });
+}
+
+void RowMapper::fill_attribute(int attribute, const Cell *cells, size_t n, Datum *values, bool *isnull, size_t stride) {
+  Mapped &m = mapped_[static_cast<size_t>(attribute) - 1];
+  StableConversion stable(m.convert || m.codec.needs_settings());
+  bridge::pg_call([&] {
+    for (size_t r = 0; r < n; r++) {
+      isnull[r * stride] = cells[r].null;
+      values[r * stride] = cells[r].null ? static_cast<Datum>(0) : value_of(m, cells[r]);
+    }
+  });
+}
+
+bool RowMapper::is_plain(int attribute) const {
+  const Mapped &m = mapped_[static_cast<size_t>(attribute) - 1];
+  return m.from >= 0 && !m.convert && !m.rescaled;
 }
 
 namespace {

@@ -59,6 +59,10 @@ class RowMapper {
   RowMapper(const std::vector<ManifestColumn> &columns, TupleDesc target);
   /// Fills `n` rows of values and isnull (target->natts each) in the current memory context. May not be called inside pg_call.
   void fill(const Cell *cells, size_t n, Datum *values, bool *isnull);
+  /// The same of one attribute (from 1); values and nulls are `stride` apart.
+  void fill_attribute(int attribute, const Cell *cells, size_t n, Datum *values, bool *isnull, size_t stride);
+  /// True if the attribute's values lie in the segment just as they are.
+  bool is_plain(int attribute) const;
   /// Which manifest columns are of use for the target.
   std::vector<bool> used() const;
 
@@ -68,6 +72,7 @@ class RowMapper {
     ColumnCodec codec;
     int32 typmod = -1;
     bool convert = false;  // the type changed: text of the old, input of the new
+    bool rescaled = false;  // a numeric of another scale now
     FmgrInfo output{}, input{};
     Oid io_param = InvalidOid;
   };

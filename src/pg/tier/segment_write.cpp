@@ -25,7 +25,7 @@ namespace {
 
 constexpr int64_t kChunkBytes = 8 << 20;       // a chunk ends early at this size
 constexpr double kRowGroupBytes = 24 << 20;    // uncompressed, estimated
-constexpr double kRowGroupRowsMax = 61440;
+constexpr int64_t kRowGroupRowsMax = 61440, kRowGroupRowsMin = 1920;
 
 /// The one write that is going on in this process.
 class Writer {
@@ -144,11 +144,21 @@ struct ActiveScope {
   ~ActiveScope() { active = nullptr; }
 };
 
+/// The mean size of a row in a heap, by its last statistics; 1000 where there are none.
+double heap_row_bytes(Oid relid) {
+  Relation rel = table_open(relid, NoLock);
+  double rows = rel->rd_rel->reltuples, pages = rel->rd_rel->relpages;
+  table_close(rel, NoLock);
+  return rows > 0 && pages > 0 ? pages * BLCKSZ / rows : 1000;
+}
+
 std::string copy_statement(const RowSource &source, const std::string &path) {
-  double rows = source.row_bytes > 0 ? kRowGroupBytes / source.row_bytes : 16384;
-  auto group = static_cast<int64_t>(std::clamp(rows, 2048.0, kRowGroupRowsMax));
+  // Halved until it fits, so that parts of a scan (read/partition_scan.cpp) begin where row groups do.
+  double row_bytes = source.row_bytes > 0 ? source.row_bytes : bridge::pg_call([&] { return heap_row_bytes(source.relid); });
+  int64_t group = kRowGroupRowsMax;
+  while (group > kRowGroupRowsMin && static_cast<double>(group) * row_bytes > kRowGroupBytes) group /= 2;
   return "COPY (SELECT * FROM pg_rows()) TO " + sql_literal(path) +
-         " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE " + std::to_string(group) + ")";
+         " (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE " + std::to_string(group) + ")";
 }
 
 void hash_file(WrittenFile &file) {

@@ -1,0 +1,25 @@
+// Planning scans of partitions in a store: what of a query their segment answers itself. Zones in the manifest tell which segments cannot
+// have a row, so that neither DuckDB nor the store is asked for those. Runs in the planner; errors of PostgreSQL pass through pg_call.
+#pragma once
+#include "pg/bridge/postgres.hpp"
+#include "pg/read/private.hpp"
+#include "pg/tier/api.hpp"
+extern "C" {
+#include "nodes/pathnodes.h"
+#include "nodes/plannodes.h"
+}
+
+namespace vectorshard::read {
+
+/// Rows that the manifest has for it, and how many may be wanted; proves it empty if its zones do.
+void partition_size(PlannerInfo *root, RelOptInfo *rel, Oid table);
+void partition_paths(PlannerInfo *root, RelOptInfo *rel);
+/// Fills in `plan` and gives the expressions of its parameters.
+List *plan_partition(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan);
+
+/// Puts all of `clauses` into `plan`; false if one cannot be had in the segment with exactly its meaning.
+bool segment_conditions(PlannerInfo *root, RelOptInfo *rel, List *clauses, const tier::SegmentColumns &columns, ScanPlan *plan, List **params);
+/// The columns of a partition in its segment.
+tier::SegmentColumns segment_columns(Oid table);
+
+}  // namespace vectorshard::read

@@ -1,0 +1,21 @@
+// What gives rows that lie in segments, one by one.
+#pragma once
+#include "pg/bridge/postgres.hpp"
+extern "C" {
+#include "executor/tuptable.h"
+}
+
+namespace vectorshard::tier {
+
+/// Scans rows that lie in segments into slots. Destroy it before the transaction ends; cancel works between chunks.
+class ColdScan {
+ public:
+  virtual ~ColdScan() = default;
+  /// Stores the next row as a virtual tuple (all columns of the relation, missing ones null) or returns false.
+  /// Datums live until the next call.
+  virtual bool next(TupleTableSlot *slot) = 0;
+  /// For EXPLAIN ANALYZE: segments read.
+  virtual int segments_read() const = 0;
+};
+
+}  // namespace vectorshard::tier

@@ -1,0 +1,34 @@
+// What this process knows of segments: their manifest rows, which never change, and how the columns of a relation lie in one.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/tier/types.hpp"
+#include "pg/tier/segment_read.hpp"
+
+namespace vectorshard::tier {
+
+/// A segment and the zones of its columns.
+struct SegmentFacts {
+  Segment segment;
+  std::vector<Zone> zones;  // per manifest column; nulls < 0: not known
+};
+
+/// The facts of a segment, read from the manifest as it is now at the first call in this process. Raises not_found. The reference is
+/// valid until the next call with another name.
+const SegmentFacts &facts_of(const std::string &segment);
+
+/// The segment that a foreign table of a moved partition names.
+std::string segment_of_table(Oid relid);
+
+/// Where the columns of a relation lie in a segment: by name, a renamed one by its number. Per attribute (from 0): the manifest column,
+/// or -1 if it came later.
+std::vector<int> stored_columns(const std::vector<ManifestColumn> &columns, TupleDesc desc);
+
+/// The type that the manifest names, or InvalidOid if it is no more.
+Oid stored_type(const ManifestColumn &column);
+
+/// True if values of the attribute lie in the segment as they are now: the type has not changed.
+bool stored_as_is(const ManifestColumn &column, Form_pg_attribute attribute);
+
+}  // namespace vectorshard::tier

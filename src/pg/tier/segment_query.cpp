@@ -1,0 +1,260 @@
+// Answers of segments: see segment_query.hpp.
+#include "pg/tier/segment_query.hpp"
+
+#include "pg/bridge/guard.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/tier/agg_state.hpp"
+#include "pg/tier/duckdb_run.hpp"
+#include "pg/tier/duckdb_types.hpp"
+#include "pg/tier/manifest.hpp"
+#include "pg/tier/row_decode.hpp"
+#include "pg/tier/segment_fields.hpp"
+#include "pg/tier/stores.hpp"
+extern "C" {
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+}
+
+namespace vectorshard::tier {
+
+namespace {
+
+constexpr size_t kBlockRows = 256;
+
+class Answer : public ColdScan {
+ public:
+  explicit Answer(SegmentQuestion question);
+  ~Answer() override;
+  bool next(TupleTableSlot *slot) override;
+  int segments_read() const override { return opened_ ? 1 : 0; }
+
+ private:
+  void open();
+  bool next_part();
+  bool next_block();
+  void decode(size_t output, size_t n);
+  void decode_attribute(size_t output, size_t n);
+  void decode_aggregate(size_t output, size_t n);
+
+  SegmentQuestion question_;
+  bool opened_ = false, ended_ = false;
+  MemoryContext context_, row_context_;
+  TupleDesc desc_ = nullptr;
+  std::optional<SegmentFields> fields_;
+  std::string path_;
+  std::optional<RowMapper> mapper_;   // for what goes through functions of its type
+  std::vector<bool> plain_;           // per output: decode_column() takes it
+  std::unique_ptr<duck::Stream> stream_;
+  std::vector<duck::Column> columns_;
+  idx_t at_ = 0, chunk_rows_ = 0;     // of the chunk
+  std::vector<Datum> values_;         // of a block of rows
+  std::unique_ptr<bool[]> nulls_;
+  size_t row_ = 0, rows_ = 0;
+};
+
+Answer::Answer(SegmentQuestion question) : question_(std::move(question)) {
+  bridge::pg_call([&] {
+    context_ = AllocSetContextCreate(CurrentMemoryContext, "vectorshard segment", ALLOCSET_DEFAULT_SIZES);
+    row_context_ = AllocSetContextCreate(context_, "vectorshard segment rows", ALLOCSET_DEFAULT_SIZES);
+  });
+}
+
+Answer::~Answer() {
+  stream_.reset();
+  MemoryContextDelete(context_);
+}
+
+void Answer::open() {
+  opened_ = true;
+  fields_.emplace(question_);
+  const Segment &segment = fields_->facts().segment;
+  ended_ = !may_hold(all_of(question_.conditions), fields_->facts().zones, segment.rows) && (question_.groups > 0 || question_.outputs.empty() ||
+           question_.outputs[0].kind == SegmentOutput::Kind::attribute);
+  if (ended_) return;
+  std::unique_ptr<store::Store> store = open_store(segment.store);
+  path_ = readable_path(*store, segment.key, segment.sha256, segment.bytes);
+  MemoryContext before = MemoryContextSwitchTo(context_);
+  desc_ = bridge::pg_call([&] {
+    Relation rel = table_open(question_.relid, AccessShareLock);
+    TupleDesc desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+    table_close(rel, NoLock);
+    return desc;
+  });
+  mapper_.emplace(segment.columns, desc_);
+  MemoryContextSwitchTo(before);
+  for (size_t o = 0; o < question_.outputs.size(); o++) {
+    int column = fields_->fields()[o].column;
+    plain_.push_back(column >= 0 && decodes(segment.columns[static_cast<size_t>(column)].kind) &&
+                     (question_.outputs[o].kind != SegmentOutput::Kind::attribute || mapper_->is_plain(question_.outputs[o].attribute)));
+  }
+  values_.resize(question_.outputs.size() * kBlockRows + 1);
+  nulls_.reset(new bool[values_.size()]);
+}
+
+/// Asks for the next part of the rows; false if there is none.
+bool Answer::next_part() {
+  std::optional<std::pair<int64_t, int64_t>> part;
+  if (question_.next_part) {
+    part.emplace();
+    if (!question_.next_part(&part->first, &part->second)) return false;
+  } else if (stream_) {
+    return false;
+  }
+  stream_ = std::make_unique<duck::Stream>(fields_->statement(path_, part), std::vector<std::string>{}, false);
+  return true;
+}
+
+void Answer::decode_attribute(size_t output, size_t n) {
+  const SegmentFields::Field &f = fields_->fields()[output];
+  Datum *values = values_.data() + output;
+  bool *nulls = nulls_.get() + output;
+  const size_t stride = question_.outputs.size();
+  int attribute = question_.outputs[output].attribute;
+  if (f.first < 0) {
+    bridge::pg_call([&] {
+      for (size_t r = 0; r < n; r++) values[r * stride] = getmissingattr(desc_, attribute, nulls + r * stride);
+    });
+    return;
+  }
+  const ManifestColumn &column = fields_->facts().segment.columns[static_cast<size_t>(f.column)];
+  const duck::Column &from = columns_[static_cast<size_t>(f.first)];
+  if (plain_[output]) {
+    bridge::pg_call([&] { decode_column(from, at_, n, column.kind, column.precision, column.scale, values, nulls, stride); });
+    return;
+  }
+  Cell cells[kBlockRows];
+  duck::get_cells(from, at_, column, cells, 1, n);
+  mapper_->fill_attribute(attribute, cells, n, values, nulls, stride);
+}
+
+__int128 wide(const duck::Column &column, idx_t row) {
+  const auto &h = static_cast<const duckdb_hugeint *>(column.data)[row];
+  return (static_cast<__int128>(h.upper) << 64) | h.lower;
+}
+
+int64_t narrow(__int128 value) {
+  if (value > INT64_MAX || value < INT64_MIN) bridge::raise_sqlstate(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range");
+  return static_cast<int64_t>(value);
+}
+
+void Answer::decode_aggregate(size_t output, size_t n) {
+  const SegmentFields::Field &f = fields_->fields()[output];
+  const size_t stride = question_.outputs.size();
+  const duck::Column &first = columns_[static_cast<size_t>(f.first)];
+  const SegmentOutput::Kind kind = question_.outputs[output].kind;
+  int scale = f.column >= 0 ? fields_->facts().segment.columns[static_cast<size_t>(f.column)].scale : 0;
+  for (size_t r = 0; r < n; r++) {
+    Datum &value = values_[r * stride + output];
+    bool &null = nulls_[r * stride + output];
+    null = !first.valid(at_ + r);
+    value = 0;
+    if (null) continue;
+    int64_t count = f.second >= 0 ? static_cast<const int64_t *>(first.data)[at_ + r] : 0;
+    __int128 sum = f.second >= 0 && count > 0 ? wide(columns_[static_cast<size_t>(f.second)], at_ + r) : 0;
+    switch (kind) {
+      case SegmentOutput::Kind::count_rows:
+      case SegmentOutput::Kind::count: value = Int64GetDatum(static_cast<const int64_t *>(first.data)[at_ + r]); break;
+      case SegmentOutput::Kind::sum: value = Int64GetDatum(narrow(wide(first, at_ + r))); break;
+      case SegmentOutput::Kind::all_true:
+      case SegmentOutput::Kind::any_true: value = BoolGetDatum(static_cast<const uint8_t *>(first.data)[at_ + r] != 0); break;
+      case SegmentOutput::Kind::average:
+        value = bridge::pg_call([&, small = narrow(sum)] { return small_average_state(count, small); });
+        break;
+      // Without a value there is no state at all.
+      case SegmentOutput::Kind::wide_state:
+      case SegmentOutput::Kind::decimal_state:
+        null = count == 0;
+        if (null) break;
+        value = bridge::pg_call([&] { return kind == SegmentOutput::Kind::wide_state ? int8_state(count, sum) : numeric_state(count, sum, scale); });
+        break;
+      default: break;
+    }
+  }
+}
+
+void Answer::decode(size_t output, size_t n) {
+  switch (question_.outputs[output].kind) {
+    case SegmentOutput::Kind::attribute:
+    case SegmentOutput::Kind::least:
+    case SegmentOutput::Kind::greatest: return decode_attribute(output, n);
+    default: return decode_aggregate(output, n);
+  }
+}
+
+/// The next block of rows; false at the end.
+bool Answer::next_block() {
+  row_ = rows_ = 0;
+  while (at_ >= chunk_rows_) {
+    if (!stream_ && !next_part()) return false;
+    duckdb_data_chunk chunk = stream_->next();
+    if (!chunk && !next_part()) return false;
+    if (!chunk) continue;
+    chunk_rows_ = duck::api().data_chunk_get_size(chunk);
+    at_ = 0;
+    columns_.clear();
+    for (idx_t c = 0; c < duck::api().data_chunk_get_column_count(chunk); c++) columns_.push_back(duck::column_of(chunk, c));
+  }
+  size_t n = std::min<size_t>(kBlockRows, chunk_rows_ - at_);
+  MemoryContextReset(row_context_);
+  MemoryContext before = MemoryContextSwitchTo(row_context_);
+  for (size_t o = 0; o < question_.outputs.size(); o++) decode(o, n);
+  MemoryContextSwitchTo(before);
+  at_ += n;
+  rows_ = n;
+  return true;
+}
+
+bool Answer::next(TupleTableSlot *slot) {
+  ExecClearTuple(slot);
+  if (!opened_) open();
+  if (ended_ || (row_ == rows_ && !next_block())) {
+    ended_ = true;
+    return false;
+  }
+  const size_t width = question_.outputs.size(), row = row_++ * width;
+  if (width < static_cast<size_t>(slot->tts_tupleDescriptor->natts)) memset(slot->tts_isnull, true, static_cast<size_t>(slot->tts_tupleDescriptor->natts));
+  for (size_t i = 0; i < width; i++) {
+    int place = question_.places[i];
+    slot->tts_values[place] = values_[row + i];
+    slot->tts_isnull[place] = nulls_[row + i];
+  }
+  ExecStoreVirtualTuple(slot);
+  return true;
+}
+
+}  // namespace
+
+std::unique_ptr<ColdScan> ask_segment(SegmentQuestion question) { return std::make_unique<Answer>(std::move(question)); }
+
+bool states_are_known() {
+  static int known = -1;
+  if (known >= 0) return known;
+  AsOwner owner;
+  bridge::Spi spi;
+  bridge::Rows rows = spi.query(
+      "SELECT to_regprocedure('vectorshard.state" + std::to_string(PG_VERSION_NUM / 10000) + "_numeric_avg_accum(numeric)') IS NOT NULL", {}, true);
+  known = 0;
+  if (rows.empty() || rows.at(0, 0) != "t") return false;
+  std::string name = "vectorshard.state" + std::to_string(PG_VERSION_NUM / 10000);
+  // A sum beyond int8 that ends in no group of zeros: those are kept there, and mean nothing.
+  rows = spi.query("SELECT encode(" + name + "_numeric_avg_accum(n), 'hex'), encode(" + name + "_int8_avg_accum(i), 'hex') "
+                   "FROM (VALUES (-1000000.50, 9000000000000000000), (3.25, 7345678901234567891), (NULL, NULL)) v(n, i)", {}, true);
+  auto hex = [](Datum state) {
+    std::string out;
+    auto *bytes = reinterpret_cast<bytea *>(DatumGetPointer(state));
+    static constexpr char kHex[] = "0123456789abcdef";
+    for (size_t i = 0; i < VARSIZE(bytes) - VARHDRSZ; i++) {
+      auto b = static_cast<unsigned char>(VARDATA(bytes)[i]);
+      out += {kHex[b >> 4], kHex[b & 15]};
+    }
+    return out;
+  };
+  std::string numeric = hex(bridge::pg_call([] { return numeric_state(2, -99999725, 2); }));
+  std::string int8 = hex(bridge::pg_call([] { return int8_state(2, static_cast<__int128>(9000000000000000000) + 7345678901234567891); }));
+  known = rows.at(0, 0) == numeric && rows.at(0, 1) == int8;
+  return known;
+}
+
+}  // namespace vectorshard::tier

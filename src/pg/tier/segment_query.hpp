@@ -1,0 +1,65 @@
+// Questions to a segment that DuckDB answers: which rows, of which columns, what is to be computed of them. What comes out are the values
+// that PostgreSQL would have computed from the same rows; whatever cannot be had with that meaning must not be asked here.
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/tier/condition.hpp"
+#include "pg/tier/cold_rows.hpp"
+#include "pg/tier/segment_facts.hpp"
+
+namespace vectorshard::tier {
+
+/// One column of the answer.
+struct SegmentOutput {
+  enum class Kind : uint8_t {
+    attribute,    // the attribute of the relation, converted to its present type; one that came later has its value of then
+    count_rows,   // count(*)
+    count,        // count(column)
+    sum,          // the sum of an int2 or int4 column, as int8
+    average,      // of an int2 or int4 column: the state of its avg(), an int8[] of count and sum
+    wide_state,   // of an int8 column: the serialized state of its sum() and avg()
+    decimal_state,// the same of a decimal column
+    least,        // min(column), of the column's type
+    greatest,     // max(column)
+    all_true,     // bool_and(column)
+    any_true,     // bool_or(column)
+  };
+  Kind kind = Kind::attribute;
+  int attribute = 0;                // of the relation, from 1; unless count_rows
+  std::optional<Condition> filter;  // of the aggregate
+};
+
+struct SegmentOrder {
+  int attribute = 0;
+  bool descending = false, nulls_first = false;
+};
+
+struct SegmentQuestion {
+  std::string segment;
+  Oid relid = InvalidOid;               // whose attributes these are
+  std::vector<SegmentOutput> outputs;
+  std::vector<int> places;              // where in the slot each output goes (from 0); the rest is null
+  std::vector<Condition> conditions;    // all of them
+  int groups = 0;                       // so many of the outputs, from the first, are grouped by
+  bool distinct = false;
+  std::vector<SegmentOrder> order;
+  int64_t limit = 0;                    // 0: none
+  /// The next part of the rows, by their numbers from `first` to before `end`; false: there is none. Empty: all rows at once.
+  std::function<bool(int64_t *first, int64_t *end)> next_part;
+};
+
+/// The statement that is asked, with `path` for the file.
+std::string question_text(const SegmentQuestion &question, const std::string &path);
+
+/// The answer, row by row. Must be made and destroyed in a memory context that lives as long. Nothing is opened before the first row.
+std::unique_ptr<ColdScan> ask_segment(SegmentQuestion question);
+
+/// Whether states made here are those of this server's aggregates: looked at once in a process.
+bool states_are_known();
+
+}  // namespace vectorshard::tier

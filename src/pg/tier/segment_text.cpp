@@ -1,0 +1,77 @@
+// Questions to a segment as statements of DuckDB: see segment_query.hpp.
+#include "pg/bridge/guard.hpp"
+#include "pg/tier/duckdb_types.hpp"
+#include "pg/tier/segment_fields.hpp"
+#include "pg/tier/spool.hpp"
+extern "C" {
+#include "access/table.h"
+#include "utils/rel.h"
+}
+
+namespace vectorshard::tier {
+
+SegmentFields::SegmentFields(const SegmentQuestion &question) : question_(question), facts_(facts_of(question.segment)) {
+  Relation rel = bridge::pg_call([&] { return table_open(question.relid, AccessShareLock); });
+  stored_ = stored_columns(facts_.segment.columns, RelationGetDescr(rel));
+  bridge::pg_call([&] { table_close(rel, NoLock); });
+  form_.text_as_blob = duck::text_as_blob();
+  form_.field = [this](size_t column) { return name(static_cast<int>(column)); };
+  for (const SegmentOutput &o : question.outputs) add_output(o);
+}
+
+std::string SegmentFields::name(int column) const { return sql_identifier(field_name(facts_.segment.columns, static_cast<size_t>(column))); }
+
+int SegmentFields::add(std::string text) {
+  list_.push_back(std::move(text));
+  return static_cast<int>(list_.size()) - 1;
+}
+
+void SegmentFields::add_output(const SegmentOutput &o) {
+  Field f;
+  f.column = o.attribute > 0 ? stored_[static_cast<size_t>(o.attribute) - 1] : -1;
+  std::string filter = o.filter ? " FILTER (WHERE " + condition_text(*o.filter, form_) + ")" : "", of = f.column >= 0 ? name(f.column) : "";
+  auto aggregate = [&](const char *function) { return add(std::string(function) + "(" + of + ")" + filter); };
+  switch (o.kind) {
+    case SegmentOutput::Kind::attribute:
+      if (f.column >= 0) f.first = add(of);
+      break;
+    case SegmentOutput::Kind::count_rows: f.first = add("count(*)" + filter); break;
+    case SegmentOutput::Kind::count: f.first = aggregate("count"); break;
+    case SegmentOutput::Kind::sum: f.first = aggregate("sum"); break;
+    case SegmentOutput::Kind::average:
+    case SegmentOutput::Kind::wide_state:
+    case SegmentOutput::Kind::decimal_state:
+      f.first = aggregate("count");
+      f.second = aggregate("sum");
+      break;
+    case SegmentOutput::Kind::least: f.first = aggregate("min"); break;
+    case SegmentOutput::Kind::greatest: f.first = aggregate("max"); break;
+    case SegmentOutput::Kind::all_true: f.first = aggregate("bool_and"); break;
+    case SegmentOutput::Kind::any_true: f.first = aggregate("bool_or"); break;
+  }
+  fields_.push_back(f);
+}
+
+std::string SegmentFields::statement(const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part) const {
+  std::string list, groups, order, where;
+  for (const std::string &l : list_) list += (list.empty() ? "" : ", ") + l;
+  for (int g = 0; g < question_.groups; g++)
+    if (int at = fields_[static_cast<size_t>(g)].first; at >= 0) groups += (groups.empty() ? " GROUP BY " : ", ") + std::to_string(at + 1);
+  for (const Condition &c : question_.conditions) where += (where.empty() ? " WHERE " : " AND ") + condition_text(c, form_);
+  if (part) {
+    where += where.empty() ? " WHERE " : " AND ";
+    where += "file_row_number >= " + std::to_string(part->first) + " AND file_row_number < " + std::to_string(part->second);
+  }
+  for (const SegmentOrder &o : question_.order) {
+    int column = stored_[static_cast<size_t>(o.attribute) - 1];
+    order += (order.empty() ? " ORDER BY " : ", ") + name(column) + (o.descending ? " DESC" : " ASC") + (o.nulls_first ? " NULLS FIRST" : " NULLS LAST");
+  }
+  std::string out = std::string("SELECT ") + (question_.distinct && !list.empty() ? "DISTINCT " : "") + (list.empty() ? "1" : list);
+  out += " FROM read_parquet(" + sql_literal(path) + (part ? ", file_row_number = true)" : ")") + where + groups + order;
+  if (question_.limit > 0) out += " LIMIT " + std::to_string(question_.limit);
+  return out;
+}
+
+std::string question_text(const SegmentQuestion &question, const std::string &path) { return SegmentFields(question).statement(path, std::nullopt); }
+
+}  // namespace vectorshard::tier

@@ -1,0 +1,79 @@
+# Topology: one node. Table `cold` has two of its four partitions in a store, `hot` the same rows in heaps.
+# Proves: whatever a segment computes itself (conditions, aggregates, groups, DISTINCT, first rows of an order) is what PostgreSQL computes: random
+# queries give the same of both tables, in plain and prepared statements, in parallel and not; what is pushed is seen in EXPLAIN; zones prune.
+# SEED and QUERIES of the environment repeat or lengthen a run.
+use strict;
+use warnings;
+use Fabric;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TierOracle;
+
+my $f = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\n");
+my $store = PostgreSQL::Test::Utils::tempdir;
+sub sql { my ($sql) = @_; return $f->sql('c1', $sql); }
+sql("SELECT vectorshard.create_store('cold', 'file://$store')");
+sql(q{CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad')});
+for my $table ('cold', 'hot') {
+	sql("CREATE TABLE $table ($TierOracle::COLUMNS) PARTITION BY RANGE (day)");
+	my @from = ('2020-01-01', '2021-12-01', '2022-06-18', '2022-08-07', '2030-01-01');
+	sql("CREATE TABLE ${table}_$_ PARTITION OF $table FOR VALUES FROM ('$from[$_ - 1]') TO ('$from[$_]')") for 1 .. 4;
+	sql("INSERT INTO $table $TierOracle::ROWS FROM generate_series(0, 99999) k");
+	sql("ANALYZE $table");
+}
+for my $part (1, 2) {
+	my $move = sql("SELECT vectorshard.move_to_cold('cold_$part'::regclass, grace => '0 s')");
+	$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $move", 'done', "partition $part is in the store");
+}
+is(sql(q{SELECT count(*) FROM pg_foreign_table t JOIN pg_inherits i ON i.inhrelid = t.ftrelid WHERE i.inhparent = 'cold'::regclass}), '2', 'two are foreign tables');
+# The table changes after the move.
+sql("ALTER TABLE $_ ADD COLUMN z int; ALTER TABLE $_ RENAME COLUMN o TO h; ALTER TABLE $_ DROP COLUMN g") for 'cold', 'hot';
+sql(qq{INSERT INTO $_ (id, day, z, h) SELECT 100000 + k, '2029-01-01', k % 5, 'new ' || k FROM generate_series(1, 100) k}) for 'cold', 'hot';
+
+sub explained { my ($sql) = @_; return sql("EXPLAIN (VERBOSE, COSTS OFF) $sql"); }
+like(explained(q{SELECT * FROM cold_1 WHERE id = 5 AND t = 'x' AND lower(v) = 'y'}), qr/Segment Query: SELECT .*WHERE \("id" = '5'::BIGINT\) AND \("t" = 'x'\)$/m, 'conditions are asked of the segment, but not what it cannot know');
+unlike(explained(q{SELECT id FROM cold_1 WHERE s = 1}), qr/Segment Query: .*"t"/, 'and columns that are needed');
+like(explained('SELECT count(*), sum(n) FROM cold WHERE s < 4'), qr/Segment Query: SELECT count\(\*\), count\("n"\), sum\("n"\) FROM .*Segment Query: /s, 'aggregates are made there');
+like(explained('SELECT s, avg(i) FROM cold GROUP BY s'), qr/Segment Query: SELECT "s", .* GROUP BY 1/, 'groups too');
+like(explained('SELECT DISTINCT c FROM cold'), qr/Segment Query: SELECT DISTINCT "c"/, 'and DISTINCT');
+like(explained('SELECT id FROM cold ORDER BY id DESC LIMIT 3'), qr/Segment Query: SELECT .* ORDER BY "id" DESC NULLS FIRST LIMIT 3/, 'and the first of an order');
+unlike(explained('SELECT sum(f) FROM cold'), qr/sum\("f"\)/, 'no sum of floats, whose order counts');
+unlike(explained('SELECT min(t) FROM cold'), qr/min\("t"\)/, 'no order of text but that of C');
+unlike(explained('SELECT sum(x) FROM cold_2'), qr/sum\("x"\)/, 'no sum where a NaN is');
+unlike(explained('SELECT * FROM cold WHERE id < -1'), qr/Foreign Scan/, 'zones prune partitions when the query is planned');
+unlike(explained(q{SELECT * FROM cold WHERE c < 'Z' AND id < 70000}), qr/Foreign/, 'by numbers and text');
+sql(q{SET plan_cache_mode = force_generic_plan; PREPARE none(int8) AS SELECT count(*) FROM cold_1 WHERE id = $1; EXECUTE none(-5)});
+like(sql(q{SET plan_cache_mode = force_generic_plan; PREPARE none(int8) AS SELECT s FROM cold_1 WHERE id = $1; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE none(-5)}), qr/rows=0 .*Segments Read: 1/s, 'and when parameters are known');
+like(sql(q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) SELECT count(f) FROM cold_1 WHERE f > -1 OR f IS NULL AND s + 1 > 0}),
+	qr/Parallel Foreign Scan/, 'workers share a scan');
+
+my $queries = $ENV{QUERIES} // 250;
+my $seed = $ENV{SEED} // int(rand 1_000_000);
+note "SEED=$seed";
+my $oracle = TierOracle->new($seed);
+my @kinds = (
+	'RESET ALL', 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0', 'SET enable_hashagg = off', 'SET enable_sort = off; SET max_parallel_workers_per_gather = 0', 'SET TimeZone = \'Asia/Kathmandu\'; SET DateStyle = \'German\'');
+my (@asked, $script);
+for my $n (1 .. $queries) {
+	my $query = $oracle->query;
+	push @asked, $query;
+	$script .= $oracle->one_of(@kinds) . ";\n" if $n % 10 == 1;
+	for my $table ('cold', 'hot') {
+		(my $of = $query) =~ s/%T/$table/g;
+		$script .= qq{SELECT '$n $table ' || count(*) || ' ' || md5(coalesce(string_agg(q::text, '|' ORDER BY q::text COLLATE "C"), '')) FROM ($of) q;\n};
+	}
+}
+my ($rc, $out, $err) = $f->node('c1')->psql('postgres', $script, on_error_stop => 0, timeout => 900);
+my (%got, @wrong);
+for (split /\n/, $out) { $got{$1}{$2} = $3 if /^(\d+) (cold|hot) (.*)/; }
+for my $n (1 .. $queries) {
+	my ($cold, $hot) = map { $got{$n}{$_} // 'error' } 'cold', 'hot';
+	push @wrong, "$asked[$n - 1]: $cold, not $hot" if $cold ne $hot;
+}
+is(join("\n", @wrong[ 0 .. ($#wrong > 9 ? 9 : $#wrong) ]), '', "$queries queries");
+my $right = grep { ($got{$_}{hot} // 'error') ne 'error' } keys %got;
+cmp_ok($right, '>', 0.8 * $queries, "$right of them without an error");
+my %errors;
+$errors{$1}++ while $err =~ /ERROR:  ([^\n]*)/g;
+note "$errors{$_} times $_" for keys %errors;
+done_testing();
