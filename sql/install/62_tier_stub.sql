@@ -30,10 +30,13 @@ COMMENT ON FUNCTION vectorshard.stub_segment(oid) IS 'internal: the segment that
 CREATE FUNCTION vectorshard.needs_stub(partition oid) RETURNS boolean
   LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
   -- PostgreSQL attaches no foreign table where there is a unique index, checks no foreign key on one, drops foreign keys with the table, and
-  -- reads the whole default partition while it attaches.
+  -- reads the whole default partition while it attaches. Columns that are numbered otherwise would not be known again when they are renamed.
   SELECT EXISTS (SELECT FROM pg_index x WHERE x.indrelid IN (i.inhparent, i.inhrelid) AND (x.indisunique OR x.indisexclusion))
       OR EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND (k.conrelid IN (i.inhparent, i.inhrelid) OR k.confrelid IN (i.inhparent, i.inhrelid)))
       OR EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = i.inhparent AND p.partdefid <> 0)
+      OR EXISTS (SELECT FROM (SELECT a.attname, row_number() OVER (ORDER BY a.attnum) AS place FROM pg_attribute a
+                               WHERE a.attrelid = i.inhparent AND a.attnum > 0 AND NOT a.attisdropped) a
+                   JOIN pg_attribute b ON b.attrelid = i.inhrelid AND b.attname = a.attname WHERE b.attnum <> a.place)
     FROM pg_inherits i WHERE i.inhrelid = partition
 $$;
 COMMENT ON FUNCTION vectorshard.needs_stub(oid) IS 'internal: true of a partition that cannot become a foreign table';

@@ -62,6 +62,7 @@ is($f->sql('c1', q{COPY (SELECT 1) TO STDOUT; COPY event_1 (id) TO STDOUT}) =~ t
 my $parallel = q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2; };
 like($f->sql('c1', $parallel . 'EXPLAIN SELECT count(*), sum(site) FROM event'), qr/Parallel Append.*Seq Scan on event_1/s, 'a parallel plan reads it');
 is($f->sql('c1', $parallel . 'SELECT count(*), sum(site) FROM event'), $f->sql('c1', 'SELECT count(*), sum(site) FROM event'), 'and counts each row once');
+is($f->sql('c1', q{SET force_parallel_mode = on; SET parallel_leader_participation = off; SELECT count(*) FROM event_1}), $f->sql('c1', q{SELECT count(*) FROM event_1}), 'a worker reads it');
 is($f->sql('c1', q{SELECT count(*) FROM event_1 TABLESAMPLE BERNOULLI (100)}), $f->sql('c1', q{SELECT count(*) FROM event_1}), 'a sample of all is all');
 is($f->sql('c1', q{SELECT count(*) > 0 FROM event_1 TABLESAMPLE SYSTEM (50)}), 't', 'a sample of blocks');
 is($f->sql('c1', q{SELECT count(DISTINCT ctid) = count(*) AND max(xmin::text) = '2' FROM event_1}), 't', 'rows have system columns');

@@ -236,8 +236,9 @@ bool PartitionMoves::held(const PartitionMove &m) {
 void PartitionMoves::failed(const PartitionMove &m, int sqlstate, const std::string &error) {
   int attempts = in_transaction([&] { return count_move_error(m.move, error); });
   not_before_s_[m.move] = steady_s() + std::min(kMostRetryS, kRetryS * attempts);
-  // Changed between export and swap: what was exported is not what is there.
-  if (sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE && m.state == MoveState::registered) sqlstate = ERRCODE_WRONG_OBJECT_TYPE;
+  // Changed between export or load and swap: what was exported or loaded is not what is there.
+  if (sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE && (m.state == MoveState::registered || m.state == MoveState::loaded))
+    sqlstate = ERRCODE_WRONG_OBJECT_TYPE;
   if (on_error(m.direction, m.state, attempts, permanent(sqlstate)) == OnError::retry) return;
   ereport(LOG, (errmsg("vectorshard tiering: move %lld of %s was taken back: %s", static_cast<long long>(m.move),
                        m.subject.c_str(), error.c_str())));

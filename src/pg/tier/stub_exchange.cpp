@@ -4,6 +4,8 @@
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/tier/cold_scan.hpp"
+#include "pg/tier/manifest.hpp"
+#include "pg/tier/progress.hpp"
 #include "pg/tier/stub_am.hpp"
 extern "C" {
 #include "access/attmap.h"
@@ -44,7 +46,7 @@ namespace vectorshard::tier {
 namespace {
 
 constexpr char kToastName[] = "pg_toast_%u";
-constexpr size_t kLoadBlock = 256;
+constexpr int64_t kLoadBlock = 256;
 
 [[noreturn]] void raise_changed(const char *what) {
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s changed while the partition was moved", what),
@@ -233,9 +235,14 @@ int64_t load_rows(Oid stub, const std::string &segment, Oid heap) {
     to.slot = MakeSingleTupleTableSlot(RelationGetDescr(to.rel), &TTSOpsVirtual);
     to.rows = AllocSetContextCreate(CurrentMemoryContext, "vectorshard load", ALLOCSET_DEFAULT_SIZES);
   });
+  {
+    ActiveSnapshotScope now(nullptr);
+    Segment about = find_segment(segment);
+    begin_phase(Phase::loading, about.rows, about.bytes);
+  }
   int64_t rows = 0;
   while (scan->next(to.slot)) {
-    rows++;
+    if (++rows % kLoadBlock == 0) count_rows(kLoadBlock);
     bridge::pg_call([&] {
       CHECK_FOR_INTERRUPTS();
       MemoryContext before = MemoryContextSwitchTo(to.rows);
@@ -245,6 +252,7 @@ int64_t load_rows(Oid stub, const std::string &segment, Oid heap) {
       if (rows % kLoadBlock == 0) MemoryContextReset(to.rows);
     });
   }
+  count_rows(static_cast<size_t>(rows % kLoadBlock));
   bridge::pg_call([&] {
     FreeBulkInsertState(to.bulk);
     ExecDropSingleTupleTableSlot(to.slot);
