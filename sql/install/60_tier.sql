@@ -307,6 +307,8 @@ BEGIN
      AND NOT EXISTS (SELECT FROM vectorshard.tier_move m WHERE m.segment = s.segment AND m.state NOT IN ('done', 'failed')
                         AND (m.direction = 'hot' OR m.state <> 'grace'));
   DELETE FROM vectorshard.cold_partition p WHERE NOT vectorshard.is_stub(p.relid);  -- dropped, or rewritten as a heap
+  DELETE FROM vectorshard.tier_write w
+   WHERE NOT EXISTS (SELECT FROM vectorshard.tier_move m WHERE m.move = w.move AND m.state NOT IN ('done', 'failed'));
   WITH forgotten AS (
     DELETE FROM vectorshard.tier_move m
      WHERE m.state IN ('done', 'failed') AND m.changed_at < now() - interval '7 days' RETURNING m.*)

@@ -116,49 +116,13 @@ COMMENT ON FUNCTION vectorshard.move_to_hot(regclass, interval) IS
   'brings a partition back from its store once the transaction has committed; the segment is kept until grace has passed. Returns the number of the move in tier_moves';
 REVOKE ALL ON FUNCTION vectorshard.move_to_hot(regclass, interval) FROM PUBLIC;
 
-CREATE FUNCTION vectorshard.refuse_moving() RETURNS trigger
-  LANGUAGE plpgsql SET search_path = pg_catalog, vectorshard, pg_temp AS $$
-BEGIN
-  RAISE object_in_use USING MESSAGE = format('partition "%s.%s" is being moved to a store', TG_TABLE_SCHEMA, TG_TABLE_NAME),
-    DETAIL = 'Its rows cannot be changed meanwhile.',
-    HINT = 'Wait until the move has ended (vectorshard.tier_moves); vectorshard.move_to_hot() makes it writable again.';
-END $$;
-COMMENT ON FUNCTION vectorshard.refuse_moving() IS 'trigger of a partition that is being moved: refuses writes';
-
-CREATE FUNCTION vectorshard.fence_partition(move bigint) RETURNS void
-  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
-#variable_conflict use_variable
-DECLARE
-  part regclass := (SELECT (m.detail ->> 'relid')::oid::regclass FROM vectorshard.tier_move m WHERE m.move = move);
-BEGIN
-  PERFORM vectorshard.check_movable(part);
-  -- Waits for open transactions that wrote here, and holds up new ones meanwhile: not for long at a time.
-  SET LOCAL lock_timeout = '500ms';
-  EXECUTE format('CREATE TRIGGER zz_vectorshard_moving BEFORE INSERT OR UPDATE OR DELETE ON %s
-                    FOR EACH ROW EXECUTE FUNCTION vectorshard.refuse_moving()', part);
-  EXECUTE format('CREATE TRIGGER zz_vectorshard_moving_truncate BEFORE TRUNCATE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION vectorshard.refuse_moving()', part);
-  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER zz_vectorshard_moving,
-                                 ENABLE ALWAYS TRIGGER zz_vectorshard_moving_truncate', part);
-  UPDATE vectorshard.tier_move m
-     SET detail = m.detail || jsonb_build_object('fence_xid', pg_current_xact_id()::text::bigint)
-   WHERE m.move = move;
-END $$;
-COMMENT ON FUNCTION vectorshard.fence_partition(bigint) IS 'internal: from now on, writes to the partition are refused';
-
-CREATE FUNCTION vectorshard.unfence_partition(relation regclass) RETURNS void
-  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_class WHERE oid = relation) THEN RETURN; END IF;
-  EXECUTE format('DROP TRIGGER IF EXISTS zz_vectorshard_moving ON %s', relation);
-  EXECUTE format('DROP TRIGGER IF EXISTS zz_vectorshard_moving_truncate ON %s', relation);
-END $$;
-COMMENT ON FUNCTION vectorshard.unfence_partition(regclass) IS 'internal: lets writes to a partition through again';
-
 -- What a partition's heap is, as far as it may not change between export and swap.
 CREATE FUNCTION vectorshard.heap_mark(relation regclass) RETURNS text
   LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
-  SELECT format('file %s, fence %s, columns %s', pg_relation_filenode(relation),
+  SELECT format('file %s, %sfence %s, columns %s', pg_relation_filenode(relation),
+                -- No later mark is equal to one of a heap that was written.
+                (SELECT max(format('written by transaction %s as seen at %s, ', w.xid, clock_timestamp())) FROM vectorshard.tier_write w
+                   JOIN vectorshard.tier_move m ON m.move = w.move AND m.state NOT IN ('done', 'failed') WHERE w.relid = relation),
                 (SELECT string_agg(t.oid || t.tgenabled::text, ' ' ORDER BY t.oid) FROM pg_trigger t
                   WHERE t.tgrelid = relation AND t.tgname LIKE 'zz\_vectorshard\_moving%'),
                 (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
@@ -206,6 +170,7 @@ BEGIN
     RAISE object_not_in_prerequisite_state USING MESSAGE = format('"%s" changed while it was moved', heap),
       DETAIL = format('It was: %s. It is: %s.', m.detail ->> 'mark', vectorshard.heap_mark(heap));
   END IF;
+  PERFORM vectorshard.close_fence(heap);
   SELECT n.nspname, c.relname INTO schema_name, part_name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = heap;
   kept_name := left(part_name, 40) || '_moved_' || move;
   IF vectorshard.needs_stub(heap) THEN

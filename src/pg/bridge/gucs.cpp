@@ -56,6 +56,7 @@ double report_max_ahead_s = 5;
 int store_cache_mb = 4096;
 char *store_key_file = nullptr;
 int store_timeout_ms = 30000;
+int tier_late_writes = kLateRefuse;
 double tier_rate_mb_s = 0;
 bool tiering = true;
 int tiering_interval_ms = 60000;
@@ -68,6 +69,7 @@ const config_enum_entry kCompression[] = {{"off", kCompressionOff, false}, {"lz4
                                           {"zstd", kCompressionZstd, false}, {nullptr, 0, false}};
 const config_enum_entry kDurability[] = {{"local", kDurabilityLocal, false}, {"home", kDurabilityHome, false},
                                          {"quorum", kDurabilityQuorum, false}, {nullptr, 0, false}};
+const config_enum_entry kLateWrites[] = {{"refuse", kLateRefuse, false}, {"abort", kLateAbort, false}, {nullptr, 0, false}};
 const config_enum_entry kMalformed[] = {{"error", kMalformedError, false}, {"refuse", kMalformedRefuse, false}, {nullptr, 0, false}};
 const config_enum_entry kOnUnreachable[] = {
     {"error", kUnreachableError, false}, {"warn", kUnreachableWarn, false}, {nullptr, 0, false}};
@@ -201,6 +203,8 @@ void define_q_to_z() {
                              PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
   integer("vectorshard.store_timeout_ms", "How long a store may be silent.", &store_timeout_ms, 100, 3600000, GUC_UNIT_MS,
           PGC_USERSET);
+  choice("vectorshard.tier_late_writes", "What becomes of writes to a partition that is being moved to a store.", &tier_late_writes,
+         kLateWrites, PGC_SIGHUP);
   real("vectorshard.tier_rate_mb_s", "Most MB a second that moves to and from stores read, write and transfer; 0: no limit.", &tier_rate_mb_s, 0, 1e6);
   DefineCustomBoolVariable("vectorshard.tiering", "Lets moves to and from stores go on; off: they are paused.", nullptr, &tiering, tiering,
                            PGC_SIGHUP, 0, nullptr, nullptr, nullptr);

@@ -11,6 +11,7 @@ enum Durability { kDurabilityLocal, kDurabilityHome, kDurabilityQuorum };  // as
 enum PlacementMode { kPlacementOff, kPlacementDryRun, kPlacementOn };
 enum Predictor { kPredictorNone, kPredictorReachSet, kPredictorForecast, kPredictorCustom };
 enum ReadScope { kReadFabric, kReadLocal, kReadHome };  // home: internal, what a home answers to a peer
+enum LateWrites { kLateRefuse, kLateAbort };
 enum OnUnreachable { kUnreachableError, kUnreachableWarn };
 
 extern bool accept_ddl_from_peers;      // definitions of other nodes are run here; off: by accept_ddl()
@@ -58,6 +59,7 @@ extern int store_cache_mb;             // copies of objects of stores that are n
 extern char *store_key_file;           // file with the keys of encrypted stores; "none": there is none
 extern int object_retention_s;         // how long an object outlives what needed it
 extern int store_timeout_ms;           // how long a store may be silent, and how long its failures are tried anew
+extern int tier_late_writes;              // LateWrites: what becomes of writes to a partition that is moved
 extern double tier_rate_mb_s;           // most MB a second that moves read, write and transfer; 0: no limit
 extern bool tiering;                   // moves to and from stores go on; off: they are paused
 extern int tiering_interval_ms;        // how often the tiering worker looks for idle clients

@@ -35,7 +35,8 @@ constexpr char kUnfinished[] = R"(
          coalesce((detail ->> 'heap')::bigint, 0),
          coalesce((detail ->> 'fence_xid')::bigint, 0),
          coalesce((detail ->> 'grace_s')::float8, 0) - extract(epoch FROM clock_timestamp() - changed_at)::float8,
-         EXISTS (SELECT FROM vectorshard.tier_policy p WHERE p.paused AND p.table_name = detail ->> 'policy')
+         EXISTS (SELECT FROM vectorshard.tier_policy p WHERE p.paused AND p.table_name = detail ->> 'policy'),
+         EXISTS (SELECT FROM vectorshard.tier_write w WHERE w.move = tier_move.move)
     FROM vectorshard.tier_move
    WHERE kind = 'partition' AND state NOT IN ('done', 'failed') ORDER BY move)";
 
@@ -59,6 +60,7 @@ std::vector<PartitionMove> unfinished() {
       m.fence_xid = static_cast<uint64_t>(rows.int8(i, 8));
       m.grace_left_s = rows.float8(i, 9);
       m.paused = rows.boolean(i, 10);
+      m.written = rows.boolean(i, 11);
       out.push_back(std::move(m));
     }
     return out;
@@ -218,6 +220,8 @@ void PartitionMoves::give_up(const PartitionMove &m, const char *state) {
                                   "WHERE move = $1 AND segment IS NULL",
                                   {p_int8(m.move)});
     for (size_t i = 0; i < keys.size(); i++) remove_object(m.store, keys.at(i, 0), "");
+    // Without the fence, whose removal has waited for all writers, there will be no more.
+    spi.execute("DELETE FROM vectorshard.tier_write WHERE move = $1", {p_int8(m.move)});
     set_move_state(m.move, state);
   });
   exported_.erase(m.move);
@@ -230,6 +234,12 @@ bool PartitionMoves::held(const PartitionMove &m) {
   if (m.state == MoveState::registered || m.state == MoveState::swapped) return false;
   if (m.direction == Direction::cold && leftovers(m.direction, m.state).fence) give_up(m, "planned");
   return true;
+}
+
+/// Somebody has written what is not in the object, or may not be.
+void PartitionMoves::yield(const PartitionMove &m) {
+  give_up(m);
+  in_transaction([&] { (void)count_move_error(m.move, "rows of the partition were written while it was moved (vectorshard.tier_late_writes is abort)"); });
 }
 
 /// The failed step's transaction is gone; what becomes of the move is decided in a new one.
@@ -260,6 +270,11 @@ long PartitionMoves::run() {
       }
       try {
         if (held(m)) continue;
+        if (m.written && leftovers(m.direction, m.state).fence) {
+          yield(m);
+          any = true;
+          continue;
+        }
         AtMove at(m.move);
         if (step(m) == Step::moved)
           any = true;
@@ -271,7 +286,13 @@ long PartitionMoves::run() {
           wait(kPollMs);
           continue;
         }
-        failed(m, e.sqlstate, e.message + (e.detail.empty() ? "" : " (" + e.detail + ")"));
+        try {
+          failed(m, e.sqlstate, e.message + (e.detail.empty() ? "" : " (" + e.detail + ")"));
+        } catch (const bridge::PgError &again) {
+          // Taking it back waits for somebody's lock.
+          not_before_s_[m.move] = steady_s() + kRetryS;
+          ereport(LOG, (errmsg("vectorshard tiering: move %lld cannot be taken back yet: %s", static_cast<long long>(m.move), again.message.c_str())));
+        }
         wait(kRetryS * 1000);
       }
     }

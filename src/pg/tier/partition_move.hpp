@@ -20,6 +20,7 @@ struct PartitionMove {
   uint64_t fence_xid = 0;   // snapshots that are older may see other rows
   double grace_left_s = 0;  // in state grace
   bool paused = false;      // by its policy
+  bool written = false;     // by somebody since it was fenced (60_tier_fence.sql)
 };
 
 class PartitionMoves {
@@ -40,6 +41,7 @@ class PartitionMoves {
   void failed(const PartitionMove &m, int sqlstate, const std::string &error);
   void give_up(const PartitionMove &m, const char *state = "failed");
   bool held(const PartitionMove &m);
+  void yield(const PartitionMove &m);
 
   std::map<int64_t, NewSegment> exported_;  // what this process wrote; after a restart it is written again
   std::map<int64_t, double> not_before_s_;  // moves that wait after an error

@@ -17,6 +17,7 @@
 #include "pg/tier/pack.hpp"
 #include "pg/tier/partition_move.hpp"
 #include "pg/tier/passes.hpp"
+#include "pg/tier/progress.hpp"
 #include "pg/tier/rewrite.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
@@ -72,6 +73,7 @@ class Tiering {
 void Tiering::start_up() {
   purge_spool();
   recover_packs();
+  { AtMove none(0); }  // that of a worker that was terminated
   // A table that somebody has locked must not hold up everybody else's moves.
   bridge::pg_call([] { SetConfigOption("lock_timeout", "2s", PGC_SUSET, PGC_S_OVERRIDE); });
   started_ = true;
