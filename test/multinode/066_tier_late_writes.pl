@@ -105,6 +105,32 @@ $keeper->quit;
 $f->poll('c1', state_of($move), 'failed', 'TRUNCATE gives the move up');
 is($f->sql('c1', 'SELECT count(*) FROM event_2'), '0', 'and has truncated');
 
+# A partition with keys stays attached, and becomes a stub: the same there.
+$f->sql('c1', q{CREATE TABLE keyed (id int, at date, words text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+	CREATE TABLE keyed_1 PARTITION OF keyed FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+	INSERT INTO keyed SELECT i, date '2020-01-01' + i % 300, 'x' FROM generate_series(1, 1000) i});
+$keeper = session();
+$keeper->query_safe('BEGIN; LOCK TABLE keyed_1 IN ACCESS SHARE MODE');
+$move = $f->sql('c1', q{SELECT vectorshard.move_to_cold('keyed_1'::regclass, grace => '0 s')});
+$f->poll('c1', state_of($move), 'registered', 'a partition with a key waits for its swap');
+$writer = session();
+$writer->query_safe(q{BEGIN; INSERT INTO keyed VALUES (5000, '2020-05-05', 'late') ON CONFLICT DO NOTHING; UPDATE keyed SET words = 'changed' WHERE id = 7});
+$keeper->quit;
+$f->poll('c1', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'vectorshard tiering' AND wait_event_type = 'Lock'}, '1', 'and then for a writer');
+$writer->query_safe('COMMIT');
+$f->poll('c1', state_of($move), 'failed', 'which gives it up');
+is($f->sql('c1', q{SELECT count(*), count(*) FILTER (WHERE words IN ('late', 'changed')) FROM keyed}), '1001|2', 'what was written is there');
+$move = $f->sql('c1', q{SELECT vectorshard.move_to_cold('keyed_1'::regclass, grace => '0 s')});
+$f->poll('c1', state_of($move), 'done', 'without writers it goes');
+like($f->error_of('c1', q{INSERT INTO keyed VALUES (5001, '2020-05-05', 'cold')}), qr/ERROR/, 'and is not written there');
+set_to('tier_rate_mb_s', 0.003);
+$move = $f->sql('c1', q{SELECT vectorshard.move_to_hot('keyed_1'::regclass, grace => '0 s')});
+$f->poll('c1', "SELECT phase = 'loading' AND rows > 0 AND rows_expected = 1001 FROM vectorshard.tier_moves WHERE move = $move", 't', 'it comes back slowly, and tells');
+set_to('tier_rate_mb_s', 0);
+$f->poll('c1', state_of($move), 'done', 'then at once');
+is($f->sql('c1', q{SELECT count(*), count(*) FILTER (WHERE words IN ('late', 'changed')) FROM keyed}), '1001|2', 'with all rows');
+$writer->quit;
+
 # Writers that never stop for long, while the partition goes back and forth: who could write has written once, who could not, not at all.
 $f->sql('c1', 'TRUNCATE event_1, ledger');
 $f->sql('c1', q{INSERT INTO event SELECT i, '2020-01-01', 'x' FROM generate_series(1, 500) i; INSERT INTO ledger SELECT generate_series(1, 500)});

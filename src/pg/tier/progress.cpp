@@ -6,7 +6,9 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
+#include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/tier/stores.hpp"
 extern "C" {
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -95,6 +97,14 @@ void begin_phase(Phase phase, int64_t rows, int64_t bytes) {
   set(region->since_us, bridge::steady_us());
   pg_atomic_write_u32(&region->phase, static_cast<uint32_t>(phase));
   row_bytes = rows > 0 ? static_cast<double>(bytes) / static_cast<double>(rows) : kDefaultRowBytes;
+}
+
+void begin_loading(const std::string &segment) {
+  if (!moving) return;
+  AsOwner owner;
+  bridge::Spi spi;
+  bridge::Rows rows = spi.query_kept("SELECT rows, bytes FROM vectorshard.segment WHERE segment = $1", {bridge::p_text(segment)}, true);
+  if (!rows.empty()) begin_phase(Phase::loading, rows.int8(0, 0), rows.int8(0, 1));
 }
 
 void count_rows(size_t rows) {

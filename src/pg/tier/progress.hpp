@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace vectorshard::tier {
 
@@ -20,6 +21,8 @@ class AtMove {
 
 /// A phase begins, of so many rows and bytes (0: not known). Without a move, this and what follows does nothing.
 void begin_phase(Phase phase, int64_t rows, int64_t bytes);
+/// The phase in which the rows of a segment are loaded.
+void begin_loading(const std::string &segment);
 /// Rows that were read from or written to the heap; their bytes are reckoned from those of the phase. Raises what interrupts and a pause
 /// raise, and so may take long.
 void count_rows(size_t rows);

@@ -222,6 +222,7 @@ Oid make_heap(Oid stub, const char *name) {
 
 /// Writes the rows of the segment into the heap. Nobody sees it before this transaction has committed, so the rows are born frozen.
 int64_t load_rows(Oid stub, const std::string &segment, Oid heap) {
+  begin_loading(segment);
   auto scan = scan_segment(segment, stub);
   struct {
     Relation rel;
@@ -251,6 +252,7 @@ int64_t load_rows(Oid stub, const std::string &segment, Oid heap) {
       MemoryContextSwitchTo(before);
       if (rows % kLoadBlock == 0) MemoryContextReset(to.rows);
     });
+    if (rows % kLoadBlock == 0) count_rows(kLoadBlock);
   }
   count_rows(static_cast<size_t>(rows % kLoadBlock));
   bridge::pg_call([&] {

@@ -60,14 +60,6 @@ Oid owner_of(Oid relid) {
 
 constexpr size_t kCountedRows = 256;
 
-void begin_loading(const std::string &segment) {
-  if (!OwnerScope::loading) return;
-  tier::AsOwner owner;
-  bridge::Spi spi;
-  bridge::Rows rows = spi.query_kept("SELECT rows, bytes FROM vectorshard.segment WHERE segment = $1", {bridge::p_text(segment)}, true);
-  if (!rows.empty()) tier::begin_phase(tier::Phase::loading, rows.int8(0, 0), rows.int8(0, 1));
-}
-
 }  // namespace
 
 /// probe_store(name, url, encrypted): raises unless an object can be written, read and removed there now.
@@ -130,7 +122,7 @@ VECTORSHARD_FUNCTION(vectorshard_segment_rows) {
       InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
       return MakeSingleTupleTableSlot(result->setDesc, &TTSOpsVirtual);
     });
-    begin_loading(bridge::text_argument(fcinfo, 0));
+    tier::begin_loading(bridge::text_argument(fcinfo, 0));
     size_t rows = 0;
     while (scan->next(slot)) {
       bridge::pg_call([&] { tuplestore_puttupleslot(result->setResult, slot); });

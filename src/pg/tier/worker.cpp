@@ -110,6 +110,7 @@ void Tiering::run_requested() {
 
 /// Milliseconds until the first of the requests that wait is to be run again; -1 if none waits.
 long Tiering::request_ms() const {
+  if (!bridge::guc::tiering) return -1;
   double until_s = -1;
   for (const auto &[move, p] : pauses_) until_s = until_s < 0 ? p.until_s : std::min(until_s, p.until_s);
   return until_s < 0 ? -1 : std::max(0L, static_cast<long>((until_s - steady_s()) * 1000));
