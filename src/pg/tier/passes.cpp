@@ -3,6 +3,7 @@
 
 #include "pg/bridge/shmem.hpp"
 #include "pg/tier/progress.hpp"
+#include "pg/tier/thaws.hpp"
 
 namespace vectorshard::tier {
 
@@ -23,6 +24,7 @@ void init_region(void *memory) {
 
 void init() {
   register_progress();
+  register_thaws();
   bridge::register_region({"vectorshard tiering", [] { return sizeof(Region); }, init_region, reinterpret_cast<void **>(&region)});
 }
 

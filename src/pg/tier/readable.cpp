@@ -12,6 +12,7 @@
 #include "pg/tier/posix_files.hpp"
 #include "pg/tier/spool.hpp"
 #include "pg/tier/stores.hpp"
+#include "pg/tier/thaws.hpp"
 extern "C" {
 #include "pgstat.h"
 }
@@ -49,14 +50,14 @@ class FileSink : public store::ByteSink {
   if (e.code == Errc::not_found || (e.code == Errc::denied && !store.local_path(key).empty())) e.code = Errc::io;
   if (e.hint.empty()) e.hint = kRestore;
   if (e.code == Errc::archived) {
-    e.message = "segment object \"" + key + "\" lies in an archive";
-    e.hint = "Ask for it with vectorshard.thaw(segment), and wait as long as the store takes.";
     Result<void> asked = on_archived == OnArchived::thaw ? store.thaw(key) : Result<void>{};
     if (!asked.ok()) e.detail += " " + asked.error().detail;
-    if (asked.ok() && on_archived == OnArchived::thaw) {
-      e.message = "segment object \"" + key + "\" is being thawed";
-      e.hint = "Wait as long as the store takes.";
-    }
+    if (asked.ok() && on_archived == OnArchived::thaw) note_thaw(key);
+    ThawOutlook outlook = thaw_outlook(store, key);
+    e.detail = outlook.words + " " + e.detail;
+    bool thawing = outlook.availability != store::Availability::archived;
+    e.message = "segment object \"" + key + "\" " + (thawing ? "is being thawed" : "lies in an archive");
+    e.hint = thawing ? "Wait until it is there." : "Ask for it with vectorshard.thaw(segment), and wait as long as the store takes.";
   }
   bridge::raise(e);
 }

@@ -6,6 +6,7 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/tier/manifest.hpp"
 #include "pg/tier/stores.hpp"
+#include "pg/tier/thaws.hpp"
 
 namespace vectorshard::tier {
 
@@ -34,6 +35,7 @@ std::string thaw(const std::string &segment) {
   Segment s = find_segment(segment);
   std::unique_ptr<store::Store> store = open_store(s.store);
   bridge::value_or_raise(store->thaw(s.key));
+  note_thaw(s.key);
   switch (bridge::value_or_raise(store->state(s.key)).availability) {
     case store::Availability::online: return "online";
     case store::Availability::thawing: return "thawing";

@@ -39,6 +39,8 @@ constexpr double kTidyEveryS = 60;
 constexpr double kFirstPauseS = 1;
 constexpr double kMostPauseS = 300;
 constexpr double kReturnRetryS = 10;
+// What lies in an archive is asked for at the first try; then it is looked at again after this share of what the store takes.
+constexpr double kThawShare = 0.02, kMostReturnRetryS = 300;
 // A move that was asked for waits that long for what keeps its client here only for a while.
 constexpr double kRequestS = 600;
 constexpr double kMostRequestPauseS = 30;
@@ -134,16 +136,21 @@ void Tiering::explain_returns() {
 }
 
 void Tiering::bring_back_wished() {
-  std::vector<std::string> clients = in_transaction([] {
+  std::map<std::string, double> thaw_s;
+  std::vector<std::string> clients = in_transaction([&] {
     std::vector<std::string> out;
     bridge::Spi spi;
     bridge::Rows rows = spi.query_kept(
-        "SELECT DISTINCT k.client FROM vectorshard.cold_client k "
+        "SELECT k.client, max(s.thaw_s) FROM vectorshard.cold_client k JOIN vectorshard.segment g ON g.segment = k.segment "
+        "LEFT JOIN vectorshard.store s ON s.store = g.store "
         "WHERE EXISTS (SELECT FROM vectorshard.wish w WHERE w.client = k.client AND w.until > now()) "
         "   OR EXISTS (SELECT FROM vectorshard.holder h WHERE h.client = k.client AND h.node <> $1 "
-        "                 AND h.state IN ('copying', 'live'))",
+        "                 AND h.state IN ('copying', 'live')) GROUP BY 1",
         {p_int4(bridge::self_node())});
-    for (size_t i = 0; i < rows.size(); i++) out.push_back(rows.at(i, 0));
+    for (size_t i = 0; i < rows.size(); i++) {
+      out.push_back(rows.at(i, 0));
+      thaw_s[out.back()] = rows.null(i, 1) ? 0 : rows.float8(i, 1);
+    }
     return out;
   });
   std::erase_if(return_not_before_s_, [&](auto &entry) { return entry.second <= steady_s(); });
@@ -153,7 +160,7 @@ void Tiering::bring_back_wished() {
       in_transaction([&] { bring_back(client); });
     } catch (const bridge::PgError &e) {
       // The transaction was aborted as a whole by its destructor, so the error may end here.
-      return_not_before_s_[client] = steady_s() + kReturnRetryS;
+      return_not_before_s_[client] = steady_s() + std::clamp(thaw_s[client] * kThawShare, kReturnRetryS, kMostReturnRetryS);
       ereport(LOG, (errmsg("vectorshard tiering: client \"%s\" stays in the store: %s", client.c_str(), e.message.c_str()),
                     e.detail.empty() ? 0 : errdetail("%s", e.detail.c_str())));
     }
