@@ -302,7 +302,6 @@ BEGIN
      AND NOT EXISTS (SELECT FROM vectorshard.cold_client k WHERE k.segment = s.segment);
   UPDATE vectorshard.segment s SET state = 'dead'
    WHERE s.home = vectorshard.self_node() AND s.kind = 'partition' AND s.state = 'live'
-     AND NOT EXISTS (SELECT FROM pg_foreign_table f WHERE format('segment=%s', s.segment) = ANY (f.ftoptions))
      AND NOT EXISTS (SELECT FROM vectorshard.cold_partition p WHERE p.segment = s.segment AND vectorshard.is_stub(p.relid))
      AND NOT EXISTS (SELECT FROM vectorshard.tier_move m WHERE m.segment = s.segment AND m.state NOT IN ('done', 'failed')
                         AND (m.direction = 'hot' OR m.state <> 'grace'));

@@ -1,6 +1,6 @@
 -- Tier, second half: moves of range partitions (src/pg/tier/partition_move.cpp): planned, fenced, settled, exported, verified, registered,
 -- swapped, grace, done; back: planned, loaded, swapped, grace, done. Each function below is the SQL of one step and
--- runs in the transaction that writes the next state. A partition becomes a foreign table, or a stub (62_tier_stub.sql) where none can be attached.
+-- runs in the transaction that writes the next state. A partition becomes a stub (62_tier_stub.sql).
 
 CREATE FUNCTION vectorshard.partition_time_type(partitioned_table regclass) RETURNS regtype
   LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
@@ -32,10 +32,9 @@ DECLARE
 BEGIN
   SELECT t.* INTO c FROM pg_class t WHERE t.oid = partition;
   SELECT t.* INTO parent FROM pg_inherits i JOIN pg_class t ON t.oid = i.inhparent WHERE i.inhrelid = partition;
-  IF (c.relkind = 'f' AND c.relispartition) OR vectorshard.is_stub(partition) THEN
-    RAISE object_not_in_prerequisite_state USING MESSAGE = refused,
-      DETAIL = CASE c.relkind WHEN 'f' THEN 'It is a foreign table.' ELSE 'Its rows lie in a store.' END,
-      HINT = 'If it is in a store already, vectorshard.move_to_hot() brings it back.';
+  IF vectorshard.is_stub(partition) THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = refused, DETAIL = 'Its rows lie in a store.',
+      HINT = 'Nothing is to be done; vectorshard.move_to_hot() brings it back.';
   ELSIF c.relkind = 'p' AND c.relispartition THEN
     SELECT string_agg(t.relid::text, ', ' ORDER BY t.relid::text) INTO found FROM pg_partition_tree(partition) t WHERE t.isleaf;
     RAISE wrong_object_type USING MESSAGE = refused, DETAIL = 'It is partitioned itself and holds no rows.',
@@ -102,10 +101,7 @@ CREATE FUNCTION vectorshard.move_to_hot(partition regclass, grace interval DEFAU
 DECLARE
   s vectorshard.segment;
 BEGIN
-  SELECT g.* INTO s FROM vectorshard.segment g
-   WHERE g.kind = 'partition' AND (EXISTS (SELECT FROM pg_foreign_table f
-                                            WHERE f.ftrelid = partition AND format('segment=%s', g.segment) = ANY (f.ftoptions))
-                                   OR g.segment = vectorshard.stub_segment(partition));
+  SELECT g.* INTO s FROM vectorshard.segment g WHERE g.kind = 'partition' AND g.segment = vectorshard.stub_segment(partition);
   IF NOT FOUND THEN
     RAISE object_not_in_prerequisite_state USING MESSAGE = format('"%s" is not in a store', partition),
       HINT = 'Give a partition that vectorshard.move_to_cold() has moved.';
@@ -131,57 +127,23 @@ $$;
 COMMENT ON FUNCTION vectorshard.heap_mark(regclass) IS
   'internal: file, fence and columns of a partition that is being moved, as text to compare';
 
--- Grants and comment of one relation to another.
-CREATE FUNCTION vectorshard.dress_like(target regclass, model regclass) RETURNS void
-  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
-DECLARE
-  g record;
-BEGIN
-  EXECUTE format('ALTER TABLE %s OWNER TO %I', target, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = model));
-  EXECUTE format('COMMENT ON %s %s IS %L', CASE (SELECT relkind FROM pg_class WHERE oid = target) WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END,
-                 target, obj_description(model, 'pg_class'));
-  FOR g IN SELECT a.privilege_type, a.is_grantable, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS who
-             FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = model AND a.grantee <> c.relowner LOOP
-    EXECUTE format('GRANT %s ON %s TO %s%s', g.privilege_type, target, g.who, CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
-  END LOOP;
-END $$;
-COMMENT ON FUNCTION vectorshard.dress_like(regclass, regclass) IS 'internal: gives a relation the owner, comment and grants of another';
-
 CREATE FUNCTION vectorshard.swap_to_cold(move bigint) RETURNS void
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
   m vectorshard.tier_move;
   heap regclass;
-  parent regclass;
-  schema_name text;
-  part_name text;
-  kept_name text;
 BEGIN
   SELECT t.* INTO m FROM vectorshard.tier_move t WHERE t.move = move;
   heap := (m.detail ->> 'relid')::oid::regclass;
-  parent := (m.detail ->> 'parent')::oid::regclass;
   SET LOCAL lock_timeout = '500ms';
-  IF NOT vectorshard.needs_stub(heap) THEN
-    EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', parent);
-  END IF;
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', heap);
   IF vectorshard.heap_mark(heap) <> m.detail ->> 'mark' THEN
     RAISE object_not_in_prerequisite_state USING MESSAGE = format('"%s" changed while it was moved', heap),
       DETAIL = format('It was: %s. It is: %s.', m.detail ->> 'mark', vectorshard.heap_mark(heap));
   END IF;
   PERFORM vectorshard.close_fence(heap);
-  SELECT n.nspname, c.relname INTO schema_name, part_name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = heap;
-  kept_name := left(part_name, 40) || '_moved_' || move;
-  IF vectorshard.needs_stub(heap) THEN
-    PERFORM vectorshard.swap_to_stub(m, heap, kept_name);
-    RETURN;
-  END IF;
-  EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, heap);
-  EXECUTE format('ALTER TABLE %s RENAME TO %I', heap, kept_name);
-  EXECUTE format('CREATE FOREIGN TABLE %I.%I PARTITION OF %s %s SERVER fabric OPTIONS (role ''partition'', segment %L)',
-                 schema_name, part_name, parent, m.detail ->> 'bound', m.segment);
-  PERFORM vectorshard.dress_like(format('%I.%I', schema_name, part_name)::regclass, heap);
+  PERFORM vectorshard.swap_to_stub(m, heap, (SELECT left(c.relname, 40) || '_moved_' || move FROM pg_class c WHERE c.oid = heap));
 END $$;
 COMMENT ON FUNCTION vectorshard.swap_to_cold(bigint) IS 'internal: from now on the rows of a partition come from its segment; its heap is kept beside it';
 
@@ -190,40 +152,9 @@ CREATE FUNCTION vectorshard.load_partition(move bigint) RETURNS void
 #variable_conflict use_variable
 DECLARE
   m vectorshard.tier_move;
-  part regclass;
-  heap text;
-  columns text;
-  typed text;
-  loaded bigint;
-  expected bigint;
 BEGIN
   SELECT t.* INTO m FROM vectorshard.tier_move t WHERE t.move = move;
-  part := (m.detail ->> 'relid')::oid::regclass;
-  IF vectorshard.is_stub(part) THEN
-    PERFORM vectorshard.load_from_stub(m, part);
-    RETURN;
-  END IF;
-  SELECT format('%I.%I', n.nspname, left(c.relname, 40) || '_hot_' || move) INTO heap
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = part;
-  PERFORM vectorshard.execute_as_owner(part, format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY)',
-                                                    heap, (m.detail ->> 'parent')::oid::regclass));
-  SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''),
-         string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
-    INTO columns, typed FROM pg_attribute a WHERE a.attrelid = part AND a.attnum > 0 AND NOT a.attisdropped;
-  loaded := vectorshard.execute_as_owner(part, format('INSERT INTO %s (%s) SELECT %s FROM vectorshard.segment_rows(%L, %s::oid) AS r(%s)',
-                                                      heap, columns, columns, m.segment, part::oid, typed));
-  SELECT s.rows INTO expected FROM vectorshard.segment s WHERE s.segment = m.segment;
-  IF loaded IS DISTINCT FROM expected THEN
-    RAISE data_corrupted USING MESSAGE = format('segment "%s" is damaged', m.segment),
-      DETAIL = format('Read %s rows, the manifest says %s.', loaded, expected), HINT = 'Restore its object from the backup of the store.';
-  END IF;
-  -- Proves the bound now, so that attaching need not scan under its lock.
-  PERFORM vectorshard.execute_as_owner(part, format('ALTER TABLE %s ADD CONSTRAINT vectorshard_bound CHECK (%s)',
-                                                    heap, pg_get_partition_constraintdef(part)));
-  PERFORM vectorshard.dress_like(heap::regclass, part);
-  UPDATE vectorshard.tier_move t
-     SET rows = loaded, detail = t.detail || jsonb_build_object('heap', heap::regclass::oid::bigint, 'fence_xid', pg_current_xact_id()::text::bigint)
-   WHERE t.move = move;
+  PERFORM vectorshard.load_from_stub(m, (m.detail ->> 'relid')::oid::regclass);
 END $$;
 COMMENT ON FUNCTION vectorshard.load_partition(bigint) IS 'internal: loads a new heap with the rows of a moved partition';
 
@@ -232,27 +163,10 @@ CREATE FUNCTION vectorshard.swap_to_hot(move bigint) RETURNS void
 #variable_conflict use_variable
 DECLARE
   m vectorshard.tier_move;
-  heap regclass;
-  part regclass;
-  parent regclass;
-  part_name text;
 BEGIN
   SELECT t.* INTO m FROM vectorshard.tier_move t WHERE t.move = move;
-  heap := (m.detail ->> 'heap')::oid::regclass;
-  part := (m.detail ->> 'relid')::oid::regclass;
-  parent := (m.detail ->> 'parent')::oid::regclass;
-  SELECT c.relname INTO part_name FROM pg_class c WHERE c.oid = part;
   SET LOCAL lock_timeout = '500ms';
-  IF m.detail ? 'indexes' THEN
-    PERFORM vectorshard.swap_from_stub(m, part);
-    RETURN;
-  END IF;
-  EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', parent);
-  EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, part);
-  EXECUTE format('DROP FOREIGN TABLE %s', part);
-  EXECUTE format('ALTER TABLE %s RENAME TO %I', heap, part_name);
-  EXECUTE format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, heap, m.detail ->> 'bound');
-  EXECUTE format('ALTER TABLE %s DROP CONSTRAINT vectorshard_bound', heap);
+  PERFORM vectorshard.swap_from_stub(m, (m.detail ->> 'relid')::oid::regclass);
 END $$;
 COMMENT ON FUNCTION vectorshard.swap_to_hot(bigint) IS 'internal: from now on the rows of a partition come from its new heap';
 
@@ -265,8 +179,7 @@ DECLARE
   kept oid;
 BEGIN
   SELECT t.* INTO m FROM vectorshard.tier_move t WHERE t.move = move;
-  -- The heap of a stub is a table of its own; that of a foreign table is what was the partition.
-  kept := coalesce(m.detail ->> 'kept', m.detail ->> 'relid')::oid;
+  kept := (m.detail ->> 'kept')::oid;
   IF m.direction = 'hot' THEN
     UPDATE vectorshard.segment s SET state = 'dead' WHERE s.segment = m.segment AND s.state = 'live';
   ELSIF EXISTS (SELECT FROM pg_class c WHERE c.oid = kept AND NOT c.relispartition) AND NOT vectorshard.is_stub(kept) THEN
@@ -298,10 +211,4 @@ COMMENT ON FUNCTION vectorshard.undo_partition_move(bigint) IS 'internal: takes 
 CREATE FUNCTION vectorshard.segment_rows(segment text, relation oid) RETURNS SETOF record
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 100000 AS 'MODULE_PATHNAME', 'vectorshard_segment_rows';
 COMMENT ON FUNCTION vectorshard.segment_rows(text, oid) IS
-  'all rows of a segment, in the columns of a relation; for superusers, and while a partition is brought back';
-
--- Loading a table runs what its owner has put there (checks, generated columns, indexes): never with more rights than his.
-CREATE FUNCTION vectorshard.execute_as_owner(relation regclass, statement text) RETURNS bigint
-  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_execute_as_owner';
-COMMENT ON FUNCTION vectorshard.execute_as_owner(regclass, text) IS
-  'internal: runs a statement with the rights of the owner of a relation; returns how many rows it touched';
+  'all rows of a segment, in the columns of a relation; for superusers';

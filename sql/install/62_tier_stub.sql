@@ -1,4 +1,4 @@
--- Tier, third part: stubs. A partition whose parent has keys, or a default partition, stays attached while its rows lie in a segment: its access method
+-- Tier, third part: stubs. A partition stays attached while its rows lie in a segment: its access method
 -- is vectorshard_cold (src/pg/tier/stub_*.cpp), its indexes are empty and no plan uses them. The steps of 61_tier_partition.sql call these.
 
 CREATE TABLE vectorshard.cold_partition (
@@ -6,7 +6,7 @@ CREATE TABLE vectorshard.cold_partition (
   segment text NOT NULL
 );
 COMMENT ON TABLE vectorshard.cold_partition IS
-  'stubs of this node: partitions that stay attached while their rows lie in a segment; others are foreign tables that name theirs';
+  'stubs of this node: partitions that stay attached while their rows lie in a segment';
 
 CREATE FUNCTION vectorshard.cold_handler(internal) RETURNS table_am_handler
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_cold_handler';
@@ -26,20 +26,6 @@ CREATE FUNCTION vectorshard.stub_segment(relation oid) RETURNS text
   SELECT p.segment FROM vectorshard.cold_partition p WHERE p.relid = relation AND vectorshard.is_stub(relation)
 $$;
 COMMENT ON FUNCTION vectorshard.stub_segment(oid) IS 'internal: the segment that has the rows of a stub';
-
-CREATE FUNCTION vectorshard.needs_stub(partition oid) RETURNS boolean
-  LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
-  -- PostgreSQL attaches no foreign table where there is a unique index, checks no foreign key on one, drops foreign keys with the table, and
-  -- reads the whole default partition while it attaches. Columns that are numbered otherwise would not be known again when they are renamed.
-  SELECT EXISTS (SELECT FROM pg_index x WHERE x.indrelid IN (i.inhparent, i.inhrelid) AND (x.indisunique OR x.indisexclusion))
-      OR EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND (k.conrelid IN (i.inhparent, i.inhrelid) OR k.confrelid IN (i.inhparent, i.inhrelid)))
-      OR EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = i.inhparent AND p.partdefid <> 0)
-      OR EXISTS (SELECT FROM (SELECT a.attname, row_number() OVER (ORDER BY a.attnum) AS place FROM pg_attribute a
-                               WHERE a.attrelid = i.inhparent AND a.attnum > 0 AND NOT a.attisdropped) a
-                   JOIN pg_attribute b ON b.attrelid = i.inhrelid AND b.attname = a.attname WHERE b.attnum <> a.place)
-    FROM pg_inherits i WHERE i.inhrelid = partition
-$$;
-COMMENT ON FUNCTION vectorshard.needs_stub(oid) IS 'internal: true of a partition that cannot become a foreign table';
 
 CREATE FUNCTION vectorshard.make_stub(partition oid, kept_name text, rows bigint) RETURNS oid
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_make_stub';

@@ -8,6 +8,7 @@
 #include "pg/read/joins.hpp"
 #include "pg/read/local_plan.hpp"
 #include "pg/read/look_ahead.hpp"
+#include "pg/read/partition_plan.hpp"
 #include "pg/read/peer_rights.hpp"
 #include "pg/read/session.hpp"
 #include "pg/read/upper.hpp"
@@ -89,6 +90,7 @@ void init() {
   init_look_ahead();
   init_joins();
   init_upper_paths();
+  init_stub_paths();
 }
 
 }  // namespace vectorshard::read

@@ -6,13 +6,23 @@
 #include "pg/read/partition_outputs.hpp"
 #include "pg/read/plan.hpp"
 extern "C" {
+#include "access/sysattr.h"
 #include "access/table.h"
+#include "catalog/pg_class.h"
+#include "commands/defrem.h"
+#include "foreign/fdwapi.h"
+#include "foreign/foreign.h"
+#include "nodes/makefuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/joininfo.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/prep.h"
 #include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 }
 
@@ -41,17 +51,18 @@ BlockNumber like_heap_pages(RelOptInfo *rel) {
 
 tier::SegmentColumns segment_columns(Oid table) {
   const tier::SegmentFacts &facts = tier::facts_of(tier::segment_of_table(table));
-  Relation rel = bridge::pg_call([&] { return table_open(table, NoLock); });
+  Relation rel = bridge::pg_call([&] { return table_open(table, AccessShareLock); });
   tier::SegmentColumns columns(facts, RelationGetDescr(rel));
   bridge::pg_call([&] { table_close(rel, NoLock); });
   return columns;
 }
 
-void partition_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
+namespace {
+
+/// False: zones show that no row is left.
+bool take_conditions(PlannerInfo *root, RelOptInfo *rel, Oid table) {
   const tier::SegmentFacts facts = tier::facts_of(tier::segment_of_table(table));
   tier::SegmentColumns columns = segment_columns(table);
-  rel->tuples = static_cast<double>(facts.segment.rows);
-  bridge::pg_call([&] { set_baserel_size_estimates(root, rel); });
   List *inside = NIL, *here = NIL;
   ListCell *lc;
   foreach (lc, rel->baserestrictinfo) {
@@ -59,7 +70,7 @@ void partition_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
     Expr *form = bridge::pg_call([&] { return shippable_form(root, lfirst_node(RestrictInfo, lc)->clause, rel->relid, kFirstConditionParam, &params); });
     std::optional<tier::Condition> c;
     if (form) c = tier::condition_of(reinterpret_cast<Node *>(form), columns, kFirstConditionParam, NIL);
-    if (c && !tier::may_hold(*c, facts.zones, facts.segment.rows)) return bridge::pg_call([&] { mark_dummy_rel(rel); });
+    if (c && !tier::may_hold(*c, facts.zones, facts.segment.rows)) return false;
     bridge::pg_call([&] { (c ? inside : here) = lappend(c ? inside : here, lfirst(lc)); });
   }
   auto *known = static_cast<RelPlan *>(rel->fdw_private);
@@ -67,6 +78,15 @@ void partition_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
     known->given = clamp_row_est(rel->tuples * clauselist_selectivity(root, inside, 0, JOIN_INNER, nullptr));
     cost_qual_eval(&known->looked_at, here, root);
   });
+  return true;
+}
+
+}  // namespace
+
+void partition_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
+  rel->tuples = static_cast<double>(tier::facts_of(tier::segment_of_table(table)).segment.rows);
+  bridge::pg_call([&] { set_baserel_size_estimates(root, rel); });
+  if (!take_conditions(root, rel, table)) bridge::pg_call([&] { mark_dummy_rel(rel); });
 }
 
 void partition_paths(PlannerInfo *root, RelOptInfo *rel) {
@@ -116,6 +136,91 @@ List *plan_partition(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan
     break;
   }
   return params;
+}
+
+namespace {
+
+set_rel_pathlist_hook_type previous = nullptr;
+
+bool has_system_column(Node *node, Index relid) {
+  Bitmapset *used = nullptr;
+  pull_varattnos(node, relid, &used);
+  int last = -1;
+  while ((last = bms_next_member(used, last)) >= 0)
+    if (last + FirstLowInvalidHeapAttributeNumber <= 0) return true;  // or the whole row
+  return false;
+}
+
+/// True if the rows of a stub are only read, and by their columns alone.
+bool only_reads_columns(PlannerInfo *root, RelOptInfo *rel) {
+  if (bms_is_member(static_cast<int>(rel->relid), root->all_result_relids) || get_plan_rowmark(root->rowMarks, rel->relid)) return false;
+  if (has_system_column(reinterpret_cast<Node *>(rel->reltarget->exprs), rel->relid)) return false;
+  ListCell *lc;
+  foreach (lc, rel->baserestrictinfo)
+    if (has_system_column(reinterpret_cast<Node *>(lfirst_node(RestrictInfo, lc)->clause), rel->relid)) return false;
+  return true;
+}
+
+/// Makes the relation one of our wrapper; false if there is no fabric.
+bool make_foreign(RelOptInfo *rel, Oid table) {
+  Oid server = get_foreign_server_oid("fabric", true);
+  if (!OidIsValid(server)) return false;
+  FdwRoutine *routine = GetFdwRoutineByServerId(server);
+  if (!is_our_wrapper(routine)) return false;
+  auto *known = static_cast<RelPlan *>(palloc0(sizeof(RelPlan)));
+  known->role = Role::partition;
+  known->table = table;
+  known->stub = true;
+  rel->rel_parallel_workers = -1;  // they share the scan; by the access method they could not
+  rel->serverid = server;
+  rel->fdwroutine = routine;
+  rel->fdw_private = known;
+  return true;
+}
+
+void stub_paths(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *entry) {
+  if (previous) previous(root, rel, relid, entry);
+  if (entry->rtekind != RTE_RELATION || entry->relkind != RELKIND_RELATION || entry->inh || entry->tablesample || IS_DUMMY_REL(rel) ||
+      !tier::is_stub(entry->relid))
+    return;
+  bridge::entry([&]() -> void {
+    bool reads = bridge::pg_call([&] { return only_reads_columns(root, rel) && make_foreign(rel, entry->relid); });
+    RelPlan none = {};
+    if (!reads) rel->fdw_private = &none;  // its rows come by the access method, if there are any
+    bool some = take_conditions(root, rel, entry->relid);
+    if (!reads) rel->fdw_private = nullptr;
+    if (!some) return bridge::pg_call([&] { mark_dummy_rel(rel); });
+    if (!reads) return;
+    rel->pathlist = rel->partial_pathlist = NIL;
+    partition_paths(root, rel);
+  });
+}
+
+}  // namespace
+
+void init_stub_paths() {
+  previous = set_rel_pathlist_hook;
+  set_rel_pathlist_hook = stub_paths;
+}
+
+ForeignScan *stub_plan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist, List *clauses, ScanPlan plan) {
+  plan.stub = true;
+  List *expressions = plan_partition(root, rel, clauses, &plan);
+  return bridge::pg_call([&] {
+    List *columns = NIL;
+    ListCell *lc;
+    foreach (lc, plan.columns) {
+      AttrNumber attribute = static_cast<AttrNumber>(lfirst_int(lc));
+      Oid type, collation;
+      int32 typmod;
+      get_atttypetypmodcoll(plan.table, attribute, &type, &typmod, &collation);
+      Var *column = makeVar(static_cast<int>(rel->relid), attribute, type, typmod, collation, 0);
+      columns = lappend(columns, makeTargetEntry(reinterpret_cast<Expr *>(column), static_cast<AttrNumber>(list_length(columns) + 1), nullptr, false));
+    }
+    // All columns of the table are as good to the planner as those that are needed, but not to the segment.
+    if (list_length(tlist) > list_length(path->path.pathtarget->exprs)) tlist = make_tlist_from_pathtarget(path->path.pathtarget);
+    return make_foreignscan(tlist, extract_actual_clauses(clauses, false), 0, expressions, to_private(plan), columns, NIL, nullptr);
+  });
 }
 
 }  // namespace vectorshard::read

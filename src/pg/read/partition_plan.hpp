@@ -17,6 +17,11 @@ void partition_paths(PlannerInfo *root, RelOptInfo *rel);
 /// Fills in `plan` and gives the expressions of its parameters.
 List *plan_partition(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan);
 
+/// Scans of stubs by what is above instead of by their access method, wherever rows are only read. Hook of the planner.
+void init_stub_paths();
+/// The scan of one, for GetForeignPlan: of no one table, so that it need not be a foreign one.
+ForeignScan *stub_plan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist, List *clauses, ScanPlan plan);
+
 /// Puts all of `clauses` into `plan`; false if one cannot be had in the segment with exactly its meaning.
 bool segment_conditions(PlannerInfo *root, RelOptInfo *rel, List *clauses, const tier::SegmentColumns &columns, ScanPlan *plan, List **params);
 /// The columns of a partition in its segment.

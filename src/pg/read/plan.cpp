@@ -277,6 +277,7 @@ ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath
   plan.ahead = mark == kColdAlone ? 0 : mark;
   plan.columns = needed_columns(rel, clauses, table, known->client.attnum);
   plan_locking(root, rel, &plan);
+  if (known->stub) return stub_plan(root, rel, path, tlist, clauses, plan);
   List *expressions = NIL;
   if (plan.role == Role::partition) expressions = plan_partition(root, rel, clauses, &plan);
   if (plan.role == Role::elsewhere && plan.part == Part::all) {

@@ -26,6 +26,7 @@ struct RelPlan {
   Oid table;
   ClientColumn client;
   PathTarget *parent_target;  // of the parent as it was when its children were made
+  bool stub;                  // a partition in a store that is no foreign table: the scan is of no one table then
   double given;               // of a partition in a store: rows that the conditions leave which its segment answers
   QualCost looked_at;         // and what looking at the others costs here
 };

@@ -18,6 +18,8 @@ namespace vectorshard::tier {
 
 /// Hooks for stubs: moved partitions that stay attached. Called while the library is loaded.
 void init_stubs();
+/// True if the table is a stub. Plain C: inside pg_call.
+bool is_stub(Oid relid);
 
 /// True if `client` is cold on this node, as `snapshot` sees it.
 bool cold_under(Snapshot snapshot, std::string_view client);

@@ -5,7 +5,9 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/tier/manifest.hpp"
 #include "pg/tier/stores.hpp"
+#include "pg/tier/stub_rows.hpp"
 extern "C" {
+#include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
 #include "parser/parse_type.h"
@@ -71,6 +73,7 @@ const SegmentFacts &facts_of(const std::string &name) {
 }
 
 std::string segment_of_table(Oid relid) {
+  if (bridge::pg_call([&] { return get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE; })) return require_stub_segment(relid);
   const char *name = bridge::pg_call([&]() -> const char * {
     ListCell *lc;
     foreach (lc, GetForeignTable(relid)->options) {

@@ -18,7 +18,7 @@ struct SegmentFacts {
 /// valid until the next call with another name.
 const SegmentFacts &facts_of(const std::string &segment);
 
-/// The segment that a foreign table of a moved partition names.
+/// The segment of a moved partition: that a foreign table names, or that of a stub. Raises if it is neither.
 std::string segment_of_table(Oid relid);
 
 /// Where the columns of a relation lie in a segment: by name, a renamed one by its number. Per attribute (from 0): the manifest column,

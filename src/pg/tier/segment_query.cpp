@@ -228,6 +228,20 @@ bool Answer::next(TupleTableSlot *slot) {
 
 std::unique_ptr<ColdScan> ask_segment(SegmentQuestion question) { return std::make_unique<Answer>(std::move(question)); }
 
+std::unique_ptr<ColdScan> read_segment(const std::string &segment, Oid relid) {
+  SegmentQuestion all;
+  all.segment = segment;
+  all.relid = relid;
+  Relation rel = bridge::pg_call([&] { return table_open(relid, AccessShareLock); });
+  for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++) {
+    if (TupleDescAttr(RelationGetDescr(rel), i)->attisdropped) continue;
+    all.outputs.push_back({SegmentOutput::Kind::attribute, i + 1, std::nullopt});
+    all.places.push_back(i);
+  }
+  bridge::pg_call([&] { table_close(rel, NoLock); });
+  return ask_segment(std::move(all));
+}
+
 bool states_are_known() {
   static int known = -1;
   if (known >= 0) return known;

@@ -59,6 +59,9 @@ std::string question_text(const SegmentQuestion &question, const std::string &pa
 /// The answer, row by row. Must be made and destroyed in a memory context that lives as long. Nothing is opened before the first row.
 std::unique_ptr<ColdScan> ask_segment(SegmentQuestion question);
 
+/// All rows of a segment, in the columns of a relation, for slots of that relation or of one whose columns have the same numbers.
+std::unique_ptr<ColdScan> read_segment(const std::string &segment, Oid relid);
+
 /// Whether states made here are those of this server's aggregates: looked at once in a process.
 bool states_are_known();
 

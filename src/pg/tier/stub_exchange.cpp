@@ -3,9 +3,8 @@
 #include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
-#include "pg/tier/cold_scan.hpp"
-#include "pg/tier/manifest.hpp"
 #include "pg/tier/progress.hpp"
+#include "pg/tier/segment_query.hpp"
 #include "pg/tier/stub_am.hpp"
 extern "C" {
 #include "access/attmap.h"
@@ -220,48 +219,70 @@ Oid make_heap(Oid stub, const char *name) {
   return heap;
 }
 
-/// Writes the rows of the segment into the heap. Nobody sees it before this transaction has committed, so the rows are born frozen.
-int64_t load_rows(Oid stub, const std::string &segment, Oid heap) {
-  begin_loading(segment);
-  auto scan = scan_segment(segment, stub);
-  struct {
-    Relation rel;
-    BulkInsertState bulk;
-    TupleTableSlot *slot;
-    MemoryContext rows;
-  } to;
-  bridge::pg_call([&] {
-    to.rel = table_open(heap, AccessExclusiveLock);
-    to.bulk = GetBulkInsertState();
-    to.slot = MakeSingleTupleTableSlot(RelationGetDescr(to.rel), &TTSOpsVirtual);
-    to.rows = AllocSetContextCreate(CurrentMemoryContext, "vectorshard load", ALLOCSET_DEFAULT_SIZES);
-  });
-  {
-    ActiveSnapshotScope now(nullptr);
-    Segment about = find_segment(segment);
-    begin_phase(Phase::loading, about.rows, about.bytes);
+/// Writes rows into a new heap, many at a time.
+class HeapLoad {
+ public:
+  explicit HeapLoad(Oid heap) {
+    bridge::pg_call([&] {
+      rel_ = table_open(heap, AccessExclusiveLock);
+      bulk_ = GetBulkInsertState();
+      row_ = MakeSingleTupleTableSlot(RelationGetDescr(rel_), &TTSOpsVirtual);
+      for (TupleTableSlot *&s : slots_) s = MakeSingleTupleTableSlot(RelationGetDescr(rel_), &TTSOpsHeapTuple);
+      rows_ = AllocSetContextCreate(CurrentMemoryContext, "vectorshard load", ALLOCSET_DEFAULT_SIZES);
+    });
   }
-  int64_t rows = 0;
-  while (scan->next(to.slot)) {
-    if (++rows % kLoadBlock == 0) count_rows(kLoadBlock);
+  /// Where the next row is to be put.
+  TupleTableSlot *row() { return row_; }
+  void add() {
+    bridge::pg_call([&] {
+      MemoryContext before = MemoryContextSwitchTo(rows_);
+      ExecStoreHeapTuple(heap_form_tuple(row_->tts_tupleDescriptor, row_->tts_values, row_->tts_isnull), slots_[count_], false);
+      MemoryContextSwitchTo(before);
+    });
+    if (++count_ == kLoadBlock) write();
+  }
+  void end() {
+    write();
+    bridge::pg_call([&] {
+      FreeBulkInsertState(bulk_);
+      ExecDropSingleTupleTableSlot(row_);
+      for (TupleTableSlot *s : slots_) ExecDropSingleTupleTableSlot(s);
+      MemoryContextDelete(rows_);
+      table_close(rel_, NoLock);
+      CommandCounterIncrement();
+    });
+  }
+
+ private:
+  void write() {
     bridge::pg_call([&] {
       CHECK_FOR_INTERRUPTS();
-      MemoryContext before = MemoryContextSwitchTo(to.rows);
-      HeapTuple tuple = heap_form_tuple(to.slot->tts_tupleDescriptor, to.slot->tts_values, to.slot->tts_isnull);
-      heap_insert(to.rel, tuple, GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN, to.bulk);
-      MemoryContextSwitchTo(before);
-      if (rows % kLoadBlock == 0) MemoryContextReset(to.rows);
+      if (count_ > 0) heap_multi_insert(rel_, slots_, static_cast<int>(count_), GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN, bulk_);
+      for (size_t i = 0; i < count_; i++) ExecClearTuple(slots_[i]);
+      MemoryContextReset(rows_);
     });
-    if (rows % kLoadBlock == 0) count_rows(kLoadBlock);
+    count_rows(count_);
+    count_ = 0;
   }
-  count_rows(static_cast<size_t>(rows % kLoadBlock));
-  bridge::pg_call([&] {
-    FreeBulkInsertState(to.bulk);
-    ExecDropSingleTupleTableSlot(to.slot);
-    MemoryContextDelete(to.rows);
-    table_close(to.rel, NoLock);
-    CommandCounterIncrement();
-  });
+
+  Relation rel_;
+  BulkInsertState bulk_;
+  TupleTableSlot *row_, *slots_[kLoadBlock];
+  MemoryContext rows_;
+  size_t count_ = 0;
+};
+
+/// Writes the rows of the segment into the heap. Nobody sees it before this transaction has committed, so the rows are born frozen.
+int64_t load_rows(Oid stub, const std::string &segment, Oid heap) {
+  auto scan = read_segment(segment, stub);
+  begin_loading(segment);
+  HeapLoad load(heap);
+  int64_t rows = 0;
+  while (scan->next(load.row())) {
+    rows++;
+    load.add();
+  }
+  load.end();
   return rows;
 }
 

@@ -3,7 +3,7 @@
 
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/lookup.hpp"
-#include "pg/tier/cold_scan.hpp"
+#include "pg/tier/segment_query.hpp"
 #include "pg/tier/manifest.hpp"
 extern "C" {
 #include "access/xact.h"
@@ -81,7 +81,7 @@ std::string require_stub_segment(Oid relid) {
                          "Only vectorshard.move_to_cold() makes such tables; restore a dump with the library loaded or with pg_dump --no-table-access-method.");
 }
 
-std::unique_ptr<ColdScan> open_stub(Oid relid) { return scan_segment(require_stub_segment(relid), relid); }
+std::unique_ptr<ColdScan> open_stub(Oid relid) { return read_segment(require_stub_segment(relid), relid); }
 
 ItemPointerData stub_tid(uint64_t row) {
   ItemPointerData tid;

@@ -22,46 +22,6 @@ extern "C" {
 
 using namespace vectorshard;
 
-namespace {
-
-/// Rights of a table's owner, such that nothing he wrote can take back those of the caller. Meanwhile segment_rows() may
-/// be called.
-class OwnerScope {
- public:
-  explicit OwnerScope(Oid owner) {
-    GetUserIdAndSecContext(&user_, &context_);
-    SetUserIdAndSecContext(owner, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-    loading = true;
-  }
-  ~OwnerScope() {
-    SetUserIdAndSecContext(user_, context_);
-    loading = false;
-  }
-  OwnerScope(const OwnerScope &) = delete;
-  OwnerScope &operator=(const OwnerScope &) = delete;
-
-  static bool loading;
-
- private:
-  Oid user_;
-  int context_;
-};
-bool OwnerScope::loading = false;
-
-Oid owner_of(Oid relid) {
-  return bridge::pg_call([&] {
-    HeapTuple row = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-    if (!HeapTupleIsValid(row)) ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %u does not exist", relid)));
-    Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(row))->relowner;
-    ReleaseSysCache(row);
-    return owner;
-  });
-}
-
-constexpr size_t kCountedRows = 256;
-
-}  // namespace
-
 /// probe_store(name, url, encrypted): raises unless an object can be written, read and removed there now.
 VECTORSHARD_FUNCTION(vectorshard_probe_store) {
   return bridge::entry([&]() -> Datum {
@@ -113,7 +73,7 @@ VECTORSHARD_FUNCTION(vectorshard_bring_back) {
 /// segment_rows(segment, relation): its rows, in the columns that the caller declares, by name.
 VECTORSHARD_FUNCTION(vectorshard_segment_rows) {
   return bridge::entry([&]() -> Datum {
-    if (!OwnerScope::loading && !superuser())
+    if (!superuser())
       bridge::raise_sqlstate(ERRCODE_INSUFFICIENT_PRIVILEGE, "only superusers read segments directly", "",
                              "Query the table: rows in a store are among its rows.");
     auto scan = tier::scan_segment(bridge::text_argument(fcinfo, 0), PG_GETARG_OID(1));
@@ -122,25 +82,8 @@ VECTORSHARD_FUNCTION(vectorshard_segment_rows) {
       InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
       return MakeSingleTupleTableSlot(result->setDesc, &TTSOpsVirtual);
     });
-    tier::begin_loading(bridge::text_argument(fcinfo, 0));
-    size_t rows = 0;
-    while (scan->next(slot)) {
-      bridge::pg_call([&] { tuplestore_puttupleslot(result->setResult, slot); });
-      if (++rows % kCountedRows == 0) tier::count_rows(kCountedRows);
-    }
-    tier::count_rows(rows % kCountedRows);
+    while (scan->next(slot)) bridge::pg_call([&] { tuplestore_puttupleslot(result->setResult, slot); });
     bridge::pg_call([&] { ExecDropSingleTupleTableSlot(slot); });
     return PointerGetDatum(nullptr);
-  });
-}
-
-/// execute_as_owner(relation, statement): rows touched.
-VECTORSHARD_FUNCTION(vectorshard_execute_as_owner) {
-  return bridge::entry([&]() -> Datum {
-    std::string statement = bridge::text_argument(fcinfo, 1);
-    bridge::Spi spi;
-    OwnerScope owner(owner_of(PG_GETARG_OID(0)));
-    spi.query(statement);
-    PG_RETURN_INT64(static_cast<int64_t>(SPI_processed));
   });
 }
