@@ -63,6 +63,16 @@ my $parallel = q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET m
 like($f->sql('c1', $parallel . 'EXPLAIN SELECT count(*), sum(site) FROM event'), qr/Foreign Scan .*Segment: 1-/s, 'a plan that is parallel elsewhere reads it');
 is($f->sql('c1', $parallel . 'SELECT count(*), sum(site) FROM event'), $f->sql('c1', 'SELECT count(*), sum(site) FROM event'), 'and counts each row once');
 is($f->sql('c1', q{SET force_parallel_mode = on; SET parallel_leader_participation = off; SELECT count(*) FROM event_1}), $f->sql('c1', q{SELECT count(*) FROM event_1}), 'a worker reads it');
+is($f->sql('c1', q{PREPARE p(int, date) AS SELECT count(*), min(words) = max(words) FROM event WHERE id = $1 AND at <= $2 + 1; SET plan_cache_mode = force_generic_plan;
+	EXECUTE p(3, '2020-01-04'); EXECUTE p(4, '2020-12-04'); EXECUTE p(4, NULL); EXECUTE p(-1, '2020-01-04')}), "1|t\n1|t\n0|\n0|", 'parameters are conditions of the segment');
+is($f->sql('c1', q{SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off;
+	SELECT s.site, (SELECT count(*) FROM event_1 e WHERE e.site = s.site AND e.id < (SELECT 500)) FROM site s ORDER BY 1}),
+	$f->sql('c1', qq{SELECT s.site, (SELECT count(*) FROM event_1_moved_$move e WHERE e.site = s.site AND e.id < 500) FROM site s ORDER BY 1}), 'also those of each round of a join');
+is($f->sql('c1', q{SELECT id FROM event_1 WHERE site IN (3, 4) AND words LIKE '%a%' AND late = 8 AND (id < 50 OR id > 800) AND at < now() - interval '1 day' ORDER BY id}),
+	$f->sql('c1', qq{SELECT id FROM event_1_moved_$move WHERE site IN (3, 4) AND words LIKE '%a%' AND late = 8 AND (id < 50 OR id > 800) ORDER BY id}), 'many conditions');
+like($f->sql('c1', q{EXPLAIN SELECT ctid, words FROM event_1}), qr/Seq Scan/, 'the plain one where rows are asked for their place');
+is($f->sql('c1', q{SELECT s.name, (SELECT count(*) FROM event_1 e WHERE e.site = s.site AND e.id > 0) > 0 FROM site s WHERE s.site = 3}), 'site 3|t', 'as part of a subquery that runs again');
+is($f->sql('c1', q{SELECT tableoid::regclass, e.e IS NULL FROM (SELECT tableoid, e FROM event e WHERE id = 3) e}), 'event_1|f', 'whole rows, and the table they are of');
 is($f->sql('c1', q{SELECT count(*) FROM event_1 TABLESAMPLE BERNOULLI (100)}), $f->sql('c1', q{SELECT count(*) FROM event_1}), 'a sample of all is all');
 is($f->sql('c1', q{SELECT count(*) > 0 FROM event_1 TABLESAMPLE SYSTEM (50)}), 't', 'a sample of blocks');
 is($f->sql('c1', q{SELECT count(DISTINCT ctid) = count(*) AND max(xmin::text) = '2' FROM event_1}), 't', 'rows have system columns');
@@ -105,6 +115,7 @@ is($f->sql('c1', q{DELETE FROM note WHERE note = 50; SELECT count(*) FROM note})
 $f->sql('c1', $_) for 'VACUUM event_1', 'VACUUM (FULL) event_1', 'ANALYZE event_1', 'ANALYZE event', 'REINDEX TABLE event_1', 'CLUSTER event_1 USING event_1_pkey';
 is($f->sql('c1', q{SELECT count(*) FROM pg_stats WHERE tablename = 'event_1'}), $stats, 'VACUUM and ANALYZE leave the statistics');
 is($f->sql('c1', q{SELECT c.reltuples = (SELECT count(*) FROM event_1) FROM pg_class c WHERE relname = 'event_1'}), 't', 'and the number of rows');
+is($f->sql('c1', q{SELECT relfrozenxid || ' ' || relminmxid FROM pg_class WHERE relname = 'event_1'}), '0 0', 'nothing in it would have to be frozen');
 is(hash(), $truth, 'no row was lost by them');
 $f->sql('c1', q{CREATE INDEX event_late ON event (late); ALTER TABLE event ADD COLUMN more text DEFAULT 'more', ADD COLUMN none int;
 	ALTER TABLE event RENAME COLUMN words TO text; ALTER TABLE event ADD CONSTRAINT few CHECK (late > 0) NOT VALID; ALTER TABLE event VALIDATE CONSTRAINT few;

@@ -46,8 +46,10 @@ void nontransactional_truncate(Relation rel) {
 
 void copy_data(Relation rel, const FileName *name) { GetHeapamTableAmRoutine()->relation_copy_data(rel, name); }
 
-void copy_for_cluster(Relation old_table, Relation, Relation, bool, TransactionId, TransactionId *, MultiXactId *, double *rows,
+void copy_for_cluster(Relation old_table, Relation, Relation, bool, TransactionId, TransactionId *freeze, MultiXactId *multi, double *rows,
                       double *removed, double *kept) {
+  *freeze = InvalidTransactionId;
+  *multi = InvalidMultiXactId;
   *rows = Max(old_table->rd_rel->reltuples, 0);
   *removed = *kept = 0;
 }
