@@ -9,8 +9,6 @@ extern "C" {
 #include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
-#include "commands/defrem.h"
-#include "foreign/foreign.h"
 #include "nodes/nodes.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
@@ -25,16 +23,6 @@ constexpr char kMethod[] = "vectorshard_cold";
 
 ProcessUtility_hook_type previous_utility = nullptr;
 
-/// The option `segment` of a foreign table; null: it has none. Inside pg_call.
-const char *foreign_segment(Oid relid) {
-  ListCell *lc;
-  foreach (lc, GetForeignTable(relid)->options) {
-    DefElem *def = static_cast<DefElem *>(lfirst(lc));
-    if (strcmp(def->defname, "segment") == 0) return defGetString(def);
-  }
-  return nullptr;
-}
-
 struct ColdPart {
   Oid relid = InvalidOid;
   std::string segment;
@@ -45,7 +33,6 @@ std::vector<ColdPart> cold_parts(const RangeVar *table) {
   struct Found {
     int count;
     Oid *relids;
-    const char **segments;  // of foreign tables; null: a stub
   };
   Found found = bridge::pg_call([&]() -> Found {
     Oid relid = RangeVarGetRelid(table, NoLock, true);
@@ -53,22 +40,14 @@ std::vector<ColdPart> cold_parts(const RangeVar *table) {
     if (!OidIsValid(relid)) return f;
     List *all = find_all_inheritors(relid, NoLock, nullptr);
     f.relids = static_cast<Oid *>(palloc(sizeof(Oid) * static_cast<size_t>(list_length(all))));
-    f.segments = static_cast<const char **>(palloc(sizeof(char *) * static_cast<size_t>(list_length(all))));
     ListCell *lc;
-    foreach (lc, all) {
-      Oid one = lfirst_oid(lc);
-      const char *segment = get_rel_relkind(one) == RELKIND_FOREIGN_TABLE ? foreign_segment(one) : nullptr;
-      if (!segment && !is_stub(one)) continue;
-      f.relids[f.count] = one;
-      f.segments[f.count++] = segment;
-    }
+    foreach (lc, all)
+      if (is_stub(lfirst_oid(lc))) f.relids[f.count++] = lfirst_oid(lc);
     return f;
   });
   std::vector<ColdPart> out;
-  for (int i = 0; i < found.count; i++) {
-    std::string segment = found.segments[i] ? found.segments[i] : stub_segment(found.relids[i]).value_or("");
-    if (!segment.empty()) out.push_back({found.relids[i], segment});
-  }
+  for (int i = 0; i < found.count; i++)
+    if (auto segment = stub_segment(found.relids[i])) out.push_back({found.relids[i], *segment});
   return out;
 }
 
