@@ -169,6 +169,12 @@ BEGIN
     RAISE object_in_use USING MESSAGE = format('store "%s" is in use', name), DETAIL = 'A policy moves rows to it.',
       HINT = 'Call vectorshard.remove_tier_policy() first.';
   END IF;
+  IF EXISTS (SELECT FROM pg_foreign_table t JOIN pg_foreign_server f ON f.oid = t.ftserver WHERE f.srvname = name AND f.srvtype = 'store') THEN
+    RAISE object_in_use USING MESSAGE = format('store "%s" is in use', name),
+      DETAIL = (SELECT format('Foreign tables read files in it: %s.', string_agg(t.ftrelid::regclass::text, ', ' ORDER BY t.ftrelid::regclass::text))
+                  FROM pg_foreign_table t JOIN pg_foreign_server f ON f.oid = t.ftserver WHERE f.srvname = name),
+      HINT = 'Drop them first.';
+  END IF;
   DELETE FROM vectorshard.segment s WHERE s.store = name;
   DELETE FROM vectorshard.store s WHERE s.store = name;
   DELETE FROM vectorshard.store_price p WHERE p.store = name;

@@ -16,6 +16,7 @@
 #include "pg/read/plan.hpp"
 #include "pg/read/remote_conditions.hpp"
 #include "pg/read/whereabouts.hpp"
+#include "pg/tier/api.hpp"
 extern "C" {
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -122,6 +123,13 @@ bool ElsewhereScan::next(TupleTableSlot *slot) {
 void ElsewhereScan::start() {
   started_ = true;
   if (plan_.role == Role::telemetry) refuse_telemetry();
+  if (plan_.role == Role::parquet) {
+    std::vector<int> columns;
+    ListCell *lc;
+    foreach (lc, plan_.columns) columns.push_back(lfirst_int(lc));
+    open_cold([&] { return tier::scan_foreign_file(table_, columns); });
+    return;
+  }
   if (plan_.role == Role::partition) {
     tier::SegmentQuestion question = question_of(plan_, plan_of(node_)->fdw_exprs, node_, shared_);
     open_cold([&] { return tier::ask_segment(std::move(question)); });

@@ -1,6 +1,7 @@
 // The handler of vectorshard_fdw: the table of callbacks, each guarded so that a C++ exception leaves as an error.
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/read/import.hpp"
 #include "pg/read/modify.hpp"
 #include "pg/read/partition_scan.hpp"
 #include "pg/read/plan.hpp"
@@ -79,6 +80,7 @@ VECTORSHARD_FUNCTION(vectorshard_fdw_handler) {
   f->IsForeignRelUpdatable = updatable;
   f->ExplainForeignScan = Guard<explain_scan>::call;
   f->AnalyzeForeignTable = analyze;
+  f->ImportForeignSchema = Guard<import_schema>::call;
   PG_RETURN_POINTER(f);
 }
 

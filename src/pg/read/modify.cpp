@@ -41,6 +41,7 @@ struct Modify {
   if (role == Role::partition)
     refuse(relation, what, "Its rows are in a store, in segments that never change.",
            "Bring the partition back with vectorshard.move_to_hot() first.");
+  if (role == Role::parquet) refuse(relation, what, "Its rows are in Parquet files of a store.", "Copy them into a table of your own.");
   if (role == Role::telemetry)
     refuse(relation, what, "Reports become the motion of their clients; they are not kept.", "Insert reports into it.");
   refuse(relation, what, "It stands for rows that are on other nodes or in a store.",
@@ -50,6 +51,7 @@ struct Modify {
 /// Whether such a statement may be planned. UPDATE and DELETE of a partitioned table meet its moved partitions in the plan
 /// although they mostly hit others: those are refused when a row is really hit.
 bool allowed(Role role, CmdType command) {
+  if (role == Role::parquet) return false;
   return role == Role::telemetry ? command == CMD_INSERT : command == CMD_UPDATE || command == CMD_DELETE;
 }
 

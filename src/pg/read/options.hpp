@@ -10,6 +10,7 @@ enum class Role {
   elsewhere,  // the rows of a vector-shard table that are not in the local heap
   partition,  // a range partition that was moved to a store
   telemetry,  // reports of clients: insert only
+  parquet,    // Parquet files of others in a store: read only
 };
 
 /// The role of a foreign table. Plain C: may ereport, holds no C++ object.

@@ -38,6 +38,7 @@ namespace vectorshard::read {
 namespace {
 
 constexpr int kMaxOuterSets = 16;
+constexpr double kForeignFileRows = 100000;  // of files of others: nobody has counted them
 
 RelPlan *rel_plan(RelOptInfo *rel) { return static_cast<RelPlan *>(rel->fdw_private); }
 
@@ -238,13 +239,14 @@ void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
   }
   rel->fdw_private = known;
   if (known->role == Role::partition) return partition_size(root, rel, table);
-  if (known->role == Role::telemetry) set_baserel_size_estimates(root, rel);
+  if (known->role == Role::parquet && rel->tuples <= 0) rel->tuples = kForeignFileRows;
+  if (known->role == Role::telemetry || known->role == Role::parquet) set_baserel_size_estimates(root, rel);
 }
 
 void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid table) {
   RelPlan *known = rel_plan(rel);
   if (known->role == Role::partition) return partition_paths(root, rel);
-  if (known->role == Role::telemetry) {
+  if (known->role == Role::telemetry || known->role == Role::parquet) {
     ForeignPath *path = create_foreignscan_path(root, rel, nullptr, rel->rows, kAskAll, kAskAll + rel->rows * 0.02, NIL,
                                                 rel->lateral_relids, nullptr, NIL);
     add_path(rel, reinterpret_cast<Path *>(path));

@@ -34,4 +34,16 @@ std::unique_ptr<ColdScan> scan_cold_clients(Oid relid, const std::vector<std::st
 /// the caller's; false if it is not cold (already back). Rows keep their versions.
 bool bring_back(std::string_view client);
 
+/// Parquet files of others in a store (foreign tables of role 'parquet', src/pg/tier/foreign_parquet.cpp). They are in no manifest and may be replaced at
+/// any time, so nothing of them is kept. All of these raise and need an open transaction.
+struct ForeignColumn {
+  std::string name, duck_type, type;  // in the file, and the type of PostgreSQL that holds its values exactly
+  bool operator==(const ForeignColumn &) const = default;
+};
+/// Keys of the files (*.parquet) directly in a folder of the store.
+std::vector<std::string> foreign_files(const std::string &store, const std::string &folder);
+std::vector<ForeignColumn> foreign_columns(const std::string &store, const std::string &key);
+/// The rows of the foreign table `relid`, of the attributes `wanted`; others are null.
+std::unique_ptr<ColdScan> scan_foreign_file(Oid relid, const std::vector<int> &wanted);
+
 }  // namespace vectorshard::tier
