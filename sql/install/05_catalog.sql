@@ -3,7 +3,7 @@
 -- Shipped to every node by the same stream as user rows, each row with exactly one writer:
 --   node, shard_table, client, wish, holder, policy, store, segment, erasure, node_state, price, quality
 -- Local to a node, never shipped (tombstone: its inserts and updates are what ships):
---   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client, segment_client, rest, decision_log
+--   resident, tombstone, peer_debt, peer_start, conflict, tier_move, cold_client, segment_client, made_object, rest, decision_log
 -- No foreign keys and no unique constraint beyond the primary key: rows arrive in any order.
 
 CREATE TABLE vectorshard.node (
@@ -241,6 +241,14 @@ CREATE TABLE vectorshard.cold_client (
 CREATE INDEX cold_client_segment ON vectorshard.cold_client (segment);
 COMMENT ON TABLE vectorshard.cold_client IS 'clients of this home whose rows lie in segments: how many rows, and their digest';
 
+CREATE TABLE vectorshard.made_object (
+  store      text NOT NULL,
+  object_key text COLLATE "C" NOT NULL,
+  made_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (store, object_key)
+);
+COMMENT ON TABLE vectorshard.made_object IS 'objects that this node has put into stores, or was about to, until they are removed: no other is ever removed by it';
+
 CREATE TABLE vectorshard.segment_client (
   client  text COLLATE "C" NOT NULL,
   segment text COLLATE "C" NOT NULL,
@@ -316,5 +324,6 @@ SELECT pg_catalog.pg_extension_config_dump('vectorshard.conflict', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.tier_move', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.cold_client', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.segment_client', '');
+SELECT pg_catalog.pg_extension_config_dump('vectorshard.made_object', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.erasure', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorshard.motion', '');

@@ -1,6 +1,19 @@
 -- Tier, what keeps it safe: looking whether the objects of the manifest are there and as they were written, and forgetting clients
 -- for good. Objects are removed by the tiering worker (src/pg/tier/erase.cpp).
 
+-- A move has the keys of its objects on record before it puts them.
+CREATE FUNCTION vectorshard.note_objects() RETURNS trigger
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  INSERT INTO vectorshard.made_object (store, object_key) SELECT NEW.store, o FROM jsonb_array_elements_text(NEW.detail -> 'objects') o
+    ON CONFLICT DO NOTHING;
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION vectorshard.note_objects() IS 'internal: keeps on record which objects this node makes';
+REVOKE ALL ON FUNCTION vectorshard.note_objects() FROM PUBLIC;
+CREATE TRIGGER note_objects AFTER INSERT OR UPDATE OF detail ON vectorshard.tier_move
+  FOR EACH ROW WHEN (jsonb_typeof(NEW.detail -> 'objects') = 'array') EXECUTE FUNCTION vectorshard.note_objects();
+
 CREATE FUNCTION vectorshard.verify_store(store text DEFAULT NULL, deep boolean DEFAULT false, OUT store_name text, OUT segment text, OUT object_key text,
                                          OUT key_id text, OUT ok boolean, OUT problem text) RETURNS SETOF record
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_verify_store';
@@ -111,3 +124,40 @@ END $$;
 COMMENT ON FUNCTION vectorshard.forget_traces(text, timestamptz) IS
   'internal: removes what this node has learned and logged of a client; tells which of its rows are still here, null: none';
 REVOKE ALL ON FUNCTION vectorshard.forget_traces(text, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION vectorshard.load_cold_clients() RETURNS bigint
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp SET session_replication_role = replica AS $$
+DECLARE
+  s record;
+  relation regclass;
+  columns text;
+  declared text;
+  loaded bigint;
+  total bigint := 0;
+BEGIN
+  IF vectorshard.self_node() <> 0 THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = 'this database is a node of a fabric',
+      HINT = 'Clients come back when they are needed, and by vectorshard.move_to_hot().';
+  END IF;
+  FOR s IN SELECT g.segment, g.table_name, t.client_column, array_agg(k.client) AS clients, sum(k.rows)::bigint AS rows
+             FROM vectorshard.cold_client k JOIN vectorshard.segment g ON g.segment = k.segment
+             JOIN vectorshard.shard_table t ON t.table_name = g.table_name GROUP BY 1, 2, 3 ORDER BY 1 LOOP
+    relation := to_regclass(s.table_name);
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''),
+           string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+      INTO columns, declared FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped;
+    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM vectorshard.segment_rows(%L, %s::oid) AS r(%s) WHERE %I::text = ANY ($1)',
+                   relation, columns, s.segment, relation::oid, declared, s.client_column) USING s.clients;
+    GET DIAGNOSTICS loaded = ROW_COUNT;
+    IF loaded IS DISTINCT FROM s.rows THEN
+      RAISE data_corrupted USING MESSAGE = format('the rows of segment "%s" are not those of the manifest', s.segment),
+        DETAIL = format('Rows of cold clients in it: %s, by the manifest: %s.', loaded, s.rows), HINT = 'Restore its object from the backup of the store.';
+    END IF;
+    total := total + loaded;
+    DELETE FROM vectorshard.cold_client k WHERE k.segment = s.segment;
+  END LOOP;
+  RETURN total;
+END $$;
+COMMENT ON FUNCTION vectorshard.load_cold_clients() IS
+  'in a database that was restored from a dump: brings the rows of cold clients into their tables, from the objects that the node had; gives how many';
+REVOKE ALL ON FUNCTION vectorshard.load_cold_clients() FROM PUBLIC;

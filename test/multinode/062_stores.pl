@@ -32,7 +32,7 @@ sub events { return $f->sql('c1', q{SELECT count(*) || md5(string_agg(e::text, '
 sub state_of { my ($move) = @_; return "SELECT state FROM vectorshard.tier_moves WHERE move = $move"; }
 sub moved { my ($sql, $state, $what) = @_; my $move = $f->sql('c1', $sql); return $f->poll('c1', state_of($move), $state, $what) || diag($f->sql('c1', "SELECT error FROM vectorshard.tier_moves WHERE move = $move")); }
 # What is kept of objects on the node's own disk.
-sub forget_copies { unlink glob $f->node('c1')->data_dir . '/vectorshard/spool/read/*'; return; }
+sub forget_copies { unlink glob $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*'; return; }
 sub check { my ($name) = @_; return $f->sql('c1', "SELECT string_agg(step || CASE WHEN ok THEN '' ELSE '!' END, ' ') FROM vectorshard.check_store('$name')"); }
 sub told { my ($name) = @_; return $f->sql('c1', "SELECT detail FROM vectorshard.check_store('$name') WHERE NOT ok LIMIT 1"); }
 my $all_steps = 'credentials list write look read range delete';

@@ -21,7 +21,7 @@ $f->sql('c1', q{
 	INSERT INTO trip SELECT 'big', i, (SELECT string_agg(md5(i::text || '/' || j), '') FROM generate_series(1, 90) j) FROM generate_series(1, 8000) i;
 });
 sub trips { my ($client) = @_; return $f->sql('c1', "SELECT count(*) || md5(string_agg(t::text, '|' ORDER BY id)) FROM trip t WHERE client = '$client'"); }
-sub forget_copies { unlink glob $f->node('c1')->data_dir . '/vectorshard/spool/read/*'; return; }
+sub forget_copies { unlink glob $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*'; return; }
 sub moved {
 	my ($client, $name, $what) = @_;
 	my $move = $f->sql('c1', "SELECT vectorshard.move_to_cold('$client', '$name')");

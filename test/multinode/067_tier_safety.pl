@@ -39,7 +39,7 @@ sub moved {
 	$f->poll_until('c1', "SELECT state IN ('done', 'failed', 'grace') FROM vectorshard.tier_moves WHERE move = $move", 't');
 	return isnt($f->sql('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $move"), 'failed', $what) || diag($f->sql('c1', "SELECT error FROM vectorshard.tier_moves WHERE move = $move"));
 }
-sub spool { return glob $f->node('c1')->data_dir . '/vectorshard/spool/read/*'; }
+sub spool { return glob $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*'; }
 sub forget_copies { unlink spool(); return; }
 sub write_keys { my (@ids) = @_; open my $out, '>', $keys or die $!; print $out "# keys\n", map { "$_->[0] $key{$_->[1]}\n" } @ids; close $out; chmod 0600, $keys; return; }
 sub bytes { my ($name) = @_; open my $in, '<:raw', $name or die "$name: $!"; local $/ = undef; return scalar <$in>; }

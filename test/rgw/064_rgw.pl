@@ -28,7 +28,7 @@ for my $client ('small', 'big') {
 	$proxy->rules({ %$put, do => 'reset', late => 1 });    # it is done, and the next try finds the key taken
 	my $move = $f->sql('c1', "SELECT vectorshard.move_to_cold('$client', 'ceph')");
 	$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $move", 'done', "$client goes to the store") || diag($f->sql('c1', "SELECT error FROM vectorshard.tier_moves WHERE move = $move"));
-	unlink glob $f->node('c1')->data_dir . '/vectorshard/spool/read/*';
+	unlink glob $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*';
 	is($f->sql('c1', $hash), $truth, 'is read there');
 	is($f->sql('c1', "SELECT vectorshard.move_to_hot('$client')"), 't', 'comes back');
 	is($f->sql('c1', $hash), $truth, 'the same');

@@ -49,6 +49,19 @@ Result<void> put(MemoryFiles &files, const std::string &key, const std::string &
   return store.put(key, source, content_of(bytes));
 }
 
+TEST(StoreFileStore, NothingIsRemovedFromAStoreThatIsNotThere) {
+  MemoryFiles files;
+  ASSERT_TRUE(put(files, "n1/a.parquet", "bytes").ok());
+  FileStore store(files, "/root", "t");
+  EXPECT_TRUE(store.remove("n1/b.parquet").ok());  // not there
+  MemoryFiles away;
+  FileStore unmounted(away, "/root", "t");
+  EXPECT_EQ(unmounted.remove("n1/a.parquet").error().code, Errc::io);
+  away.folders.clear();
+  EXPECT_FALSE(unmounted.remove("n1/a.parquet").ok());
+  EXPECT_FALSE(unmounted.sweep("n1", [](const std::string &) { return false; }).ok());
+}
+
 TEST(StoreFileStore, SweepsWhatDeadWritersLeft) {
   MemoryFiles files;
   ASSERT_TRUE(put(files, "n1/a.parquet", "bytes").ok());

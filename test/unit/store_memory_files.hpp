@@ -57,6 +57,7 @@ class MemoryFiles : public FileOps {
   void close(int handle) override { open_.erase(handle); }
   Result<FileInfo> stat(const std::string &path) override {
     auto it = files.find(path);
+    if (folders.count(path)) return FileInfo{path, 0, 0, true};
     if (it == files.end()) return missing(path);
     return FileInfo{path, static_cast<int64_t>(it->second.size()), 0, false};
   }
@@ -85,6 +86,7 @@ class MemoryFiles : public FileOps {
     return {};
   }
   Result<std::vector<FileInfo>> list(const std::string &directory) override {
+    if (!folders.count(directory)) return missing(directory);
     std::vector<FileInfo> out;
     for (auto &[name, bytes] : files)
       if (parent(name) == directory)

@@ -190,13 +190,21 @@ Result<ObjectState> FileStore::state(const std::string &key) {
 
 Result<void> FileStore::remove(const std::string &key) {
   if (!valid_key(key)) return bad_key(key);
+  // Of a file system that is not mounted now, nothing is gone.
+  std::string folder = path_of(key);
+  folder.resize(folder.rfind('/'));
+  if (auto there = files_.stat(folder); !there.ok()) {
+    Error e = there.error();
+    if (e.code == Errc::not_found) e.code = Errc::io;
+    return e;
+  }
   return files_.remove(path_of(key));
 }
 
 Result<int> FileStore::sweep(const std::string &folder, const std::function<bool(const std::string &)> &alive) {
   if (!valid_key(folder)) return bad_key(folder);
   auto files = files_.list(path_of(folder));
-  if (!files.ok() && files.error().code == Errc::not_found) return 0;
+  if (!files.ok() && files.error().code == Errc::not_found && files_.stat(root_).ok()) return 0;
   if (!files.ok()) return files.error();
   int removed = 0;
   for (const FileInfo &f : files.value()) {

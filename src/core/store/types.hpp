@@ -67,7 +67,7 @@ class Store {
   /// `length` bytes from `offset` (fewer at the object's end).
   virtual Result<std::string> get_range(const std::string &key, int64_t offset, size_t length) = 0;
   virtual Result<ObjectInfo> head(const std::string &key) = 0;
-  /// Removing what is not there succeeds.
+  /// Removing what is not there succeeds, if the store itself is.
   virtual Result<void> remove(const std::string &key) = 0;
   /// Objects directly under the folder `prefix` with keys after `after`, sorted, at most kListMax.
   virtual Result<std::vector<ObjectInfo>> list(const std::string &prefix, const std::string &after) = 0;

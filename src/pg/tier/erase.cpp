@@ -11,6 +11,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/fabric/api.hpp"
 #include "pg/telemetry/api.hpp"
 #include "pg/tier/move_row.hpp"
 #include "pg/tier/objects.hpp"
@@ -123,6 +124,7 @@ void trying(Request &r, F &&f) {
 
 long run_erasures() {
   static double not_before_s = 0, pause_s = 0;
+  if (!fabric::certain()) return 1000;  // a copy of the data directory must not remove what the original needs
   std::vector<Request> requests = asked_for();
   if (requests.empty()) pause_s = not_before_s = 0;
   if (requests.empty()) return -1;

@@ -12,6 +12,7 @@
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/fabric/api.hpp"
 #include "pg/tier/posix_files.hpp"
 #include "pg/tier/progress.hpp"
 #include "pg/tier/spool.hpp"
@@ -62,18 +63,15 @@ std::vector<std::string> store_names() {
   return out;
 }
 
-/// True if a manifest row or an unfinished move names the object.
-bool needed(const std::string &store, const std::string &key) {
+void forget_made(const std::string &store, const std::string &key) {
   bridge::Spi spi;
-  return spi.query_kept("SELECT EXISTS (SELECT FROM vectorshard.segment WHERE store = $1 AND object_key = $2) "
-                        "OR EXISTS (SELECT FROM vectorshard.tier_move WHERE state NOT IN ('done', 'failed') "
-                        "           AND detail -> 'objects' ? $2)",
-                        {p_text(store), p_text(key)})
-      .boolean(0, 0);
+  spi.execute("DELETE FROM vectorshard.made_object WHERE store = $1 AND object_key = $2", {p_text(store), p_text(key)});
 }
 
 // Lists of stores elsewhere are paid for.
 constexpr double kListEveryS = 3600;
+// No probe takes that long.
+constexpr int64_t kProbeS = 3600;
 
 bool due(const std::string &name, const store::Store &store) {
   if (!store.local_path("x").empty()) return true;
@@ -90,34 +88,55 @@ bool writer_lives(const std::string &tag) {
   return pid > 0 && (kill(pid, 0) == 0 || errno != ESRCH);
 }
 
-/// Removes what nothing names; gives how many, or why the store could not be asked.
-Result<int> collect_orphans(const std::string &name, int64_t dead_s, bool now) {
-  int removed = 0;
-  std::string after;
-  while (true) {
-    bridge::WorkerTransaction tx;
-    auto opened = try_open_store(name, store_entry(name));
-    if (!opened.ok()) return opened.error();
-    std::unique_ptr<store::Store> store = std::move(opened).value();
-    if (after.empty() && !now && !due(name, *store)) return removed;
-    if (after.empty()) {
-      // Only this process puts large objects there, and it does not at this moment.
-      auto swept = store->sweep(own_folder(), writer_lives);
-      if (!swept.ok() && now) return swept.error();
-    }
-    auto objects = store->list(own_folder(), after);
-    if (!objects.ok()) return objects.error();
-    for (const store::ObjectInfo &o : objects.value()) {
-      after = o.key;
-      if (o.age_s < dead_s || needed(name, o.key)) continue;
-      Result<void> gone = store->remove(o.key);
-      if (!gone.ok() && now) return gone.error();
-      removed += gone.ok();
-    }
-    size_t n = objects.value().size();
-    tx.commit();
-    if (n < store::kListMax) return removed;
+/// What puts that were cut off have left. Only this process puts large objects there, and it does not at this moment.
+Result<int> sweep(const std::string &name, bool now) {
+  bridge::WorkerTransaction tx;
+  auto opened = try_open_store(name, store_entry(name));
+  if (!opened.ok()) return opened.error();
+  if (!now && !due(name, *opened.value())) return 0;
+  store::Store &store = *opened.value();
+  auto swept = store.sweep(own_folder(), writer_lives);
+  // Objects of check_store() and create_store() stay when their process is killed.
+  auto probes = store.list(own_folder(), own_folder() + "/probe");
+  if (probes.ok())
+    for (const store::ObjectInfo &o : probes.value())
+      if (o.key.starts_with(own_folder() + "/probe-") && o.age_s > kProbeS) (void)store.remove(o.key).ok();
+  tx.commit();
+  return swept;
+}
+
+std::vector<std::string> orphans_of(const std::string &store, int64_t dead_s) {
+  bridge::WorkerTransaction tx;
+  std::vector<std::string> out;
+  {
+    bridge::Spi spi;
+    bridge::Rows rows = spi.query_kept(
+        "SELECT o.object_key FROM vectorshard.made_object o WHERE o.store = $1 AND o.made_at <= now() - make_interval(secs => $2::float8) "
+        "AND NOT EXISTS (SELECT FROM vectorshard.segment s WHERE s.store = o.store AND s.object_key = o.object_key) "
+        "AND NOT EXISTS (SELECT FROM vectorshard.tier_move m WHERE m.state NOT IN ('done', 'failed') AND m.detail -> 'objects' ? o.object_key)",
+        {p_text(store), p_int8(dead_s)});
+    for (size_t i = 0; i < rows.size(); i++) out.push_back(rows.at(i, 0));
   }
+  tx.commit();
+  return out;
+}
+
+/// Removes what this node made and nothing names; gives how many, or why the store could not be asked. What others made is not looked
+/// at: this may be the copy of a server that still runs.
+Result<int> collect_orphans(const std::string &name, int64_t dead_s, bool now) {
+  auto swept = sweep(name, now);
+  if (!swept.ok() && now) return swept.error();
+  int removed = 0;
+  for (const std::string &key : orphans_of(name, dead_s)) {
+    bridge::WorkerTransaction tx;
+    auto opened = try_open_store(name, store_entry(name), now ? Patience::usual : Patience::little);
+    if (!opened.ok()) return opened.error();
+    if (Result<void> gone = opened.value()->remove(key); !gone.ok()) return gone.error();
+    forget_made(name, key);
+    tx.commit();
+    removed++;
+  }
+  return removed;
 }
 
 /// A node that never uses a store may have no credentials for it.
@@ -223,13 +242,14 @@ void verify_segment(const NewSegment &n, Oid relid) {
 
 void remove_object(const std::string &name, const std::string &key, const std::string &sha256) {
   auto store = try_open_store(name, store_entry(name), Patience::little);
-  if (store.ok()) (void)store.value()->remove(key).ok();
+  if (store.ok() && store.value()->remove(key).ok()) forget_made(name, key);
   if (!sha256.empty()) remove_file(spool_copy(sha256));
 }
 
 void destroy_object(const std::string &name, const std::string &key, const std::string &sha256) {
   std::unique_ptr<store::Store> store = open_store(name);
   bridge::value_or_raise(store->remove(key));
+  forget_made(name, key);
   each_copy([&](const std::string &of, const std::string &path) {
     if (of == sha256) remove_file(path);
   });
@@ -257,6 +277,7 @@ void purge_unknown_copies() {
 }
 
 int collect_objects(int64_t dead_s) {
+  if (!fabric::certain()) return 0;  // a copy of the data directory must not remove what the original needs
   int removed = 0;
   for (const DeadObject &d : dead_segments(dead_s)) {
     bridge::WorkerTransaction tx;

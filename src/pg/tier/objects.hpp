@@ -30,7 +30,7 @@ void remove_object(const std::string &store, const std::string &key, const std::
 /// Removes an object and every copy of it that this node keeps. Raises unless they are gone. Needs an open transaction.
 void destroy_object(const std::string &store, const std::string &key, const std::string &sha256);
 
-/// Removes the objects of this node that nothing names, however young they are. For the tiering worker alone, between moves. Raises if
+/// Removes the objects that this node made and nothing names, however young they are. For the tiering worker alone, between moves. Raises if
 /// a store in which there may be some cannot be asked. Own transactions.
 void destroy_orphans();
 
@@ -38,7 +38,7 @@ void destroy_orphans();
 void purge_unknown_copies();
 
 /// Removes objects of segments that have been dead for `dead_s` wall-clock seconds, with their manifest rows, and objects
-/// of this node that no manifest row and no unfinished move names and that are as old. Gives how many. Own transactions.
+/// that this node made, no manifest row and no unfinished move names and that are as old. Gives how many. Own transactions.
 int collect_objects(int64_t dead_s);
 
 }  // namespace vectorshard::tier

@@ -11,6 +11,7 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/steady.hpp"
 #include "pg/bridge/tables.hpp"
+#include "pg/fabric/api.hpp"
 #include "pg/tier/client_condition.hpp"
 #include "pg/tier/manifest.hpp"
 #include "pg/tier/move_row.hpp"
@@ -263,7 +264,7 @@ void rewrite_segments(const std::vector<std::string> &segments, const std::strin
 
 int compact_segments() {
   static double not_before_s = 0;
-  if (bridge::steady_s() < not_before_s || bridge::guc::compact_below <= 0) return 0;
+  if (bridge::steady_s() < not_before_s || bridge::guc::compact_below <= 0 || !fabric::certain()) return 0;
   CompactionRules rules;
   rules.live_share = bridge::guc::compact_below;
   int replaced = 0, groups = 0;

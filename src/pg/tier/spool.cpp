@@ -98,7 +98,9 @@ int64_t cache_bytes() { return int64_t{bridge::guc::store_cache_mb} << 20; }
 
 }  // namespace
 
-std::string spool_directory() { return std::string(DataDir) + "/vectorshard/spool"; }
+// Base backups and pg_rewind leave out what begins with pgsql_tmp: copies can always be made again, may be decrypted, and have names that
+// pg_basebackup would refuse for their length.
+std::string spool_directory() { return std::string(DataDir) + "/vectorshard/pgsql_tmp_spool"; }
 
 void ensure_spool() {
   make_directory(std::string(DataDir) + "/vectorshard");

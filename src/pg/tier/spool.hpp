@@ -1,4 +1,4 @@
-// The spool directory (vectorshard/spool under the data directory): files being written, and names under which
+// The spool directory (vectorshard/pgsql_tmp_spool under the data directory): files being written, and names under which
 // segments are read. The only directory that DuckDB may touch. What it holds can always be made again.
 #pragma once
 #include <string>
