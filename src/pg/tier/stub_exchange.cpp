@@ -83,6 +83,8 @@ void exchange(Oid a, Oid b) {
   std::swap(f->relfrozenxid, g->relfrozenxid);
   std::swap(f->relminmxid, g->relminmxid);
   std::swap(f->relallvisible, g->relallvisible);
+  std::swap(f->relpages, g->relpages);
+  std::swap(f->reltuples, g->reltuples);
   Relation classes = table_open(RelationRelationId, RowExclusiveLock);
   CatalogTupleUpdate(classes, &row_a->t_self, row_a);
   CatalogTupleUpdate(classes, &row_b->t_self, row_b);
@@ -171,11 +173,12 @@ Oid make_stub(Oid partition, const char *kept_name, double rows, Oid access_meth
   exchange(partition, kept);
   copy_missing(partition, kept);
   set_size(kept, pages, rows);
-  set_size(partition, pages, rows);
+  set_size(partition, 0, 0);  // hash indexes are made for as many rows as are expected
   RenameRelationInternal(kept, kept_name, false, false);
   CommandCounterIncrement();
   name_toast(kept);
   empty_indexes(partition);
+  set_size(partition, pages, rows);
   return kept;
 }
 
