@@ -109,6 +109,7 @@ CREATE TABLE vectorshard.segment (
   content    text NOT NULL,
   columns    jsonb NOT NULL,
   zones      jsonb NOT NULL,
+  blocks     text NOT NULL DEFAULT '',
   state      text NOT NULL CHECK (state IN ('live', 'dead')),
   _version   bigint NOT NULL
 );

@@ -469,9 +469,18 @@ bool ElsewhereScan::next_cold(TupleTableSlot *slot) {
   return true;
 }
 
+void ElsewhereScan::end_sharing() {
+  if (!shared_) return;
+  end_cold();
+  bytes_fetched_ = static_cast<int64_t>(pg_atomic_read_u64(&shared_->fetched));
+  shared_ = nullptr;
+}
+
 void ElsewhereScan::end_cold() {
   if (!cold_) return;
   segments_read_ += cold_->segments_read();
+  bytes_fetched_ += cold_->bytes_fetched();
+  if (shared_) pg_atomic_fetch_add_u64(&shared_->fetched, static_cast<uint64>(cold_->bytes_fetched()));
   cold_.reset();
   MemoryContextReset(cold_context_);
 }

@@ -50,6 +50,9 @@ class ElsewhereScan {
   };
   // For EXPLAIN ANALYZE, over all rounds of the scan.
   std::map<std::string, Tally> nodes_asked() const;
+  int64_t bytes_fetched() const { return bytes_fetched_ + (cold_ ? cold_->bytes_fetched() : 0); }
+  /// The end of a parallel scan: what all processes fetched.
+  void end_sharing();
   int segments_read() const { return segments_read_ + (cold_ ? cold_->segments_read() : 0); }
 
  private:
@@ -121,6 +124,7 @@ class ElsewhereScan {
   std::map<std::string, Tally> nodes_asked_;
   std::optional<ClientsHere> here_;      // kept from round to round
   int segments_read_ = 0;
+  int64_t bytes_fetched_ = 0;
 };
 
 }  // namespace vectorshard::read

@@ -92,6 +92,8 @@ void explain_scan(ForeignScanState *node, ExplainState *es) {
   if (es->analyze && plan.role != Role::telemetry && plan.part != Part::homes) {
     int segments = ran ? ran->segments_read() : 0;
     bridge::pg_call([&] { ExplainPropertyInteger("Segments Read", nullptr, segments, es); });
+    int64_t fetched = ran ? ran->bytes_fetched() : 0;
+    if (fetched > 0) bridge::pg_call([&] { ExplainPropertyInteger("Fetched", "bytes", fetched, es); });
   }
 }
 

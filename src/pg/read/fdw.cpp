@@ -66,6 +66,7 @@ VECTORSHARD_FUNCTION(vectorshard_fdw_handler) {
   f->EstimateDSMForeignScan = Guard<estimate_parts>::call;
   f->InitializeDSMForeignScan = Guard<initialize_parts>::call;
   f->ReInitializeDSMForeignScan = Guard<reinitialize_parts>::call;
+  f->ShutdownForeignScan = Guard<end_parts>::call;
   f->InitializeWorkerForeignScan = Guard<join_parts>::call;
   f->AddForeignUpdateTargets = Guard<add_update_targets>::call;
   f->PlanForeignModify = Guard<plan_modify>::call;

@@ -72,11 +72,16 @@ Size estimate_parts(ForeignScanState *, ParallelContext *) { return sizeof(Share
 void initialize_parts(ForeignScanState *node, ParallelContext *, void *memory) {
   auto *shared = static_cast<SharedParts *>(memory);
   pg_atomic_init_u64(&shared->taken, 0);
+  pg_atomic_init_u64(&shared->fetched, 0);
   scan_of(node)->share(shared);
 }
 
 void reinitialize_parts(ForeignScanState *, ParallelContext *, void *memory) {
   pg_atomic_write_u64(&static_cast<SharedParts *>(memory)->taken, 0);
+}
+
+void end_parts(ForeignScanState *node) {
+  if (node->fdw_state) static_cast<ElsewhereScan *>(node->fdw_state)->end_sharing();
 }
 
 void join_parts(ForeignScanState *node, shm_toc *, void *memory) { scan_of(node)->share(static_cast<SharedParts *>(memory)); }

@@ -12,9 +12,10 @@ extern "C" {
 
 namespace vectorshard::read {
 
-/// In the memory that a parallel scan shares: how many parts of the rows have been taken.
+/// In the memory that a parallel scan shares: how many parts of the rows have been taken, and what that cost.
 struct SharedParts {
   pg_atomic_uint64 taken;
+  pg_atomic_uint64 fetched;  // bytes, by all processes
 };
 
 /// The question of the plan, with the present values of its parameters; `shared`: null, or whence parts of the rows are taken.
@@ -24,6 +25,7 @@ tier::SegmentQuestion question_of(const ScanPlan &plan, List *expressions, Forei
 Size estimate_parts(ForeignScanState *node, ParallelContext *context);
 void initialize_parts(ForeignScanState *node, ParallelContext *context, void *memory);
 void reinitialize_parts(ForeignScanState *node, ParallelContext *context, void *memory);
+void end_parts(ForeignScanState *node);
 void join_parts(ForeignScanState *node, shm_toc *toc, void *memory);
 
 }  // namespace vectorshard::read

@@ -205,6 +205,7 @@ std::string field_name(const std::vector<ManifestColumn> &columns, size_t index)
   });
   for (size_t i = 0; i < columns.size(); i++)
     if (i != index && lower(columns[i].name) == lower(name)) plain = false;
+  if (lower(name) == "file_row_number") plain = false;  // a column that DuckDB adds
   return plain ? name : "c$" + std::to_string(columns[index].attnum);
 }
 

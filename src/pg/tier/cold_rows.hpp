@@ -16,6 +16,8 @@ class ColdScan {
   virtual bool next(TupleTableSlot *slot) = 0;
   /// For EXPLAIN ANALYZE: segments read.
   virtual int segments_read() const = 0;
+  /// Of objects in stores elsewhere, in parts.
+  virtual int64_t bytes_fetched() const { return 0; }
 };
 
 }  // namespace vectorshard::tier

@@ -95,12 +95,12 @@ void insert_segment(const NewSegment &n) {
   AsOwner owner;
   bridge::Spi spi;
   spi.execute("INSERT INTO vectorshard.segment (segment, store, object_key, table_name, kind, home, rows, bytes, sha256, "
-              "content, columns, zones, state, _version) "
-              "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12::jsonb, 'live', 0)",
+              "content, columns, zones, blocks, state, _version) "
+              "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12::jsonb, $13, 'live', 0)",
               {p_text(n.segment.name), p_text(n.segment.store), p_text(n.segment.key), p_text(n.segment.table),
                p_text(n.kind), p_int4(bridge::self_node()), p_int8(n.segment.rows), p_int8(n.segment.bytes),
                p_text(n.segment.sha256), p_text(n.content.hex()), p_text(columns_json(n.segment.columns)),
-               p_text(n.zones)});
+               p_text(n.zones), p_text(n.blocks)});
   std::vector<std::string> clients;
   for (const auto &[client, digest] : n.clients) clients.push_back(client);
   spi.execute("INSERT INTO vectorshard.segment_client (client, segment) SELECT unnest($2::text[]), $1",

@@ -58,7 +58,7 @@ struct NewSegment {
   Segment segment;
   std::string kind;  // "client" or "partition"
   RowDigest content;
-  std::string zones;
+  std::string zones, blocks;
   std::vector<std::pair<std::string, RowDigest>> clients;
 };
 /// Inserts the manifest row, in the caller's transaction. It is this node's own row and is shipped.

@@ -214,6 +214,7 @@ bool write_segment(const RowSource &source, const std::string &table, const std:
   out->segment.columns = file.columns;
   out->content = file.content;
   out->zones = file.zones;
+  out->blocks = file.blocks;
   out->clients = std::move(file.clients);
   return true;
 }
@@ -229,7 +230,7 @@ void verify_segment(const NewSegment &n, Oid relid) {
   std::unique_ptr<store::Store> store = open_store(n.segment.store);
   // Only what was verified is moved to an archive, where it cannot be read again: a crash came after that.
   if (auto state = store->state(n.segment.key); state.ok() && state.value().availability != store::Availability::online) return;
-  if (store->local_path(n.segment.key).empty()) remove_file(spool_copy(n.segment.sha256));  // the store's bytes, not our copy of them
+  if (store->local_path(n.segment.key).empty()) remove_copies(n.segment.sha256);  // the store's bytes, not our copy of them
   begin_phase(Phase::verifying, n.content.rows, n.segment.bytes);
   std::string path = readable_path(*store, n.segment.key, n.segment.sha256, n.segment.bytes);
   RowDigest read = digest_file(path, n.segment.columns, relid);
@@ -243,7 +244,7 @@ void verify_segment(const NewSegment &n, Oid relid) {
 void remove_object(const std::string &name, const std::string &key, const std::string &sha256) {
   auto store = try_open_store(name, store_entry(name), Patience::little);
   if (store.ok() && store.value()->remove(key).ok()) forget_made(name, key);
-  if (!sha256.empty()) remove_file(spool_copy(sha256));
+  if (!sha256.empty()) remove_copies(sha256);
 }
 
 void destroy_object(const std::string &name, const std::string &key, const std::string &sha256) {

@@ -23,6 +23,29 @@ namespace {
 
 constexpr const char *kRestore = "Restore the object, or the store's directory, from its backup.";
 
+}  // namespace
+
+void raise_unreadable(store::Store &store, const std::string &key, Error e, OnArchived on_archived) {
+  e.detail = e.detail.empty() ? "The store says: " + e.message + "." : e.detail;
+  e.message = "segment object \"" + key + "\" cannot be read";
+  if (e.code == Errc::not_found || (e.code == Errc::denied && !store.local_path(key).empty())) e.code = Errc::io;
+  if (e.hint.empty()) e.hint = kRestore;
+  if (e.code == Errc::archived) {
+    Result<void> asked = on_archived == OnArchived::thaw ? store.thaw(key) : Result<void>{};
+    if (!asked.ok()) e.detail += " " + asked.error().detail;
+    if (asked.ok() && on_archived == OnArchived::thaw) note_thaw(key);
+    ThawOutlook outlook = thaw_outlook(store, key);
+    e.detail = outlook.words + " " + e.detail;
+    bool thawing = outlook.availability != store::Availability::archived;
+    e.message = "segment object \"" + key + "\" " + (thawing ? "is being thawed" : "lies in an archive");
+    e.hint = thawing ? "Wait until it is there." : "Ask for it with vectorshard.thaw(segment), and wait as long as the store takes.";
+  }
+  bridge::raise(e);
+}
+
+namespace {
+
+
 /// Writes an object into a local file while it is fetched, and hashes it.
 class FileSink : public store::ByteSink {
  public:
@@ -43,24 +66,6 @@ class FileSink : public store::ByteSink {
   int handle_;
   store::Sha256 sha_;
 };
-
-[[noreturn]] void cannot_read(store::Store &store, const std::string &key, Error e, OnArchived on_archived) {
-  e.detail = e.detail.empty() ? "The store says: " + e.message + "." : e.detail;
-  e.message = "segment object \"" + key + "\" cannot be read";
-  if (e.code == Errc::not_found || (e.code == Errc::denied && !store.local_path(key).empty())) e.code = Errc::io;
-  if (e.hint.empty()) e.hint = kRestore;
-  if (e.code == Errc::archived) {
-    Result<void> asked = on_archived == OnArchived::thaw ? store.thaw(key) : Result<void>{};
-    if (!asked.ok()) e.detail += " " + asked.error().detail;
-    if (asked.ok() && on_archived == OnArchived::thaw) note_thaw(key);
-    ThawOutlook outlook = thaw_outlook(store, key);
-    e.detail = outlook.words + " " + e.detail;
-    bool thawing = outlook.availability != store::Availability::archived;
-    e.message = "segment object \"" + key + "\" " + (thawing ? "is being thawed" : "lies in an archive");
-    e.hint = thawing ? "Wait until it is there." : "Ask for it with vectorshard.thaw(segment), and wait as long as the store takes.";
-  }
-  bridge::raise(e);
-}
 
 /// One process at a time fetches an object; whoever waits can be cancelled.
 class FetchLock {
@@ -98,7 +103,7 @@ bool fetch_once(store::Store &store, const std::string &key, const std::string &
   {
     FileSink sink(guard.path());
     Result<void> got = store.get(key, sink);
-    if (!got.ok()) cannot_read(store, key, got.error(), on_archived);
+    if (!got.ok()) raise_unreadable(store, key, got.error(), on_archived);
     *found = sink.sha256();
   }
   if (*found != sha256) return false;
@@ -138,7 +143,7 @@ std::string readable_path(store::Store &store, const std::string &key, const std
     return path;
   }
   auto head = store.head(key);
-  if (!head.ok()) cannot_read(store, key, head.error(), on_archived);
+  if (!head.ok()) raise_unreadable(store, key, head.error(), on_archived);
   if (head.value().bytes != bytes)
     bridge::raise({Errc::corrupt, "segment object \"" + key + "\" cannot be read",
                    "It has " + std::to_string(head.value().bytes) + " bytes, the manifest says " + std::to_string(bytes) + ".",

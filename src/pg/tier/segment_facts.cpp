@@ -50,6 +50,13 @@ std::vector<Zone> zones_of(const Segment &segment) {
   return out;
 }
 
+std::string blocks_of(const Segment &segment) {
+  AsOwner owner;
+  bridge::Spi spi;
+  bridge::Rows rows = spi.query_kept("SELECT blocks FROM vectorshard.segment WHERE segment = $1", {bridge::p_text(segment.name)}, true);
+  return rows.empty() ? "" : rows.at(0, 0);
+}
+
 bool is_name_in_use(TupleDesc desc, const std::string &name) {
   for (int i = 0; i < desc->natts; i++)
     if (!TupleDescAttr(desc, i)->attisdropped && name == NameStr(TupleDescAttr(desc, i)->attname)) return true;
@@ -67,8 +74,9 @@ const SegmentFacts &facts_of(const std::string &name) {
     return GetCatalogSnapshot(InvalidOid);
   });
   ActiveSnapshotScope now(catalog);
-  SegmentFacts facts{find_segment(name), {}};
+  SegmentFacts facts{find_segment(name), {}, {}};
   facts.zones = zones_of(facts.segment);
+  facts.blocks = blocks_of(facts.segment);
   return known[name] = std::move(facts);
 }
 

@@ -11,6 +11,7 @@ namespace vectorshard::tier {
 /// A segment and the zones of its columns.
 struct SegmentFacts {
   Segment segment;
+  std::string blocks;       // checksums (core/tier/blocks.hpp); empty: none were kept
   std::vector<Zone> zones;  // per manifest column; nulls < 0: not known
 };
 

@@ -19,6 +19,8 @@ class SegmentFields {
     int column = -1, first = -1, second = -1;
   };
   const std::vector<Field> &fields() const { return fields_; }
+  /// The manifest columns that the statement reads.
+  std::vector<bool> read() const;
   const SegmentFacts &facts() const { return facts_; }
   /// `part`: rows by their numbers, from the first to before the second.
   std::string statement(const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part) const;

@@ -8,7 +8,10 @@
 #include "pg/tier/duckdb_types.hpp"
 #include "pg/tier/manifest.hpp"
 #include "pg/tier/row_decode.hpp"
+#include "pg/tier/row_groups.hpp"
 #include "pg/tier/segment_fields.hpp"
+#include "pg/tier/sparse_copy.hpp"
+#include "pg/tier/spool.hpp"
 #include "pg/tier/stores.hpp"
 extern "C" {
 #include "access/htup_details.h"
@@ -22,6 +25,8 @@ namespace vectorshard::tier {
 namespace {
 
 constexpr size_t kBlockRows = 256;
+// Of an object from which so much is wanted all is fetched, in one piece.
+constexpr double kNearlyAll = 0.8;
 
 class Answer : public ColdScan {
  public:
@@ -29,9 +34,11 @@ class Answer : public ColdScan {
   ~Answer() override;
   bool next(TupleTableSlot *slot) override;
   int segments_read() const override { return opened_ ? 1 : 0; }
+  int64_t bytes_fetched() const override { return sparse_ ? sparse_->fetched() : 0; }
 
  private:
   void open();
+  void open_file(const Segment &segment);
   bool next_part();
   bool next_block();
   void decode(size_t output, size_t n);
@@ -44,6 +51,9 @@ class Answer : public ColdScan {
   TupleDesc desc_ = nullptr;
   std::optional<SegmentFields> fields_;
   std::string path_;
+  std::unique_ptr<SparseCopy> sparse_;  // else the whole object is there
+  std::pair<int64_t, int64_t> hull_;    // of a sparse copy: the rows that may be wanted
+  std::vector<bool> read_;              // of a sparse copy: manifest columns
   std::optional<RowMapper> mapper_;   // for what goes through functions of its type
   std::vector<bool> plain_;           // per output: decode_column() takes it
   std::unique_ptr<duck::Stream> stream_;
@@ -73,8 +83,7 @@ void Answer::open() {
   ended_ = !may_hold(all_of(question_.conditions), fields_->facts().zones, segment.rows) && (question_.groups > 0 || question_.outputs.empty() ||
            question_.outputs[0].kind == SegmentOutput::Kind::attribute);
   if (ended_) return;
-  std::unique_ptr<store::Store> store = open_store(segment.store);
-  path_ = readable_path(*store, segment.key, segment.sha256, segment.bytes);
+  open_file(segment);
   MemoryContext before = MemoryContextSwitchTo(context_);
   desc_ = bridge::pg_call([&] {
     Relation rel = table_open(question_.relid, AccessShareLock);
@@ -93,14 +102,42 @@ void Answer::open() {
   nulls_.reset(new bool[values_.size()]);
 }
 
+/// What is not on this file system is fetched in parts, unless nearly all of it is wanted.
+void Answer::open_file(const Segment &segment) {
+  std::unique_ptr<store::Store> store = open_store(segment.store);
+  bool whole = !store->local_path(segment.key).empty() || fields_->facts().blocks.empty() || copy_is_there(spool_copy(segment.sha256));
+  if (!whole) {
+    sparse_ = std::make_unique<SparseCopy>(std::move(store), fields_->facts());
+    const std::vector<RowGroup> &groups = row_groups_of(*sparse_, fields_->facts());
+    read_ = fields_->read();
+    hull_ = rows_needed(groups, question_.conditions).value_or(std::pair<int64_t, int64_t>(0, 0));
+    int64_t bytes = 0;
+    for (const ByteRange &r : bytes_needed(groups, read_, hull_)) bytes += r.second - r.first;
+    path_ = sparse_->path();
+    if (static_cast<double>(bytes) < kNearlyAll * static_cast<double>(segment.bytes)) return;
+    store = open_store(segment.store);
+    sparse_.reset();
+  }
+  path_ = readable_path(*store, segment.key, segment.sha256, segment.bytes);
+}
+
 /// Asks for the next part of the rows; false if there is none.
 bool Answer::next_part() {
   std::optional<std::pair<int64_t, int64_t>> part;
   if (question_.next_part) {
     part.emplace();
-    if (!question_.next_part(&part->first, &part->second)) return false;
+    do
+      if (!question_.next_part(&part->first, &part->second)) return false;
+    while (sparse_ && (part->second <= hull_.first || part->first >= hull_.second));
   } else if (stream_) {
     return false;
+  }
+  if (sparse_) {
+    if (!part) part = hull_;
+    part->first = std::max(part->first, hull_.first);
+    part->second = std::min(part->second, hull_.second);
+    const std::vector<RowGroup> &groups = row_groups_of(*sparse_, fields_->facts());
+    sparse_->need(bytes_needed(groups, read_, *part));
   }
   stream_ = std::make_unique<duck::Stream>(fields_->statement(path_, part), std::vector<std::string>{}, false);
   return true;

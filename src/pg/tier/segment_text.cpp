@@ -52,6 +52,28 @@ void SegmentFields::add_output(const SegmentOutput &o) {
   fields_.push_back(f);
 }
 
+namespace {
+
+void mark_read(const Condition &c, std::vector<bool> *read) {
+  for (const Condition &p : c.parts) mark_read(p, read);
+  bool none = c.kind == Condition::Kind::all || c.kind == Condition::Kind::any || c.kind == Condition::Kind::negated || c.kind == Condition::Kind::constant;
+  if (!none) (*read)[c.column] = true;
+  if (c.kind == Condition::Kind::columns) (*read)[c.other] = true;
+}
+
+}  // namespace
+
+std::vector<bool> SegmentFields::read() const {
+  std::vector<bool> out(facts_.segment.columns.size(), false);
+  for (const Field &f : fields_)
+    if (f.column >= 0) out[static_cast<size_t>(f.column)] = true;
+  for (const Condition &c : question_.conditions) mark_read(c, &out);
+  for (const SegmentOutput &o : question_.outputs)
+    if (o.filter) mark_read(*o.filter, &out);
+  for (const SegmentOrder &o : question_.order) out[static_cast<size_t>(stored_[static_cast<size_t>(o.attribute) - 1])] = true;
+  return out;
+}
+
 std::string SegmentFields::statement(const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part) const {
   std::string list, groups, order, where;
   for (const std::string &l : list_) list += (list.empty() ? "" : ", ") + l;

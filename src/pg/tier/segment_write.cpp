@@ -4,6 +4,7 @@
 #include "pg/tier/segment_write.hpp"
 
 #include "core/store/sha256.hpp"
+#include "core/tier/blocks.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/tier/cells.hpp"
@@ -163,8 +164,13 @@ std::string copy_statement(const RowSource &source, const std::string &path) {
 
 void hash_file(WrittenFile &file) {
   store::Sha256 sha;
-  file.bytes = read_file(file.path, [&](std::string_view block) { sha.add(block); });
+  BlockSums blocks;
+  file.bytes = read_file(file.path, [&](std::string_view block) {
+    sha.add(block);
+    blocks.add(block);
+  });
   file.sha256 = sha.hex();
+  file.blocks = blocks.end();
 }
 
 }  // namespace

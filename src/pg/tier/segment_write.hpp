@@ -30,6 +30,7 @@ struct WrittenFile {
   std::vector<std::pair<std::string, RowDigest>> clients;  // in file order
   std::vector<ManifestColumn> columns;
   std::string zones;  // JSON
+  std::string blocks; // checksums (core/tier/blocks.hpp)
 };
 
 /// Runs the query under the active snapshot and writes its rows to `path`. Needs an open transaction.

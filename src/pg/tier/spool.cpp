@@ -14,6 +14,9 @@
 
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
+extern "C" {
+#include "utils/timestamp.h"
+}
 
 namespace vectorshard::tier {
 
@@ -47,21 +50,29 @@ constexpr time_t kCopyKeptS = 3600;
 constexpr time_t kCopyInUseS = 60;
 
 /// Nobody takes a copy for usable while somebody else looks which to remove. Held for moments.
-class CopiesLock {
+class RemovingCopies {
  public:
-  explicit CopiesLock(int how) : fd_(open((spool_directory() + "/read/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+  RemovingCopies() : fd_(open((spool_directory() + "/read/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
     if (fd_ >= 0)
-      while (flock(fd_, how) != 0 && errno == EINTR) {}
+      while (flock(fd_, LOCK_EX) != 0 && errno == EINTR) {}
   }
-  ~CopiesLock() {
+  ~RemovingCopies() {
     if (fd_ >= 0) close(fd_);
   }
-  CopiesLock(const CopiesLock &) = delete;
-  CopiesLock &operator=(const CopiesLock &) = delete;
+  RemovingCopies(const RemovingCopies &) = delete;
+  RemovingCopies &operator=(const RemovingCopies &) = delete;
 
  private:
   int fd_;
 };
+
+/// A sparse copy goes with its map, which goes first: a map never tells of blocks that are not there.
+void remove_copy(const std::string &path) {
+  remove_file(path + kMapSuffix);
+  remove_file(path);
+}
+
+bool is_map(const std::string &name) { return name.ends_with(kMapSuffix); }
 
 struct Copy {
   time_t asked;
@@ -72,7 +83,7 @@ struct Copy {
 /// Copies of objects of stores elsewhere are a cache. Links (with a second name in the store) cost nothing.
 void purge_copies(time_t kept_s, int64_t most_bytes) {
   std::string directory = spool_directory() + "/read";
-  CopiesLock lock(LOCK_EX);
+  RemovingCopies lock;
   DIR *dir = opendir(directory.c_str());
   if (!dir) return;
   std::vector<Copy> copies;
@@ -80,16 +91,17 @@ void purge_copies(time_t kept_s, int64_t most_bytes) {
   while (dirent *entry = readdir(dir)) {
     struct stat info;
     std::string path = directory + "/" + entry->d_name;
-    if (entry->d_name[0] == '.' || lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink > 1) continue;
-    copies.push_back({info.st_ctime, info.st_size, path});
-    bytes += info.st_size;
+    if (entry->d_name[0] == '.' || is_map(path) || lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink > 1) continue;
+    off_t on_disk = std::min<off_t>(info.st_size, info.st_blocks * 512);  // of a sparse one: what is there
+    copies.push_back({info.st_ctime, on_disk, path});
+    bytes += on_disk;
   }
   closedir(dir);
   std::sort(copies.begin(), copies.end(), [](const Copy &a, const Copy &b) { return a.asked < b.asked; });
   for (const Copy &c : copies) {
     time_t age_s = time(nullptr) - c.asked;
     if (age_s <= kCopyInUseS || (age_s <= kept_s && bytes <= most_bytes)) continue;
-    remove_file(c.path);
+    remove_copy(c.path);
     bytes -= c.bytes;
   }
 }
@@ -127,12 +139,31 @@ void purge_spool() {
 
 std::string spool_copy(const std::string &sha256) { return spool_directory() + "/read/" + sha256 + ".parquet"; }
 
+std::string spool_sparse(const std::string &sha256) {
+  return spool_directory() + "/read/" + sha256 + "." + std::to_string(PgStartTime) + ".sparse.parquet";
+}
+
+CopiesInUse::CopiesInUse() : fd_(open((spool_directory() + "/read/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+  if (fd_ >= 0)
+    while (flock(fd_, LOCK_SH) != 0 && errno == EINTR) {}
+}
+
+CopiesInUse::~CopiesInUse() {
+  if (fd_ >= 0) close(fd_);
+}
+
 bool copy_is_there(const std::string &path) {
-  CopiesLock lock(LOCK_SH);
+  CopiesInUse lock;
   struct stat info;
   if (stat(path.c_str(), &info) != 0 || access(path.c_str(), R_OK) != 0) return false;
   if (info.st_nlink == 1) (void)utimensat(AT_FDCWD, path.c_str(), nullptr, 0);  // not of a store's own file
   return true;
+}
+
+void remove_copies(const std::string &sha256) {
+  RemovingCopies lock;
+  remove_file(spool_copy(sha256));
+  remove_copy(spool_sparse(sha256));
 }
 
 void bound_copies() { purge_copies(kCopyKeptS, cache_bytes()); }

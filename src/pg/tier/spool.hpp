@@ -15,8 +15,24 @@ void ensure_spool();
 std::string spool_file(const std::string &what);
 /// The name under which an object is read.
 std::string spool_copy(const std::string &sha256);
+/// The name of a copy of which parts are there (sparse_copy.hpp), anew with every start of the server; its map is called the same with kMapSuffix.
+std::string spool_sparse(const std::string &sha256);
+constexpr const char *kMapSuffix = ".map";
+/// For a scope: no copy is removed. For moments only.
+class CopiesInUse {
+ public:
+  CopiesInUse();
+  ~CopiesInUse();
+  CopiesInUse(const CopiesInUse &) = delete;
+  CopiesInUse &operator=(const CopiesInUse &) = delete;
+
+ private:
+  int fd_;
+};
 /// Whether there is such a file; what is asked for is not purged for a minute.
 bool copy_is_there(const std::string &path);
+/// Removes all copies of an object.
+void remove_copies(const std::string &sha256);
 /// Removes the copies that were not asked for longest until the rest has at most store_cache_mb.
 void bound_copies();
 /// Removes the files of processes that are gone, and fetched copies that are an hour old. Called by the tiering worker.

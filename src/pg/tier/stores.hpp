@@ -35,6 +35,9 @@ enum class OnArchived { raise, thaw };
 std::string readable_path(store::Store &store, const std::string &key, const std::string &sha256, int64_t bytes,
                           OnArchived on_archived = OnArchived::raise);
 
+/// Raises what the error of reading an object means; may ask the archive for it.
+[[noreturn]] void raise_unreadable(store::Store &store, const std::string &key, Error e, OnArchived on_archived = OnArchived::raise);
+
 /// The folder of this node's objects in every store: objects of other nodes are never touched.
 std::string own_folder();
 
