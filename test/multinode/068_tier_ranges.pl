@@ -1,0 +1,83 @@
+# Topology: one node with an encrypted store, whose objects are never read in place.
+# Proves: of an object elsewhere only the parts are fetched that a question needs, once for all processes; a part that is not what was written is an
+# error that names the object, and never a row; what is cached stays below its limit and outlives no start of the server.
+use strict;
+use warnings;
+use Fabric;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $store = PostgreSQL::Test::Utils::tempdir;
+my $keys = PostgreSQL::Test::Utils::tempdir . '/keys';
+open my $out, '>', $keys or die $!;
+print $out 'k1 ', join('', map { sprintf '%02x', $_ } 1 .. 32), "\n";
+close $out;
+chmod 0600, $keys;
+my $f = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\nvectorshard.store_key_file = '$keys'\n");
+sub sql { my ($sql) = @_; return $f->sql('c1', $sql); }
+sql("SELECT vectorshard.create_store('vault', 'file://$store', encrypted => true)");
+sql(q{CREATE TABLE event (id int, at timestamptz, amount numeric(12,2), words text) PARTITION BY RANGE (at);
+	CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('2026-01-01Z') TO ('2026-02-01Z');
+	INSERT INTO event SELECT i, '2026-01-01Z'::timestamptz + i * interval '5 s', (i::int8 * 7919 % 100000) / 100.0, md5(i::text) FROM generate_series(1, 500000) i;
+	ANALYZE event});
+my $day = q{FROM event WHERE at >= '2026-01-12Z' AND at < '2026-01-13Z'};
+my $truth = sql("SELECT count(*), sum(amount) $day");
+my $all = q{SELECT count(*), sum(amount), sum(length(words)), max(at) FROM event};
+my $whole = sql($all);
+my $move = sql("SELECT vectorshard.move_to_cold('event_1'::regclass, grace => '0 s')");
+$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $move", 'done', 'in the store');
+my $bytes = sql('SELECT bytes FROM vectorshard.segment');
+my $cache = $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read';
+sub forget { unlink glob("$cache/*"); return; }
+sub fetched { my ($query) = @_; return sql("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) $query") =~ /Fetched: (\d+) bytes/ ? $1 : 0; }
+
+forget();
+my $part = fetched("SELECT count(*), sum(amount) $day");
+cmp_ok($part, '>', 0, 'a day is fetched');
+cmp_ok($part, '<', $bytes / 8, "a day of a month is $part of $bytes bytes");
+is(sql("SELECT count(*), sum(amount) $day"), $truth, 'and right');
+is(fetched("SELECT count(*), sum(amount) $day"), 0, 'another process has nothing to fetch');
+is(fetched('SELECT * FROM event WHERE id < 0'), 0, 'nor who asks for what is not there');
+cmp_ok(fetched('SELECT id FROM event WHERE id = 400000'), '<', $bytes / 4, 'a row by its number');
+is(sql(q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SELECT count(f) FROM (SELECT id + 1 AS f FROM event WHERE id + 1 > 250000) x}), '250001', 'workers fetch what they read');
+is(sql($all), $whole, 'all of it');
+
+# Another start of the server trusts nothing that lay there.
+forget();
+sql("SELECT count(*), sum(amount) $day");
+my ($map) = glob("$cache/*.map");
+ok($map, 'a map tells what is there');
+$f->kill9_and_restart('c1');
+is(fetched("SELECT count(*), sum(amount) $day"), $part, 'kill -9: fetched anew');
+is(sql("SELECT count(*), sum(amount) $day"), $truth, 'and right');
+
+# Parts that are not what was written.
+sub damaged {
+	my ($what) = @_;
+	my $error = $f->error_of('c1', "SELECT count(*), sum(amount) $day");
+	like($error, qr/XX001: segment object "node1\/.*" .*(damaged|cannot be read)/, $what);
+	return;
+}
+forget();
+my $sums = sql('SELECT blocks FROM vectorshard.segment');
+sql(q{UPDATE vectorshard.segment SET blocks = translate(blocks, '0123456789abcdef', '123456789abcdef0')});
+damaged('a checksum that does not fit');
+sql("UPDATE vectorshard.segment SET blocks = '$sums'");
+is(sql("SELECT count(*), sum(amount) $day"), $truth, 'it was the manifest that was changed');
+forget();
+my ($object) = glob("$store/node1/*");
+my $good = slurp_file($object);
+my $bad = $good;
+substr($bad, length($bad) * 0.37, 100) = 'x' x 100;
+open $out, '>:raw', $object or die $!;
+print $out $bad;
+close $out;
+damaged('an object that is damaged there');
+open $out, '>:raw', $object or die $!;
+print $out $good;
+close $out;
+is(sql("SELECT count(*), sum(amount) $day"), $truth, 'restored');
+
+# Cancel and time-outs reach into fetching and reading.
+like($f->error_of('c1', q{SET statement_timeout = '30ms'; SELECT count(DISTINCT words), count(DISTINCT amount) FROM event}), qr/57014/, 'statement_timeout');
+done_testing();
