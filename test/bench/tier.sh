@@ -5,7 +5,7 @@ COLUMNS='id bigint NOT NULL, client_id int NOT NULL, at timestamptz NOT NULL, am
 setup_tier() {
   mkdir "$WORK/store"
   if [ "$(id -u)" = 0 ]; then chown postgres:postgres "$WORK/store"; fi
-  make_server a "shared_preload_libraries = 'vectorshard'" 'maintenance_work_mem = 256MB' 'shared_buffers = 2GB' 'vectorshard.tiering_interval_ms = 500'
+  make_server a "shared_preload_libraries = 'vectorshard'" 'maintenance_work_mem = 256MB' 'shared_buffers = 2GB' 'vectorshard.tiering_interval_ms = 500' "vectorshard.store_key_file = '$WORK/keys'"
   start_server a
   sql a -c 'CREATE EXTENSION vectorshard CASCADE' 2>/dev/null
   sql a -c "SELECT vectorshard.create_fabric('a', ST_SetSRID(ST_MakePoint(0, 0), 4326))" -c "SELECT vectorshard.create_store('cold', 'file://$WORK/store')" >/dev/null
@@ -54,6 +54,20 @@ round_trip() {
   MOVED=yes
 }
 
+# One day of the heap's month, after it went to a store whose objects are never read in place, into an empty cache.
+fetched_part() {
+  mkdir "$WORK/vault"
+  echo "k1 $(openssl rand -hex 32)" >"$WORK/keys"
+  chmod 600 "$WORK/keys"
+  if [ "$(id -u)" = 0 ]; then chown postgres:postgres "$WORK/vault" "$WORK/keys"; fi
+  sql a -c "SELECT vectorshard.create_store('vault', 'file://$WORK/vault', encrypted => true)" \
+    -c "SELECT vectorshard.move_to_cold('event_heap_month'::regclass, 'vault', grace => '0')" >/dev/null
+  wait_move done
+  rm -f "$(sql a -c 'SHOW data_directory')"/vectorshard/pgsql_tmp_spool/read/*.parquet
+  measured fetched_bytes "$(sql a -c "EXPLAIN (ANALYZE, COSTS OFF) SELECT count(*), sum(amount) FROM event_heap WHERE $DAY" | sed -n 's/.*Fetched: \([0-9]*\) bytes.*/\1/p')"
+  measured vault_bytes "$(sql a -c "SELECT bytes FROM vectorshard.tier_moves ORDER BY move DESC LIMIT 1")"
+}
+
 # timed NAME SQL: milliseconds of the second of two executions in one session.
 timed() {
   measured "$1" "$(printf '%s\n' '\pset pager off' '\o /dev/null' "$2;" '\timing on' "$2;" | sql a 2>&1 | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p')"
@@ -61,6 +75,8 @@ timed() {
 
 # Every value of every row is made a Datum and looked at here: hashes are no aggregates that could be computed elsewhere.
 TOUCH="SELECT count(*) FROM %s WHERE hashint8(id) # hashint4(client_id) # hashint8(date_part('epoch', at)::bigint) # hash_numeric(amount) # hashtext(status) # hashtext(note) = 0"
+
+DAY="at >= '2026-01-12Z' AND at < '2026-01-13Z'"
 
 queries() {
   local i n where
@@ -72,7 +88,7 @@ queries() {
       # shellcheck disable=SC2059
       timed "scan_${where}_ms" "$(printf "$TOUCH" $n)"
       timed "point_${where}_ms" "SELECT * FROM $n WHERE id = $((ROWS / 3 + RANDOM))"
-      timed "day_${where}_ms" "SELECT count(*), sum(amount) FROM $n WHERE at >= '2026-01-12Z' AND at < '2026-01-13Z'"
+      timed "day_${where}_ms" "SELECT count(*), sum(amount) FROM $n WHERE $DAY"
     done
   done
 }
