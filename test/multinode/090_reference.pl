@@ -77,7 +77,7 @@ my %before = (
 			INSERT INTO event SELECT i, date '2020-01-01' + i, 'word' FROM generate_series(1, 100) i});
 	},
 	'move_to_hot(partition' => sub {
-		$f->poll('core', q{SELECT relkind FROM pg_class WHERE relname = 'event_2020'}, 'f', 'the partition is in the store');
+		$f->poll('core', q{SELECT a.amname FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE relname = 'event_2020'}, 'vectorshard_cold', 'the partition is in the store');
 	},
 	forget_client => sub { $f->sql('core', q{INSERT INTO trip (car, note) VALUES ('cab-3', 'note')}) },
 	segment_rows => sub {
