@@ -14,6 +14,19 @@ REVOKE ALL ON FUNCTION vectorshard.note_objects() FROM PUBLIC;
 CREATE TRIGGER note_objects AFTER INSERT OR UPDATE OF detail ON vectorshard.tier_move
   FOR EACH ROW WHEN (jsonb_typeof(NEW.detail -> 'objects') = 'array') EXECUTE FUNCTION vectorshard.note_objects();
 
+-- What was made in a store that is dropped stays there, and nothing here knows of it any more.
+CREATE FUNCTION vectorshard.forget_store() RETURNS trigger
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
+BEGIN
+  DELETE FROM vectorshard.made_object o WHERE o.store = OLD.store;
+  DELETE FROM vectorshard.segment_client c WHERE NOT EXISTS (SELECT FROM vectorshard.segment s WHERE s.segment = c.segment AND s.store <> OLD.store);
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION vectorshard.forget_store() IS 'internal: forgets the objects of a store that is dropped';
+REVOKE ALL ON FUNCTION vectorshard.forget_store() FROM PUBLIC;
+CREATE TRIGGER forget_store AFTER DELETE ON vectorshard.store FOR EACH ROW EXECUTE FUNCTION vectorshard.forget_store();
+ALTER TABLE vectorshard.store ENABLE ALWAYS TRIGGER forget_store;  -- other nodes' drops come by apply, in role replica
+
 CREATE FUNCTION vectorshard.verify_store(store text DEFAULT NULL, deep boolean DEFAULT false, OUT store_name text, OUT segment text, OUT object_key text,
                                          OUT key_id text, OUT ok boolean, OUT problem text) RETURNS SETOF record
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vectorshard_verify_store';

@@ -156,6 +156,22 @@ is(trips('c1', 'car4'), $truth{car4}, 'and read');
 like($f->error_of('c1', q{SELECT * FROM vectorshard.verify_store('none')}), qr/42704: store "none" does not exist/, 'a store that is not there');
 like($f->error_of('c1', q{SET ROLE app; SELECT * FROM vectorshard.verify_store()}), qr/42501/, 'not for everybody');
 
+# An archive: forgetting asks for the object, and is done when it has thawed; the new object lies in the archive again.
+my $proxy = $swift->proxy;
+$proxy->archive(2);
+$f->node('c1')->psql('postgres', "SELECT vectorshard.create_store('ice', '" . $proxy->url('ice', class => 'GLACIER') . "', thaw_s => 2, encrypted => true)");
+$f->sql('c1', 'CREATE USER MAPPING FOR CURRENT_USER SERVER ice OPTIONS (' . $swift->options . ')');
+my $two = $f->sql('c1', q{INSERT INTO vectorshard.tier_move (kind, direction, subject, store, state, detail) VALUES ('client', 'cold', 'two', 'ice', 'planned', '{"clients": ["car3", "car6"]}') RETURNING move});
+$f->poll('c1', "SELECT state FROM vectorshard.tier_move WHERE move = $two", 'done', 'two clients go to an archive');
+forget_copies();
+like($f->error_of('c1', q{SELECT vectorshard.forget_client('car6')}), qr/55000: segment object "[^"]+" (lies in an archive|is being thawed)/, 'who lies in an archive is not forgotten before it has thawed');
+$f->poll('c1', q{SELECT rows FROM vectorshard.forget_client('car6')}, '100', 'then he is');
+$f->poll('c1', q{SELECT count(*) = 2 AND bool_and(done_at IS NOT NULL) FROM vectorshard.erasures WHERE client = 'car6'}, 't', 'on all nodes');
+is($f->sql('c1', q{SELECT count(*) || ' ' || sum(rows) FROM vectorshard.segment WHERE store = 'ice'}), '1 100', 'his object is gone, that of the other client is new');
+is(scalar(my @ice = grep { m{^ice/} } $swift->names), 1, 'and the only one');
+$f->poll('c1', q{SELECT count(*) FROM (SELECT vectorshard.thaw(segment) AS state FROM vectorshard.segment WHERE store = 'ice') x WHERE state = 'online'}, '1', 'it thaws');
+is(trips('c1', 'car3'), $truth{car3}, 'and is read');
+
 # Keys are nowhere.
 my $secrets = join '|', map { quotemeta } @key{qw(first second wrong)};
 for my $n ('c1', 'e1') {
