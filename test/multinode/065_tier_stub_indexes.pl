@@ -1,4 +1,4 @@
-# Topology: one node. A partition has indexes of every kind and constraints of its own; it goes to a store and comes back.
+# Topology: one node and its standby. A partition has indexes of every kind and constraints of its own; it goes to a store and comes back.
 # Proves: all of them are valid and complete afterwards; statements that build indexes concurrently, and updates of other tables that have waited, do right by stubs.
 use strict;
 use warnings;
@@ -50,6 +50,16 @@ like($f->error_of('c1', 'REINDEX INDEX CONCURRENTLY event_1_pkey'), qr/55000: .*
 like($f->error_of('c1', 'CREATE UNIQUE INDEX CONCURRENTLY event_1_never ON event_1 (id, n)'), qr/55000/, 'nor newly');
 $f->sql('c1', q{SELECT brin_summarize_new_values('event_1_at_idx')});
 is(answers('SET enable_seqscan = off'), $truth, 'the same answers');
+
+# A standby reads what its primary has in a store, and a clone of it, too.
+$c1->backup('standby');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($c1, 'standby', has_streaming => 1);
+$standby->start;
+$c1->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', q{SELECT count(*) || ':' || sum(id) FROM event WHERE n = 7}), $f->sql('c1', q{SELECT count(*) || ':' || sum(id) FROM event WHERE n = 7}), 'a standby reads the stub');
+is($standby->safe_psql('postgres', q{SELECT count(DISTINCT ctid) FROM event}), '4000', 'by its access method, too');
+$standby->stop('immediate');
 
 # An update of a heap that joins the stub and has waited for another one looks at the row in the store again.
 my $first = $c1->background_psql('postgres');

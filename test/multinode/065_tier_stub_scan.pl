@@ -30,7 +30,7 @@ for my $part (1, 2) {
 is(sql(q{SELECT count(*) FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'vectorshard_cold'}), '2', 'two are stubs');
 sql("ALTER TABLE $_ ADD COLUMN z int; ALTER TABLE $_ RENAME COLUMN o TO h; ALTER TABLE $_ DROP COLUMN g") for 'cold', 'hot';
 
-my $queries = $ENV{QUERIES} // 120;
+my $queries = $ENV{QUERIES} // 50;
 my $seed = $ENV{SEED} // int(rand 1_000_000);
 note "SEED=$seed";
 my $oracle = TierOracle->new($seed);
