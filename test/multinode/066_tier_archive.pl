@@ -25,7 +25,7 @@ for my $client ('parked', 'due') {
 	$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $move", 'done', "$client goes to the archive");
 }
 # Forgets what this server has read before, the copies of both.
-sub forget_copies { unlink glob $f->node('c1')->data_dir . '/vectorshard/spool/read/*'; return; }
+sub forget_copies { unlink glob $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*'; return; }
 
 # When it could be there, and when it will.
 forget_copies();

@@ -89,7 +89,7 @@ $f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $move", 'g
 $f->sql('c1', q{CREATE SCHEMA far; IMPORT FOREIGN SCHEMA node1 FROM SERVER far INTO far});
 my $table = $f->sql('c1', q{SELECT oid::regclass FROM pg_class WHERE relnamespace = 'far'::regnamespace});
 is($f->sql('c1', "SELECT count(*) FROM $table"), '100', 'read as any file');
-my @left = glob $f->node('c1')->data_dir . '/vectorshard/spool/foreign*';
+my @left = glob $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/foreign*';
 is(scalar(@left), 0, 'no copy is left');
 
 done_testing();

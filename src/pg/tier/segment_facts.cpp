@@ -7,6 +7,7 @@
 #include "pg/tier/stores.hpp"
 #include "pg/tier/stub_rows.hpp"
 extern "C" {
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
@@ -66,8 +67,10 @@ bool is_name_in_use(TupleDesc desc, const std::string &name) {
 }  // namespace
 
 const SegmentFacts &facts_of(const std::string &name) {
-  static std::map<std::string, SegmentFacts> known;
-  if (auto it = known.find(name); it != known.end()) return it->second;
+  // Of this manifest: an extension that is made anew begins with the same names.
+  static std::map<std::pair<Oid, std::string>, SegmentFacts> known;
+  const Oid manifest = bridge::pg_call([] { return get_relname_relid("segment", get_namespace_oid("vectorshard", false)); });
+  if (auto it = known.find({manifest, name}); it != known.end()) return it->second;
   if (known.size() >= kMostFacts) known.clear();
   Snapshot catalog = bridge::pg_call([] {
     InvalidateCatalogSnapshot();
@@ -77,7 +80,7 @@ const SegmentFacts &facts_of(const std::string &name) {
   SegmentFacts facts{find_segment(name), {}, {}};
   facts.zones = zones_of(facts.segment);
   facts.blocks = blocks_of(facts.segment);
-  return known[name] = std::move(facts);
+  return known[{manifest, name}] = std::move(facts);
 }
 
 std::string segment_of_table(Oid relid) {
