@@ -147,7 +147,7 @@ my %ended = (done => 0, failed => 0);
 my $until = time + 60;
 while (time < $until && grep { $_->{stdout} !~ /ended/ } @writers) {
 	$_->{run}->pump_nb for @writers;
-	my $cold = $f->sql('c1', q{SELECT relkind = 'f' FROM pg_class WHERE relname = 'event_1'}) eq 't';
+	my $cold = $f->sql('c1', q{SELECT amname FROM pg_class c JOIN pg_am a ON a.oid = relam WHERE relname = 'event_1'}) ne 'heap';
 	my ($rc, $out) = $f->node('c1')->psql('postgres', 'SELECT vectorshard.move_to_' . ($cold ? 'hot' : 'cold') . q{('event_1'::regclass, grace => '0 s')});
 	next if $rc;
 	$f->wait_for(sub { $_->{run}->pump_nb for @writers; $f->sql('c1', state_of($out)) =~ /done|failed/ }, 30);
