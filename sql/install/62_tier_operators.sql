@@ -41,13 +41,13 @@ BEGIN
          avg((t.detail -> 'took' ->> 'loaded')::float8 / t.rows) AS loaded
     INTO past FROM vectorshard.tier_move t
    WHERE t.kind = m.kind AND t.direction = m.direction AND t.store = m.store AND t.state IN ('done', 'grace') AND t.rows > 0;
-  done := CASE WHEN phase IN ('writing', 'loading') THEN p.rows / nullif(p.rows_total, 0)::float8 ELSE p.bytes / nullif(p.bytes_total, 0)::float8 END;
+  done := CASE WHEN phase IN ('writing', 'verifying', 'loading') THEN p.rows / nullif(p.rows_total, 0)::float8 ELSE p.bytes / nullif(p.bytes_total, 0)::float8 END;
   pace := CASE WHEN done > 0 THEN p.elapsed_s / done / nullif(rows_expected, 0) END;
   left_s := CASE
     WHEN m.direction = 'hot' THEN CASE WHEN phase = 'loading' THEN coalesce(pace, past.loaded) * rows_expected * (1 - least(done, 1)) WHEN m.state = 'planned' THEN past.loaded * rows_expected ELSE 0 END
     WHEN phase = 'writing' THEN coalesce(pace, past.exported) * rows_expected * (1 - least(coalesce(done, 0), 1)) + coalesce(past.verified, pace) * rows_expected
     WHEN phase = 'storing' THEN coalesce(pace * rows_expected * (1 - least(done, 1)), 0) + coalesce(past.verified, pace) * rows_expected
-    WHEN phase = 'verifying' THEN greatest(0, past.verified * rows_expected - p.elapsed_s)
+    WHEN phase = 'verifying' THEN coalesce(pace * rows_expected * (1 - least(done, 1)), greatest(0, past.verified * rows_expected - p.elapsed_s))
     WHEN m.state IN ('planned', 'fenced', 'settled') THEN (past.exported + past.verified) * rows_expected
     WHEN m.state = 'exported' THEN past.verified * rows_expected
     ELSE 0 END;

@@ -113,6 +113,12 @@ void count_rows(size_t rows) {
   pay(static_cast<double>(rows) * row_bytes);
 }
 
+void count_verified(size_t rows) {
+  if (!moving) return;
+  pg_atomic_fetch_add_u64(&region->rows, static_cast<int64>(rows));
+  look_up();
+}
+
 void count_bytes(Phase of, size_t bytes) {
   if (!moving) return;
   auto phase = static_cast<Phase>(pg_atomic_read_u32(&region->phase));

@@ -26,6 +26,8 @@ void begin_loading(const std::string &segment);
 /// Rows that were read from or written to the heap; their bytes are reckoned from those of the phase. Raises what interrupts and a pause
 /// raise, and so may take long.
 void count_rows(size_t rows);
+/// Rows that were read back and compared: not slowed down, but stopped by a pause.
+void count_verified(size_t rows);
 /// Bytes of an object that went to (while storing) or came from its store (while verifying and loading). The same.
 void count_bytes(Phase of, size_t bytes);
 

@@ -3,6 +3,7 @@
 
 #include "pg/bridge/guard.hpp"
 #include "pg/tier/duckdb_types.hpp"
+#include "pg/tier/progress.hpp"
 #include "pg/tier/segment_facts.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
@@ -262,6 +263,7 @@ RowDigest digest_file(const std::string &path, const std::vector<ManifestColumn>
       for (size_t c = 0; c < width; c++) hasher.cell(columns[c].kind, cells[r * width + c]);
       total.add(hasher.end());
     }
+    count_verified(n);
   }
   return total;
 }
