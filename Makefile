@@ -39,8 +39,8 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
-ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-tier bench-telemetry test-oracle test-soak test-rgw bootstrap test-histories sim,$(MAKECMDGOALS)),)
-.PHONY: check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-tier bench-telemetry test-oracle test-soak test-rgw bootstrap test-histories sim
+ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-tier bench-telemetry test-oracle test-soak test-rgw test-tier-matrix bootstrap test-histories sim,$(MAKECMDGOALS)),)
+.PHONY: check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-tier bench-telemetry test-oracle test-soak test-rgw test-tier-matrix bootstrap test-histories sim
 bootstrap:
 	scripts/bootstrap
 check: bootstrap
@@ -65,6 +65,8 @@ test-soak: bootstrap
 test-rgw:
 	scripts/bootstrap rgw
 	scripts/check rgw
+test-tier-matrix: bootstrap
+	CELLS=$(or $(CELLS),all) scripts/check tier-matrix
 bench-place: bootstrap
 	scripts/bench-place
 bench-navigator:
