@@ -78,6 +78,26 @@ print $out $good;
 close $out;
 is(sql("SELECT count(*), sum(amount) $day"), $truth, 'restored');
 
+# The same of an object that is read where it lies, and of rows too large for a usual row group.
+my $near = PostgreSQL::Test::Utils::tempdir;
+sql("SELECT vectorshard.create_store('near', 'file://$near')");
+sql(q{CREATE TABLE photo (id int, day date, picture bytea) PARTITION BY RANGE (day);
+	CREATE TABLE photo_1 PARTITION OF photo FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+	ALTER TABLE photo ALTER picture SET STORAGE EXTERNAL;
+	INSERT INTO photo SELECT i, '2026-01-02', (SELECT string_agg(decode(md5(i::text || g), 'hex'), '') FROM generate_series(1, 6000) g) FROM generate_series(1, 600) i; ANALYZE photo});
+my $photos = 'SELECT count(*), md5(string_agg(md5(picture), id::text ORDER BY id)) FROM photo';
+my $pictures = sql($photos);
+$move = sql("SELECT vectorshard.move_to_cold('photo_1'::regclass, 'near', grace => '0 s')");
+$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $move", 'done', 'large rows go to a store');
+is(sql($photos), $pictures, 'and are read');
+forget();
+($object) = glob("$near/node1/*");
+open $out, '+<:raw', $object or die $!;
+seek $out, 1_000_000, 0;
+print $out 'x';
+close $out;
+like($f->error_of('c1', $photos), qr/XX001: segment object "node1\/.*" is damaged/, 'a byte of an object that is read where it lies');
+
 # Cancel and time-outs reach into fetching and reading.
 like($f->error_of('c1', q{SET statement_timeout = '30ms'; SELECT count(DISTINCT words), count(DISTINCT amount) FROM event}), qr/57014/, 'statement_timeout');
 done_testing();

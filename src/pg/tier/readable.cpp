@@ -111,6 +111,10 @@ bool fetch_once(store::Store &store, const std::string &key, const std::string &
   return true;
 }
 
+[[noreturn]] void raise_damaged(const std::string &key, const std::string &found, const std::string &sha256) {
+  bridge::raise({Errc::corrupt, "segment object \"" + key + "\" is damaged", "Its SHA-256 is " + found + ", the manifest says " + sha256 + ".", kRestore});
+}
+
 void fetch(store::Store &store, const std::string &key, const std::string &sha256, const std::string &path,
            OnArchived on_archived) {
   FetchLock lock(path + ".lock");
@@ -121,8 +125,7 @@ void fetch(store::Store &store, const std::string &key, const std::string &sha25
     bound_copies();
     return;
   }
-  bridge::raise({Errc::corrupt, "segment object \"" + key + "\" is damaged",
-                 "Its SHA-256 is " + found + ", the manifest says " + sha256 + ".", kRestore});
+  raise_damaged(key, found, sha256);
 }
 
 /// A second name for a file of a store on the same file system; DuckDB would follow a symbolic link out of its sandbox.
@@ -149,6 +152,10 @@ std::string readable_path(store::Store &store, const std::string &key, const std
                    "It has " + std::to_string(head.value().bytes) + " bytes, the manifest says " + std::to_string(bytes) + ".",
                    kRestore});
   if (copy_is_there(path)) return path;
+  // Looked at when it gets its second name, and not each time that it is read.
+  store::Sha256 sha;
+  read_file(local, [&](std::string_view block) { sha.add(block); });
+  if (std::string found = sha.hex(); found != sha256) raise_damaged(key, found, sha256);
   if (!link_to(local, path)) fetch(store, key, sha256, path, on_archived);
   return path;
 }

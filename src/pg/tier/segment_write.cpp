@@ -26,12 +26,14 @@ namespace {
 
 constexpr int64_t kChunkBytes = 8 << 20;       // a chunk ends early at this size
 constexpr double kRowGroupBytes = 24 << 20;    // uncompressed, estimated
-constexpr int64_t kRowGroupRowsMax = 61440, kRowGroupRowsMin = 1920;
+constexpr int64_t kRowGroupRowsMax = 61440, kRowGroupRowsMin = 120;
+constexpr double kTooWide = 4;                 // times kRowGroupBytes that a row group may come to
 
 /// The one write that is going on in this process.
 class Writer {
  public:
-  Writer(const RowSource &source, WrittenFile &out) : source_(source), out_(out), zones_(out.columns), feed_(source, out.columns) {
+  Writer(const RowSource &source, int64_t group, WrittenFile &out)
+      : source_(source), group_(group), out_(out), zones_(out.columns), feed_(source, out.columns) {
     for (size_t i = 0; i < out.columns.size(); i++)
       if (out.columns[i].name == source.client_column) client_at_ = static_cast<int>(i);
   }
@@ -46,12 +48,15 @@ class Writer {
   std::string zones() const { return zones_.json(); }
   /// A column with a value that its kind cannot hold: what was written is of no use.
   std::optional<size_t> unsuitable() const { return unsuitable_; }
+  /// The bytes of a row, where there were rows so large that a row group of them would not fit in memory: of no use either.
+  double too_wide() const { return too_wide_; }
 
  private:
   bool suits(size_t column, const Cell *cells, size_t rows) const;
   void count_row(const Cell *cells);
 
   const RowSource &source_;
+  int64_t group_;  // rows of a row group
   WrittenFile &out_;
   ZoneMap zones_;
   RowFeed feed_;
@@ -59,6 +64,7 @@ class Writer {
   int client_at_ = -1;
   bool done_ = false;  // the rows have ended: DuckDB asks again after a short chunk
   std::optional<size_t> unsuitable_;
+  double too_wide_ = 0;
   std::exception_ptr error_;
 };
 
@@ -105,6 +111,11 @@ void Writer::fill(duckdb_function_info info, duckdb_data_chunk chunk) noexcept {
       rows += n;
       count_rows(n);
       bytes += feed_.bytes();
+    }
+    double row_bytes = rows > 0 ? static_cast<double>(bytes) / static_cast<double>(rows) : 0;
+    if (group_ > kRowGroupRowsMin && row_bytes * static_cast<double>(group_) > kTooWide * kRowGroupBytes) {
+      too_wide_ = row_bytes;
+      done_ = true;
     }
   } catch (...) {
     error_ = std::current_exception();
@@ -153,11 +164,15 @@ double heap_row_bytes(Oid relid) {
   return rows > 0 && pages > 0 ? pages * BLCKSZ / rows : 1000;
 }
 
-std::string copy_statement(const RowSource &source, const std::string &path) {
-  // Halved until it fits, so that parts of a scan (read/partition_scan.cpp) begin where row groups do.
+/// Halved until it fits, so that parts of a scan (read/partition_scan.cpp) begin where row groups do.
+int64_t group_rows(const RowSource &source) {
   double row_bytes = source.row_bytes > 0 ? source.row_bytes : bridge::pg_call([&] { return heap_row_bytes(source.relid); });
   int64_t group = kRowGroupRowsMax;
   while (group > kRowGroupRowsMin && static_cast<double>(group) * row_bytes > kRowGroupBytes) group /= 2;
+  return group;
+}
+
+std::string copy_statement(int64_t group, const std::string &path) {
   return "COPY (SELECT * FROM pg_rows()) TO " + sql_literal(path) +
          " (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE " + std::to_string(group) + ")";
 }
@@ -177,22 +192,26 @@ void hash_file(WrittenFile &file) {
 
 namespace {
 
-/// `unsuitable`: the column that must be stored as text instead.
-WrittenFile write_as(const RowSource &source, const std::string &path, std::vector<ManifestColumn> columns, std::optional<size_t> *unsuitable) {
+/// `unsuitable`: the column that must be stored as text instead. `too_wide`: not 0, if it must be written in smaller row groups, for rows of so
+/// many bytes.
+WrittenFile write_as(const RowSource &source, const std::string &path, std::vector<ManifestColumn> columns, std::optional<size_t> *unsuitable,
+                     double *too_wide) {
   WrittenFile out;
   out.path = path;
   out.columns = std::move(columns);
   bridge::Spi spi;
-  Writer writer(source, out);
+  const int64_t group = group_rows(source);
+  Writer writer(source, group, out);
   ActiveScope scope(&writer);
   duck::Connection connection;
   register_rows_function(connection);
-  duck::execute(connection, copy_statement(source, path), on_error);
+  duck::execute(connection, copy_statement(group, path), on_error);
   writer.rethrow();
   writer.close();
   out.zones = writer.zones();
   *unsuitable = writer.unsuitable();
-  if (!*unsuitable) hash_file(out);
+  *too_wide = writer.too_wide();
+  if (!*unsuitable && *too_wide == 0) hash_file(out);
   return out;
 }
 
@@ -203,12 +222,15 @@ WrittenFile write_file(const RowSource &source, const std::string &path) {
   Relation rel = bridge::pg_call([&] { return table_open(source.relid, AccessShareLock); });
   std::vector<ManifestColumn> columns = manifest_columns(RelationGetDescr(rel));
   bridge::pg_call([&] { table_close(rel, NoLock); });
+  RowSource rows = source;
   for (;;) {
     std::optional<size_t> unsuitable;
-    WrittenFile out = write_as(source, path, columns, &unsuitable);
-    if (!unsuitable) return out;
+    double too_wide;
+    WrittenFile out = write_as(rows, path, columns, &unsuitable, &too_wide);
+    if (!unsuitable && too_wide == 0) return out;
     remove_file(path);
-    columns[*unsuitable].kind = CellKind::output;
+    if (unsuitable) columns[*unsuitable].kind = CellKind::output;
+    if (too_wide > 0) rows.row_bytes = too_wide;
   }
 }
 
