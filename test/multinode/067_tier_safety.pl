@@ -75,7 +75,8 @@ forget_copies();
 is(trips('c1', 'car1', 'app'), $truth{car1}, 'a role that has no key reads');
 is(trips('e1', 'car1'), $truth{car1}, 'the edge reads through the home');
 is(events(), $events, 'the partition is read');
-is(join(' ', map { sprintf '%o', (stat $_)[2] & 07777 } grep { !/lock/ } spool()), '600 600', 'copies on the node are for the server alone');
+my %modes = map { (sprintf('%o', (stat $_)[2] & 07777) => 1) } grep { !/lock/ } spool();
+is(join(' ', keys %modes), '600', 'copies on the node are for the server alone');
 
 # Keys turn over: new objects take the newest, old ones keep theirs.
 write_keys(['2025', 'first'], ['2026-01', 'second']);
