@@ -21,7 +21,7 @@ sub new {
 	$self->{azure} = ObjectStores->azurite(PostgreSQL::Test::Utils::tempdir);
 	$self->{proxy} = $self->{azure}->proxy;
 	mkdir $self->{files};
-	$self->{f} = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\nvectorshard.keep_s = 0\nvectorshard.object_retention_s = 0\n"
+	$self->{f} = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\nvectorshard.keep_s = 0\n"
 		  . "vectorshard.store_timeout_ms = 1000\nrestart_after_crash = on\n");
 	$self->make_tables;
 	$self->sql("SELECT vectorshard.create_store('files', 'file://$self->{files}')");
@@ -148,7 +148,7 @@ sub break {
 	my ($self, $fault) = @_;
 	if ($fault eq 'gone') { rename $self->{files}, "$self->{files}.away" or die "rename: $!"; }
 	else { $self->{proxy}->rules(@{ $rules{$fault} }); }
-	unlink glob $self->{f}->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*';
+	unlink glob $self->{f}->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*' if $fault ne 'none';    # the store is asked, not copies
 	return;
 }
 sub mend {
@@ -184,14 +184,18 @@ sub leftovers {
 		UNION ALL SELECT 'move ' || move || ' is ' || state FROM vectorshard.tier_move WHERE state NOT IN ('done', 'failed')) x(x)}) // 'the server does not answer';
 }
 
-# One pass of the cleaner: a tiering worker that is started tidies once, then not for a minute.
+# One pass of the cleaner: a tiering worker that is started tidies once, then not for a minute. Objects are kept for readers with old snapshots: there are
+# none any more, when every reader has begun anew twice since nothing refers to the object.
 sub clean {
 	my ($self) = @_;
+	for (1 .. 2) { $self->wait_reads($self->reads); }
+	$self->sql($_) for 'ALTER SYSTEM SET vectorshard.object_retention_s = 0', 'SELECT pg_reload_conf()';
 	$self->wait_sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'vectorshard tiering'}, 'a worker to end');
 	my $until = time + 30;
 	my $left;
 	while (($left = $self->leftovers) ne '' && time < $until) { usleep(100_000); }
 	push @{ $self->{problems} }, "left over: $left" if $left ne '';
+	$self->sql($_) for 'ALTER SYSTEM RESET vectorshard.object_retention_s', 'SELECT pg_reload_conf()';
 	return;
 }
 

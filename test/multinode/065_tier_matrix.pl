@@ -25,7 +25,7 @@ my %points = (
 );
 my @killers = ('worker', 'postmaster');
 my $seed = $ENV{SEED} // time % 1000000;
-my $cells = $ENV{CELLS} // 14;
+my $cells = $ENV{CELLS} // 12;
 note("SEED=$seed CELLS=$cells");
 my @all;
 for my $move (@moves) {
@@ -154,12 +154,13 @@ sub run_cell {
 	check_end($c, $move) if $move;
 	$t->wait_reads($since);
 	problem('the change of the table has not gone through') if !$t->{f}->wait_for(sub { ($t->try("SELECT to_regclass('i$number') IS NOT NULL") // '') eq 't' }, 30);
-	$t->clean;
 	if ($c->{move} =~ /back/) {
-		$t->try(q{SELECT vectorshard.move_to_hot('car1')}) if $c->{move} =~ /session/;
+		# The worker would try again ten seconds after it has failed.
+		$t->try($c->{move} =~ /session/ ? q{SELECT vectorshard.move_to_hot('car1')} : q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'vectorshard tiering'});
 		$t->wait_sql($hot_client, 'the client to be in the heap');
 		$t->try(q{UPDATE vectorshard.wish SET until = now() - interval '1 s' WHERE client = 'car1'});
 	}
+	$t->clean;
 	my $rows = $t->rows;
 	problem("the rows are $rows") if $rows ne $t->{truth};
 	my $seen = $t->sql("SELECT string_agg(DISTINCT who || ': ' || kind || ' ' || was, '; ') FROM seen WHERE at >= '$first'" . ($c->{fault} eq 'none' ? '' : " AND kind = 'wrong'"));

@@ -82,7 +82,11 @@ Result<std::string> path_of_url(const std::string &url) {
 
 Result<void> FileStore::make_folders(const std::string &key) {
   for (size_t at = key.find('/'); at != std::string::npos; at = key.find('/', at + 1))
-    if (auto r = files_.make_directory(path_of(key.substr(0, at))); !r.ok()) return r;
+    if (auto r = files_.make_directory(path_of(key.substr(0, at))); !r.ok()) {
+      Error e = r.error();
+      if (e.code == Errc::not_found) e.code = Errc::io;  // the store is not mounted: it may be later
+      return e;
+    }
   return {};
 }
 
