@@ -13,6 +13,7 @@
 #   make bench-tier          partitions in a store against the same rows in a heap (about 10 minutes)
 #   make test-oracle         install what is missing, build, queries at random against plain tables (ORACLE_QUERIES=500000, SEED=)
 #   make test-soak           the same, ten minutes of count(*) and a hash while clients are moved at random (SOAK_S=600, SEED=)
+#   make test-tier-types     install what is missing, build, a million rows of every type to a store and back (ROWS=)
 #   make test-rgw            installs Ceph, and moves clients to its S3 gateway and back
 #   make bench-telemetry     taking reports against writing them into a PostGIS table (about 5 minutes)
 #
@@ -39,8 +40,8 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # PGXS calls its own regression runner `check`; ours runs everything through scripts/check.
-ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-tier bench-telemetry test-oracle test-soak test-rgw test-tier-matrix bootstrap test-histories sim,$(MAKECMDGOALS)),)
-.PHONY: check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-tier bench-telemetry test-oracle test-soak test-rgw test-tier-matrix bootstrap test-histories sim
+ifneq ($(filter check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-tier bench-telemetry test-oracle test-soak test-rgw test-tier-matrix test-tier-types bootstrap test-histories sim,$(MAKECMDGOALS)),)
+.PHONY: check demo bench-ship bench-place vectorshard-sim bench-navigator bench-read bench-tier bench-telemetry test-oracle test-soak test-rgw test-tier-matrix test-tier-types bootstrap test-histories sim
 bootstrap:
 	scripts/bootstrap
 check: bootstrap
@@ -62,6 +63,8 @@ test-oracle: bootstrap
 	ORACLE_QUERIES=$(or $(ORACLE_QUERIES),500000) scripts/check oracle
 test-soak: bootstrap
 	SOAK_S=$(or $(SOAK_S),600) scripts/check soak
+test-tier-types: bootstrap
+	ROWS=$(or $(ROWS),1000000) scripts/check tier-types
 test-rgw:
 	scripts/bootstrap rgw
 	scripts/check rgw

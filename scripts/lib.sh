@@ -7,6 +7,7 @@ export PG_CONFIG=${PG_CONFIG:-$PG_BIN/pg_config}
 DUCKDB_DIR=/usr/local/lib/vectorshard
 ORM_DIR=$DUCKDB_DIR/orm
 AZURITE_DIR=$DUCKDB_DIR/azurite
+PARQUET_DIR=$DUCKDB_DIR/parquet
 JOBS=$(nproc)
 
 say() { printf '%s\n' "$*"; }

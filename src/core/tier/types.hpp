@@ -27,6 +27,8 @@ enum class CellKind : uint8_t {
   send,         // the type's binary send bytes
   decimal,      // a number of fixed scale and at most 18 digits, as an integer of units of the last digit
 };
+/// The last time, in microseconds since 2000, that fits into microseconds since 1970; PostgreSQL's own last is 30 years later.
+constexpr int64_t kLastTimestamp = INT64_MAX - 946684800000000 - 1;
 /// The number that stands for a decimal that has no such integer (NaN); it is never stored.
 constexpr int64_t kNoDecimal = INT64_MIN;
 constexpr int kDecimalDigitsMax = 18;

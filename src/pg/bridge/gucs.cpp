@@ -53,6 +53,7 @@ int quorum_holders = 1;
 int read_scope = kReadFabric;
 double report_max_age_s = 300;
 double report_max_ahead_s = 5;
+int duckdb_memory_mb = 512;
 int store_cache_mb = 4096;
 char *store_key_file = nullptr;
 int store_timeout_ms = 30000;
@@ -133,6 +134,8 @@ void define_a_to_l() {
   DefineCustomStringVariable("vectorshard.duckdb_library", "Path of libduckdb.so, which writes and reads segments.",
                              nullptr, &duckdb_library, "/usr/local/lib/vectorshard/libduckdb.so", PGC_SUSET, 0,
                              nullptr, nullptr, nullptr);
+  integer("vectorshard.duckdb_memory_mb", "Memory that DuckDB may use in one process.", &duckdb_memory_mb, 64, INT_MAX, GUC_UNIT_MB,
+          PGC_SIGHUP);
   choice("vectorshard.durability", "Which nodes have a transaction when its COMMIT returns.", &durability, kDurability,
          PGC_USERSET);
   integer("vectorshard.durability_timeout_ms", "How long a COMMIT waits for other nodes; 0 waits for ever.",

@@ -55,6 +55,7 @@ extern int quorum_holders;             // other holders that make a quorum
 extern int read_scope;                 // ReadScope
 extern double report_max_age_s;        // older reports are refused as late
 extern double report_max_ahead_s;      // reports further in the future are refused
+extern int duckdb_memory_mb;           // of DuckDB, in one process
 extern int store_cache_mb;             // copies of objects of stores that are no directory of this machine
 extern char *store_key_file;           // file with the keys of encrypted stores; "none": there is none
 extern int object_retention_s;         // how long an object outlives what needed it

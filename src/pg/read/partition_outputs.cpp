@@ -32,6 +32,10 @@ int attribute_of(Node *form, const tier::SegmentColumns &columns, CellKind *kind
 std::optional<Kind> half_of(const Aggref *aggregate, CellKind kind) {
   switch (aggregate->aggfnoid) {
     case F_COUNT_ANY: return Kind::count;
+    default: break;
+  }
+  if (kind == CellKind::output || kind == CellKind::send) return std::nullopt;  // text of values that fit into no column of their kind
+  switch (aggregate->aggfnoid) {
     case F_SUM_INT2:
     case F_SUM_INT4: return Kind::sum;
     case F_AVG_INT2:

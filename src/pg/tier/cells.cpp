@@ -15,6 +15,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 }
 
 namespace vectorshard::tier {
@@ -44,6 +45,11 @@ CellKind kind_of(Oid type) {
     case VARCHAROID:
     case BPCHAROID: return CellKind::text;
     case BYTEAOID: return CellKind::bytes;
+    case PG_NODE_TREEOID: return CellKind::text;
+    // Their input and receive functions refuse every value: the bytes as they lie in the heap, which no address or OID is among.
+    case PG_NDISTINCTOID:
+    case PG_DEPENDENCIESOID:
+    case PG_MCV_LISTOID: return CellKind::bytes;
     case DATEOID: return CellKind::date;
     case TIMESTAMPOID: return CellKind::timestamp;
     case TIMESTAMPTZOID: return CellKind::timestamptz;
@@ -59,14 +65,36 @@ std::string_view bytes_of(Datum value) {
 /// Of the typmod of a numeric, as numeric.c packs it; a scale may be negative since version 15.
 int scale_of(int32 typmod) { return (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024; }
 
-/// A type without send or receive function is stored as its text.
+bool has_binary_form(Oid type);
+bool fields_have_binary_form(Oid type) {
+  TupleDesc fields = lookup_rowtype_tupdesc_copy(type, -1);
+  for (int i = 0; i < fields->natts; i++) {
+    Form_pg_attribute field = TupleDescAttr(fields, i);
+    if (!field->attisdropped && !has_binary_form(field->atttypid)) return false;
+  }
+  return true;
+}
+
+/// A type without send or receive function is stored as its text, and so are arrays of it and rows with it: their functions call its own.
 bool has_binary_form(Oid type) {
+  type = getBaseType(type);
+  // Their receive functions refuse the empty ones that their send functions send.
+  if (type == INT2VECTOROID || type == OIDVECTOROID) return false;
+  if (Oid element = get_element_type(type); OidIsValid(element)) return has_binary_form(element);
+  if (get_typtype(type) == TYPTYPE_COMPOSITE) return fields_have_binary_form(type);
   HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
   if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for type %u", type);
   Form_pg_type form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
   bool has = OidIsValid(form->typsend) && OidIsValid(form->typreceive);
   ReleaseSysCache(tuple);
   return has;
+}
+
+/// XML is received as the setting xmloption says; arrays and rows may have it in them.
+bool may_hold_xml(Oid type) {
+  Oid element = get_base_element_type(type);
+  if (OidIsValid(element)) type = getBaseType(element);
+  return type == XMLOID || get_typtype(type) == TYPTYPE_COMPOSITE;
 }
 
 }  // namespace
@@ -91,7 +119,7 @@ ColumnCodec ColumnCodec::make(Oid type, const StoredAs &stored, MemoryContext co
   HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(base));
   if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for type %u", base);
   Form_pg_type form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
-  c.needs_settings_ = text && !as_output(base);
+  c.needs_settings_ = text ? !as_output(base) : may_hold_xml(base);
   fmgr_info_cxt(text ? form->typoutput : form->typsend, &c.out_, context);
   fmgr_info_cxt(text ? form->typinput : form->typreceive, &c.in_, context);
   c.io_param_ = getTypeIOParam(tuple);

@@ -65,8 +65,9 @@ void open_instance() {
   ensure_spool();
   duckdb_config config;
   functions.create_config(&config);
+  const std::string memory = std::to_string(bridge::guc::duckdb_memory_mb) + "MiB";
   const char *settings[][2] = {{"threads", "1"},
-                               {"memory_limit", "192MB"},
+                               {"memory_limit", memory.c_str()},
                                {"autoinstall_known_extensions", "false"},
                                {"autoload_known_extensions", "false"},
                                {"temp_directory", ""},

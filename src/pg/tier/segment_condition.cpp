@@ -171,6 +171,18 @@ std::optional<Value> Maker::as_value(int column, Oid type, Datum datum) const {
   return v;
 }
 
+/// A comparison with a time after all that a segment can have but infinity (kLastTimestamp).
+Condition beyond_all(size_t column, Compare op, Value value) {
+  Condition out;
+  out.column = column;
+  bool equality = op == Compare::equal || op == Compare::unequal;
+  out.kind = equality ? Condition::Kind::each : Condition::Kind::compare;
+  out.op = op == Compare::less || op == Compare::less_equal ? Compare::less : Compare::greater_equal;
+  value.number = equality ? op == Compare::unequal : INT64_MAX;
+  out.values.push_back(std::move(value));
+  return out;
+}
+
 std::optional<Condition> Maker::compared(int column, Comparison c, Node *node) {
   bool known;
   Const *value = value_of(node, &known);
@@ -190,6 +202,8 @@ std::optional<Condition> Maker::compared(int column, Comparison c, Node *node) {
     }
     std::optional<Value> is = as_value(column, value->consttype, value->constvalue);
     if (!is) return std::nullopt;
+    if ((c.family == Family::timestamp || c.family == Family::timestamptz) && is->number > kLastTimestamp && is->number != INT64_MAX)
+      return beyond_all(out.column, c.op, std::move(*is));
     v = std::move(*is);
   }
   out.values.push_back(std::move(v));

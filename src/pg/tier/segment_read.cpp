@@ -100,8 +100,9 @@ namespace {
 
 /// Whether the stored kind is one of the type's.
 bool kinds_agree(const ManifestColumn &column, const StoredAs &now) {
-  bool numeric = column.kind == CellKind::decimal || column.kind == CellKind::output;
-  return column.kind == now.kind || (numeric && (now.kind == CellKind::decimal || now.kind == CellKind::output));
+  // A column has its text where a value fits into no column of its own kind.
+  auto may_be_text = [](CellKind k) { return k == CellKind::decimal || k == CellKind::timestamp || k == CellKind::timestamptz; };
+  return column.kind == now.kind || (column.kind == CellKind::output && may_be_text(now.kind)) || (now.kind == CellKind::output && may_be_text(column.kind));
 }
 
 }  // namespace

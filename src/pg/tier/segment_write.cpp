@@ -27,6 +27,7 @@ namespace {
 constexpr int64_t kChunkBytes = 8 << 20;       // a chunk ends early at this size
 constexpr double kRowGroupBytes = 24 << 20;    // uncompressed, estimated
 constexpr int64_t kRowGroupRowsMax = 61440, kRowGroupRowsMin = 120;
+constexpr double kRowGroupCells = 2 << 20;      // as many values, for what DuckDB keeps of each column
 constexpr double kTooWide = 4;                 // times kRowGroupBytes that a row group may come to
 
 /// The one write that is going on in this process.
@@ -87,9 +88,13 @@ void Writer::count_row(const Cell *cells) {
 }
 
 bool Writer::suits(size_t column, const Cell *cells, size_t rows) const {
-  if (out_.columns[column].kind != CellKind::decimal) return true;
-  for (size_t r = 0; r < rows; r++)
-    if (const Cell &c = cells[r * out_.columns.size()]; !c.null && c.number == kNoDecimal) return false;
+  const CellKind kind = out_.columns[column].kind;
+  const bool time = kind == CellKind::timestamp || kind == CellKind::timestamptz;
+  if (kind != CellKind::decimal && !time) return true;
+  for (size_t r = 0; r < rows; r++) {
+    const Cell &c = cells[r * out_.columns.size()];
+    if (!c.null && (time ? c.number > kLastTimestamp && c.number != INT64_MAX : c.number == kNoDecimal)) return false;
+  }
   return true;
 }
 
@@ -103,10 +108,14 @@ void Writer::fill(duckdb_function_info info, duckdb_data_chunk chunk) noexcept {
       done_ = n == 0;
       for (size_t c = 0; c < width; c++) {
         const Cell *cells = feed_.cells() + c;
-        if (!suits(c, cells, n)) unsuitable_ = c;
+        if (!suits(c, cells, n)) {
+          unsuitable_ = c;
+          break;
+        }
         duck::put_cells(duck::api().data_chunk_get_vector(chunk, c), rows, out_.columns[c], cells, width, n);
         zones_.add(c, cells, width, n);
       }
+      if (unsuitable_) break;
       for (size_t r = 0; r < n; r++) count_row(feed_.cells() + r * width);
       rows += n;
       count_rows(n);
@@ -165,10 +174,13 @@ double heap_row_bytes(Oid relid) {
 }
 
 /// Halved until it fits, so that parts of a scan (read/partition_scan.cpp) begin where row groups do.
-int64_t group_rows(const RowSource &source) {
+int64_t group_rows(const RowSource &source, size_t columns) {
   double row_bytes = source.row_bytes > 0 ? source.row_bytes : bridge::pg_call([&] { return heap_row_bytes(source.relid); });
   int64_t group = kRowGroupRowsMax;
-  while (group > kRowGroupRowsMin && static_cast<double>(group) * row_bytes > kRowGroupBytes) group /= 2;
+  auto too_large = [&](int64_t rows) {
+    return static_cast<double>(rows) * row_bytes > kRowGroupBytes || static_cast<double>(rows) * static_cast<double>(columns) > kRowGroupCells;
+  };
+  while (group > kRowGroupRowsMin && too_large(group)) group /= 2;
   return group;
 }
 
@@ -200,7 +212,7 @@ WrittenFile write_as(const RowSource &source, const std::string &path, std::vect
   out.path = path;
   out.columns = std::move(columns);
   bridge::Spi spi;
-  const int64_t group = group_rows(source);
+  const int64_t group = group_rows(source, out.columns.size());
   Writer writer(source, group, out);
   ActiveScope scope(&writer);
   duck::Connection connection;
