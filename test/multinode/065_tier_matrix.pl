@@ -2,7 +2,7 @@
 # Proves: whatever state a move stands in, whoever is killed there, and whatever is wrong with the store then, rows are neither lost nor doubled for
 # readers of both isolation levels, what a writer was told is there, changes of the table go through, the move ends, and one pass of the
 # cleaner removes all that was left. Every cell is move x state x killer x fault; CELLS=all (make test-tier-matrix) runs them all, else a choice
-# by SEED; ONLY=text those whose name has it.
+# by SEED (the same without); ONLY=text those whose name has it.
 use strict;
 use warnings;
 use FindBin;
@@ -24,7 +24,7 @@ my %points = (
 	'client back by the worker' => [ [ loaded => 'resident' ], [ merged => 'done' ] ],
 );
 my @killers = ('worker', 'postmaster');
-my $seed = $ENV{SEED} // time % 1000000;
+my $seed = $ENV{SEED} // 3;    # make check takes the same each time: a change that breaks one is told from chance
 my $cells = $ENV{CELLS} // 12;
 note("SEED=$seed CELLS=$cells");
 my @all;
