@@ -16,7 +16,7 @@ setup_tier() {
       -c "CREATE INDEX ON $table (id)" -c "CREATE INDEX ON $table (at)"
   done
   # Rows come in the order of time, as telemetry does; about a hundred bytes each.
-  sql a -c "SELECT setseed(0.42)" -c "INSERT INTO event SELECT i, (random() * 20000)::int, '2026-01-01Z'::timestamptz + i * (interval '31 days' / ($ROWS + 1)),
+  sql a -c "SELECT setseed(0.42)" -c "INSERT INTO event SELECT i, (random() * 20000)::int, '2026-01-01Z'::timestamptz + make_interval(secs => i * (31 * 86400.0 / ($ROWS + 1))),
     (random() * 100000)::numeric(12,2), (ARRAY['ok','ok','ok','late','failed'])[1 + floor(random() * 5)::int], 'trip ' || (random() * 1000)::int || ' of route ' || i % 300
     FROM generate_series(1, $ROWS) i" >/dev/null
   sql a -c 'INSERT INTO event_heap SELECT * FROM event' -c 'VACUUM ANALYZE event' -c 'VACUUM ANALYZE event_heap' -c 'CHECKPOINT'
