@@ -34,6 +34,7 @@ sub explained { my ($sql) = @_; return sql("EXPLAIN (VERBOSE, COSTS OFF) $sql");
 like(explained(q{SELECT * FROM cold_1 WHERE id = 5 AND t = 'x' AND lower(v) = 'y'}), qr/Segment Query: SELECT .*WHERE \("id" = '5'::BIGINT\) AND \("t" = 'x'\)$/m, 'conditions are asked of the segment, but not what it cannot know');
 unlike(explained(q{SELECT id FROM cold_1 WHERE s = 1}), qr/Segment Query: .*"t"/, 'and columns that are needed');
 like(explained('SELECT count(*), sum(n) FROM cold WHERE s < 4'), qr/Segment Query: SELECT count\(\*\), count\("n"\), sum\("n"\) FROM .*Segment Query: /s, 'aggregates are made there');
+like(explained('SELECT count(*), sum(n) FROM cold_1 WHERE id BETWEEN 100 AND 200'), qr/Segment Query: SELECT count\(\*\), /, 'of few rows, too');
 like(explained('SELECT s, avg(i) FROM cold GROUP BY s'), qr/Segment Query: SELECT "s", .* GROUP BY 1/, 'groups too');
 like(explained('SELECT DISTINCT c FROM cold'), qr/Segment Query: SELECT DISTINCT "c"/, 'and DISTINCT');
 like(explained('SELECT id FROM cold ORDER BY id DESC LIMIT 3'), qr/Segment Query: SELECT .* ORDER BY "id" DESC NULLS FIRST LIMIT 3/, 'and the first of an order');
