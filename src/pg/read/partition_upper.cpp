@@ -3,6 +3,7 @@
 
 #include "pg/bridge/guard.hpp"
 #include "pg/read/family.hpp"
+#include "pg/read/grouping.hpp"
 #include "pg/read/partial.hpp"
 #include "pg/read/partition_outputs.hpp"
 #include "pg/read/partition_plan.hpp"
@@ -176,36 +177,6 @@ Path *rows_here(const Shape &s, const Leaves &leaves, bool parallel) {
   return &append->path;
 }
 
-struct Grouping {
-  Query *parse;
-  GroupPathExtraData *extra;
-  AggClauseCosts first, last;
-  double groups;
-
-  bool sorts() const { return extra->flags & GROUPING_CAN_USE_SORT; }
-  bool hashes() const { return extra->flags & GROUPING_CAN_USE_HASH; }
-};
-
-Path *aggregated(PlannerInfo *root, RelOptInfo *rel, Path *rows, PathTarget *target, const Grouping &g, AggStrategy strategy, bool last) {
-  if (strategy == AGG_SORTED && !pathkeys_contained_in(root->group_pathkeys, rows->pathkeys))
-    rows = reinterpret_cast<Path *>(create_sort_path(root, rel, rows, root->group_pathkeys, -1.0));
-  List *having = last ? reinterpret_cast<List *>(g.extra->havingQual) : NIL;
-  return reinterpret_cast<Path *>(create_agg_path(root, rel, rows, target, strategy, last ? AGGSPLIT_FINAL_DESERIAL : AGGSPLIT_INITIAL_SERIAL,
-                                                  g.parse->groupClause, having, last ? &g.last : &g.first, g.groups));
-}
-
-/// What the partitions that are here come to, in parallel if that is cheaper.
-Path *part_here(const Shape &s, const Leaves &leaves, RelOptInfo *rel, const Grouping &g) {
-  AggStrategy strategy = g.parse->groupClause == NIL ? AGG_PLAIN : g.hashes() && (enable_hashagg || !g.sorts()) ? AGG_HASHED : AGG_SORTED;
-  Path *serial = aggregated(s.root, rel, rows_here(s, leaves, false), s.target, g, strategy, false);
-  Path *rows = rel->consider_parallel ? rows_here(s, leaves, true) : nullptr;
-  if (!rows) return serial;
-  Path *partial = aggregated(s.root, rel, rows, s.target, g, strategy, false);
-  double all = partial->rows * partial->parallel_workers;
-  Path *gathered = reinterpret_cast<Path *>(create_gather_path(s.root, rel, partial, s.target, nullptr, &all));
-  return gathered->total_cost < serial->total_cost ? gathered : serial;
-}
-
 /// A relation that all parts together make.
 RelOptInfo *parts_together(const Shape &s) {
   RelOptInfo *rel = makeNode(RelOptInfo);
@@ -237,21 +208,14 @@ void add_partition_grouping(PlannerInfo *root, RelOptInfo *input, RelOptInfo *ou
   Shape s{root, input, nullptr};
   s.target = bridge::pg_call([&] { return partial_target(root, output->reltarget, extra->havingQual, &s.groups); });
   if (!s.target) return;
-  Grouping g = {parse, extra, {}, {}, 1};
-  g.groups = s.rows = bridge::pg_call([&] { return estimated_groups(root, parse->groupClause, extra->targetList, input->rows); });
+  Grouping g = bridge::pg_call([&] { return grouping_of(root, input, extra); });
+  s.rows = g.groups;
   List *parts = part_paths(s, leaves);
   if (parts == NIL) return;
   bridge::pg_call([&] {
-    if (parse->hasAggs) {
-      get_agg_clause_costs(root, AGGSPLIT_INITIAL_SERIAL, &g.first);
-      get_agg_clause_costs(root, AGGSPLIT_FINAL_DESERIAL, &g.last);
-    }
     RelOptInfo *rel = parts_together(s);
-    List *all = leaves.here == NIL ? parts : lcons(part_here(s, leaves, rel, g), parts);
-    Path *rows = together(s, rel, all);
-    if (parse->groupClause == NIL) return add_path(output, aggregated(root, output, rows, output->reltarget, g, AGG_PLAIN, true));
-    if (g.hashes()) add_path(output, aggregated(root, output, rows, output->reltarget, g, AGG_HASHED, true));
-    if (g.sorts()) add_path(output, aggregated(root, output, rows, output->reltarget, g, AGG_SORTED, true));
+    List *all = leaves.here == NIL ? parts : lcons(first_step(root, rel, rows_here(s, leaves, false), rel->consider_parallel ? rows_here(s, leaves, true) : nullptr, g), parts);
+    add_last_step(root, output, together(s, rel, all), g);
   });
 }
 

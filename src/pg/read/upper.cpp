@@ -3,6 +3,7 @@
 
 #include "pg/bridge/guard.hpp"
 #include "pg/read/family.hpp"
+#include "pg/read/grouping.hpp"
 #include "pg/read/joins.hpp"
 #include "pg/read/partial.hpp"
 #include "pg/read/partition_upper.hpp"
@@ -81,33 +82,10 @@ void prefer(RelOptInfo *output, const Whole &w, double rows, const Path *parts) 
   keep_only_ends(output);
 }
 
-struct Grouping {
-  Query *parse;
-  GroupPathExtraData *extra;
-  AggClauseCosts first, last;
-  double groups;
-
-  bool sorts() const { return extra->flags & GROUPING_CAN_USE_SORT; }
-  bool hashes() const { return extra->flags & GROUPING_CAN_USE_HASH; }
-};
-
-Path *aggregated(PlannerInfo *root, RelOptInfo *rel, Path *rows, PathTarget *target, const Grouping &g, AggStrategy strategy, bool last) {
-  if (strategy == AGG_SORTED && !pathkeys_contained_in(root->group_pathkeys, rows->pathkeys))
-    rows = reinterpret_cast<Path *>(create_sort_path(root, rel, rows, root->group_pathkeys, -1.0));
-  List *having = last ? reinterpret_cast<List *>(g.extra->havingQual) : NIL;
-  return reinterpret_cast<Path *>(create_agg_path(root, rel, rows, target, strategy, last ? AGGSPLIT_FINAL_DESERIAL : AGGSPLIT_INITIAL_SERIAL,
-                                                  g.parse->groupClause, having, last ? &g.last : &g.first, g.groups));
-}
-
 /// This node's part; in parallel if that is cheaper.
 Path *local_part(PlannerInfo *root, const Whole &w, RelOptInfo *rel, const Grouping &g) {
-  AggStrategy strategy = g.parse->groupClause == NIL ? AGG_PLAIN : g.hashes() && (enable_hashagg || !g.sorts()) ? AGG_HASHED : AGG_SORTED;
-  Path *serial = aggregated(root, rel, w.local(root, false), rel->reltarget, g, strategy, false);
-  if (!rel->consider_parallel || !enable_parallel_append || !w.can_parallel()) return serial;
-  Path *partial = aggregated(root, rel, w.local(root, true), rel->reltarget, g, strategy, false);
-  double rows = partial->rows * partial->parallel_workers;
-  Path *gathered = reinterpret_cast<Path *>(create_gather_path(root, rel, partial, rel->reltarget, nullptr, &rows));
-  return gathered->total_cost < serial->total_cost ? gathered : serial;
+  bool parallel = rel->consider_parallel && enable_parallel_append && w.can_parallel();
+  return first_step(root, rel, w.local(root, false), parallel ? w.local(root, true) : nullptr, g);
 }
 
 /// Aggregates in which equal rows count once: homes give every row of groups and arguments once.
@@ -147,19 +125,11 @@ void add_grouping(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, Grou
   w.plan.outputs = target ? w.outputs(root, target) : NIL;
   if (w.plan.outputs == NIL) return;
 
-  Grouping g = {parse, extra, {}, {}, 1};
-  if (parse->hasAggs) {
-    get_agg_clause_costs(root, AGGSPLIT_INITIAL_SERIAL, &g.first);
-    get_agg_clause_costs(root, AGGSPLIT_FINAL_DESERIAL, &g.last);
-  }
-  if (parse->groupClause)
-    g.groups = estimate_num_groups(root, get_sortgrouplist_exprs(parse->groupClause, extra->targetList), input->rows, nullptr, nullptr);
+  Grouping g = grouping_of(root, input, extra);
   RelOptInfo *rel = parts_relation(w.family, target, w.plan, w.params, output->consider_parallel && !w.join);
   Path *parts = both(root, rel, local_part(root, w, rel, g), remote_parts(root, rel, g.groups));
   prefer(output, w, g.groups, parts);
-  if (parse->groupClause == NIL) return add_path(output, aggregated(root, output, parts, output->reltarget, g, AGG_PLAIN, true));
-  if (g.hashes()) add_path(output, aggregated(root, output, parts, output->reltarget, g, AGG_HASHED, true));
-  if (g.sorts()) add_path(output, aggregated(root, output, parts, output->reltarget, g, AGG_SORTED, true));
+  add_last_step(root, output, parts, g);
 }
 
 bool all_alike(List *clauses, PathTarget *target) {

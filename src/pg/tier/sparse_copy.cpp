@@ -67,7 +67,7 @@ void SparseCopy::close_files() {
 /// Anew at each need: somebody may have purged them.
 void SparseCopy::open_files() {
   close_files();
-  CopiesInUse lock;
+  CopiesLock lock(CopiesLock::For::use);
   file_ = open_or_raise(path_);
   map_ = open_or_raise(map_path_);
   size_or_raise(file_, bytes(), path_);

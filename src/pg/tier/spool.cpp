@@ -49,23 +49,6 @@ int pid_of(const std::string &name) {
 constexpr time_t kCopyKeptS = 3600;
 constexpr time_t kCopyInUseS = 60;
 
-/// Nobody takes a copy for usable while somebody else looks which to remove. Held for moments.
-class RemovingCopies {
- public:
-  RemovingCopies() : fd_(open((spool_directory() + "/read/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
-    if (fd_ >= 0)
-      while (flock(fd_, LOCK_EX) != 0 && errno == EINTR) {}
-  }
-  ~RemovingCopies() {
-    if (fd_ >= 0) close(fd_);
-  }
-  RemovingCopies(const RemovingCopies &) = delete;
-  RemovingCopies &operator=(const RemovingCopies &) = delete;
-
- private:
-  int fd_;
-};
-
 /// A sparse copy goes with its map, which goes first: a map never tells of blocks that are not there.
 void remove_copy(const std::string &path) {
   remove_file(path + kMapSuffix);
@@ -83,7 +66,7 @@ struct Copy {
 /// Copies of objects of stores elsewhere are a cache. Links (with a second name in the store) cost nothing.
 void purge_copies(time_t kept_s, int64_t most_bytes) {
   std::string directory = spool_directory() + "/read";
-  RemovingCopies lock;
+  CopiesLock lock(CopiesLock::For::removal);
   DIR *dir = opendir(directory.c_str());
   if (!dir) return;
   std::vector<Copy> copies;
@@ -143,17 +126,17 @@ std::string spool_sparse(const std::string &sha256) {
   return spool_directory() + "/read/" + sha256 + "." + std::to_string(PgStartTime) + ".sparse.parquet";
 }
 
-CopiesInUse::CopiesInUse() : fd_(open((spool_directory() + "/read/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+CopiesLock::CopiesLock(For what) : fd_(open((spool_directory() + "/read/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
   if (fd_ >= 0)
-    while (flock(fd_, LOCK_SH) != 0 && errno == EINTR) {}
+    while (flock(fd_, what == For::use ? LOCK_SH : LOCK_EX) != 0 && errno == EINTR) {}
 }
 
-CopiesInUse::~CopiesInUse() {
+CopiesLock::~CopiesLock() {
   if (fd_ >= 0) close(fd_);
 }
 
 bool copy_is_there(const std::string &path) {
-  CopiesInUse lock;
+  CopiesLock lock(CopiesLock::For::use);
   struct stat info;
   if (stat(path.c_str(), &info) != 0 || access(path.c_str(), R_OK) != 0) return false;
   if (info.st_nlink == 1) (void)utimensat(AT_FDCWD, path.c_str(), nullptr, 0);  // not of a store's own file
@@ -161,7 +144,7 @@ bool copy_is_there(const std::string &path) {
 }
 
 void remove_copies(const std::string &sha256) {
-  RemovingCopies lock;
+  CopiesLock lock(CopiesLock::For::removal);
   remove_file(spool_copy(sha256));
   remove_copy(spool_sparse(sha256));
 }

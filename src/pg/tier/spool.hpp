@@ -18,13 +18,14 @@ std::string spool_copy(const std::string &sha256);
 /// The name of a copy of which parts are there (sparse_copy.hpp), anew with every start of the server; its map is called the same with kMapSuffix.
 std::string spool_sparse(const std::string &sha256);
 constexpr const char *kMapSuffix = ".map";
-/// For a scope: no copy is removed. For moments only.
-class CopiesInUse {
+/// Nobody takes a copy for usable while somebody else looks which to remove. For a scope, and moments only.
+class CopiesLock {
  public:
-  CopiesInUse();
-  ~CopiesInUse();
-  CopiesInUse(const CopiesInUse &) = delete;
-  CopiesInUse &operator=(const CopiesInUse &) = delete;
+  enum class For { use, removal };
+  explicit CopiesLock(For what);
+  ~CopiesLock();
+  CopiesLock(const CopiesLock &) = delete;
+  CopiesLock &operator=(const CopiesLock &) = delete;
 
  private:
   int fd_;
