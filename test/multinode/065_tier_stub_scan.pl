@@ -67,4 +67,10 @@ for my $query ('SELECT a.id, b.t FROM %T a JOIN %T b ON b.id = a.id + 4 AND b.da
 	}
 	is($md5{cold}, $md5{hot}, $query);
 }
+# An error while rows are given inside of a function: what the scan has goes once, in whatever order memory goes.
+for my $rows ('id, 1 / (id - 5000) FROM cold_1', 'id, 1 / (id - 5000) FROM cold_1 FOR SHARE') {
+	sql(qq{CREATE OR REPLACE FUNCTION fails() RETURNS int LANGUAGE plpgsql AS \$\$ BEGIN PERFORM $rows; RETURN 1; END \$\$});
+	my ($rc, $out, $err) = $f->node('c1')->psql('postgres', 'SELECT fails(); SELECT fails(); SELECT fails(); SELECT 1', on_error_stop => 0);
+	is("$out " . (() = $err =~ /division by zero/g), '1 3', "an error in a function that reads: $rows");
+}
 done_testing();

@@ -84,12 +84,13 @@ ElsewhereScan::~ElsewhereScan() {
   if (cold_context_) MemoryContextDelete(cold_context_);
 }
 
-/// Opens the cold rows. What the scan makes must outlive the rows, and must not go before the scan does.
+/// Opens the cold rows. What the scan makes must outlive the rows, and must not go before the scan does: after an error in a function all contexts
+/// of the transaction go, the youngest first, and the query's is one of them.
 template <class Open>
 void ElsewhereScan::open_cold(Open &&open) {
   if (!cold_context_)
     cold_context_ = bridge::pg_call([] {
-      return AllocSetContextCreate(TopTransactionContext, "vectorshard rows elsewhere", ALLOCSET_SMALL_SIZES);
+      return AllocSetContextCreate(TopMemoryContext, "vectorshard rows elsewhere", ALLOCSET_SMALL_SIZES);
     });
   MemoryContext old = MemoryContextSwitchTo(cold_context_);
   cold_ = open();
