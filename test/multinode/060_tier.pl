@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use Fabric;
+use GeoParquet qw(geo_of parquet_modules);
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -40,6 +41,14 @@ is($f->sql('c1', 'SELECT count(*) FROM ONLY trip') . $f->sql('c1', 'SELECT count
 is($f->sql('c1', q{SELECT count(*) < 12 FROM vectorshard.tier_moves}), 't', 'in groups');
 $f->poll('e1', cold('car1'), 'cold', 'the edge hears that the client is cold');
 is($f->sql('c1', q{SELECT count(*) FROM vectorshard.tombstone WHERE client = 'car1'}), '1', 'tombstones stay');
+
+SKIP: {
+	skip('node is not installed, NOT TESTED: run scripts/bootstrap', 2) unless parquet_modules();
+	my ($key, $rows) = split /\|/, $f->sql('c1', q{SELECT object_key, rows FROM vectorshard.segment WHERE table_name = 'public.trip' ORDER BY segment LIMIT 1});
+	my $said = geo_of("$store/$key");
+	is(join("\n", @{ $said->{faults} }), '', "another reader finds GeoParquet in a segment of clients");
+	is("$said->{geo}{primary_column} @{$said->{geo}{columns}{spot}{geometry_types}}", 'spot Point', 'with the points of theirs');
+}
 
 # Plain SQL reads them there, on every node.
 sub read_hash {

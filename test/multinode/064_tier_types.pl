@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use Fabric;
+use GeoParquet qw(geo_of parquet_modules);
 use TypeValues qw(%values %big no_values);
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -20,6 +21,7 @@ $f->sql('c1', q{
 	CREATE EXTENSION IF NOT EXISTS postgis;
 	CREATE TYPE mood AS ENUM ('sad', 'größer', '');
 	CREATE DOMAIN positive AS numeric(12, 3) CHECK (VALUE > 0);
+	CREATE DOMAIN stop AS geometry(Point, 4326);
 	CREATE TYPE duo AS (a int, b text, c numeric, m mood, p aclitem);
 	CREATE TABLE source (a int DEFAULT 1 + length('x'), b int, c text);
 	INSERT INTO source SELECT i % 10, i % 5, 'w' || i % 3 FROM generate_series(1, 1000) i;
@@ -67,6 +69,20 @@ my @typed = (
 	[ 'geometry', 'geometry', 'geometry_send', [ $point->('geometry'), @spatial, "'SRID=3857;MULTIPOINT(1 2,3 4)'", "'CIRCULARSTRING(0 0,1 1,2 0)'" ] ],
 	[ 'geography', 'geography', 'geography_send', [ $point->('geography'), @spatial ] ],
 	[ 'geopoint', 'geometry(Point,4326)', 'geometry_send', [ $point->('geometry') ] ], [ 'geometries', 'geometry[]', 'array_send', arrays('geometry', $point->('geometry')) ],
+	# Of GeoParquet; then what it does not know: M, curves, surfaces, more than one SRID.
+	[ 'stop', 'stop', 'geometry_send', [ $point->('geometry') ] ],
+	[ 'area', 'geometry(Polygon,3857)', 'geometry_send', [ "ST_MakeEnvelope(i, -i, i + 1, 1 - i, 3857)", "'SRID=3857;POLYGON((0 0,9 0,9 9,0 0),(2 1,3 1,3 2,2 1))'" ] ],
+	[ 'shape', 'geometry', 'geometry_send', [ map { "'SRID=25832;$_'" } 'POINT(1 2)', 'LINESTRING(0 0,0.1 -5)', 'LINESTRING Z (1 2 3,4 5 6)', 'MULTIPOINT(1 2,3 4)', 'MULTILINESTRING((0 0,1 1),(2 2,3 3))',
+		'MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((5 5,6 5,6 6,5 5)))', 'GEOMETRYCOLLECTION(POINT(1 2),LINESTRING(0 0,1 1))', 'LINESTRING EMPTY', 'POLYGON EMPTY', 'GEOMETRYCOLLECTION EMPTY', 'MULTIPOLYGON EMPTY' ] ],
+	[ 'edge', 'geometry', 'geometry_send', [ "'POINT EMPTY'", "'POINT Z EMPTY'", "'MULTIPOINT(EMPTY,1 2)'", "ST_MakePoint(-0.0, 5e-324)", "ST_MakePoint('Infinity', '-Infinity')", "ST_MakePoint('NaN', 1)", "'LINESTRING EMPTY'", "'GEOMETRYCOLLECTION(GEOMETRYCOLLECTION(LINESTRING(0 0,1 1)),POINT EMPTY)'",
+		"ST_MakePoint(1.7976931348623157e308, 'NaN', -1)" ] ],
+	[ 'nowhere', 'geometry', 'geometry_send', [ "ST_MakePoint(i, 1)" ] ], [ 'invented', 'geometry', 'geometry_send', [ "'SRID=990123;POINT(1 2)'" ] ],
+	[ 'around', 'geography', 'geography_send', [ $point->('geography'), "'LINESTRING(179 1,-179 2)'", "'POLYGON Z ((0 0 1,9 0 1,9 9 1,0 0 1))'" ] ],
+	[ 'odd', 'geography(Point,4269)', 'geography_send', [ "ST_SetSRID(ST_MakePoint(i % 180, 1), 4269)::geography" ] ],
+	[ 'measured', 'geometry', 'geometry_send', [ "'POINT M (1 2 3)'", "'POINT(1 2)'" ] ], [ 'measures', 'geometry(LineStringZM,4326)', 'geometry_send', ["'SRID=4326;LINESTRING ZM (1 2 3 4,5 6 7 8)'"] ],
+	[ 'mixed', 'geometry', 'geometry_send', [ "'SRID=4326;POINT(1 2)'", "'SRID=3857;POINT(1 2)'", "'POINT(1 2)'" ] ],
+	[ 'curves', 'geometry', 'geometry_send', [ "'POINT(1 2)'", "'COMPOUNDCURVE((0 0,1 1),CIRCULARSTRING(1 1,2 0,3 1))'", "'CURVEPOLYGON(CIRCULARSTRING(0 0,4 0,4 4,0 4,0 0))'", "'MULTICURVE((0 0,5 5),CIRCULARSTRING(4 0,4 4,8 4))'" ] ],
+	[ 'surfaces', 'geometry', 'geometry_send', [ "'TIN(((0 0 0,0 0 1,0 1 0,0 0 0)))'", "'POLYHEDRALSURFACE(((0 0 0,0 0 1,0 1 1,0 0 0)))'", "'TRIANGLE((0 0,0 9,9 0,0 0))'", "'MULTISURFACE(CURVEPOLYGON(CIRCULARSTRING(0 0,4 0,4 4,0 4,0 0)))'" ] ],
 	[ 'box2d', 'box2d', undef, ["'BOX(1 2,3 4)'"] ], [ 'box3d', 'box3d', undef, ["'BOX3D(1 2 3,4 5 6)'"] ],
 );
 push @columns, @typed;
@@ -118,6 +134,7 @@ is(different($before, digest()), '', 'each column has its bytes in the store');
 is(different($before, digest(q{SET xmloption = document; SET DateStyle = 'German'; SET IntervalStyle = iso_8601; SET TimeZone = 'Asia/Kathmandu'; SET extra_float_digits = 0; SET bytea_output = escape; RESET client_encoding; })), '', 'whatever the session has set')
   if $rows <= 10000;
 other_reader($truth);
+geoparquet();
 
 my $back = $f->sql('c1', q{SELECT vectorshard.move_to_hot('everything_1'::regclass, grace => '0 s')});
 $f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $back", 'done', 'back in the heap', $patience);
@@ -136,6 +153,7 @@ sub native_columns {
 		(map { [ $_, 'bytes', "md5(bpcharsend($_))" ] } 'c_bpchar', 'char5'),
 		(map { [ $_, 'decimal', "$_\::text" ] } 'dec18', 'dec9', 'dec4', 'positive'),
 		[ 'c_date', 'date', $since->('c_date', "c_date - date '1970-01-01'") ],
+		(map { [ $_, 'geojson', "ST_AsGeoJSON($_, 15, 0)" ] } qw(geopoint stop area shape nowhere invented around odd)),
 		(map { [ $_, 'timestamp', $since->($_, "extract(epoch FROM $_) * 1000000") =~ s{extract(.*?) \* 1000000}{trunc(extract$1 * 1000000)}r ] } 'tzone', 'ts0'),    # c_timestamp and c_timestamptz have values after the last that Parquet can have: text
 	];
 }
@@ -146,12 +164,37 @@ sub copy_out {
 	$f->node('c1')->command_ok([ 'psql', '-XAtq', '-o', $file, '-d', $f->node('c1')->connstr('postgres'), '-c', "COPY ($query) TO STDOUT" ], 'what PostgreSQL says of them');
 }
 
+sub objects { return map { "$store/$_" } split /\n/, $f->sql('c1', q{SELECT object_key FROM vectorshard.segment WHERE table_name = 'public.everything_1' AND state = 'live' ORDER BY (zones->'id'->>'min')::int8}); }
+
+# Which columns are geometries for everybody, in which coordinates, and where.
+sub geoparquet {
+	is($f->sql('c1', q{SELECT string_agg(c->>'name' || ' ' || (c->>'srid'), ', ' ORDER BY c->>'name') FROM vectorshard.segment, jsonb_array_elements(columns) c WHERE table_name = 'public.everything_1' AND c->>'kind' = 'wkb'}),
+		'area 3857, around 4326, edge 0, geopoint 4326, invented 990123, nowhere 0, odd 4269, shape 25832, stop 4326', 'columns of one SRID, without M, curves and surfaces, are ISO WKB');
+	is($f->sql('c1', q{SELECT string_agg(DISTINCT c->>'kind', ' ') FROM vectorshard.segment, jsonb_array_elements(columns) c WHERE table_name = 'public.everything_1' AND c->>'name' IN ('geometry', 'geography', 'measured', 'measures', 'mixed', 'curves', 'surfaces', 'geometries')}),
+		'send', 'the others are as PostGIS sends them');
+  SKIP: {
+		skip('node is not installed, NOT TESTED: run scripts/bootstrap', 8) unless parquet_modules();
+		my ($object) = objects();
+		my $said = geo_of($object);
+		my $columns = $said->{geo}{columns};
+		is(join("\n", @{ $said->{faults} }), '', 'the file keeps the rules of GeoParquet 1.1');
+		is(join(' ', sort keys %$columns), 'area around edge geopoint invented nowhere odd shape stop', 'which tells of the same columns');
+		is($said->{geo}{primary_column}, 'geopoint', 'the first one is the primary one');
+		is(join(' ', map { "$_:" . (!exists $columns->{$_}{crs} ? 'lonlat' : !$columns->{$_}{crs} ? 'unknown' : "$columns->{$_}{crs}{type}-$columns->{$_}{crs}{id}{code}") } sort keys %$columns),
+			'area:ProjectedCRS-3857 around:lonlat edge:unknown geopoint:lonlat invented:unknown nowhere:unknown odd:GeographicCRS-4269 shape:ProjectedCRS-25832 stop:lonlat', 'in their coordinate systems');
+		is(join(' ', grep { ($columns->{$_}{edges} // '') eq 'spherical' } sort keys %$columns), 'around odd', 'edges of geography are geodesics');
+		is(join(', ', sort @{ $columns->{shape}{geometry_types} }), 'GeometryCollection, LineString, LineString Z, MultiLineString, MultiPoint, MultiPolygon, Point, Polygon', 'the types that are there');
+		is(join(' ', map { join ',', @$_ } $columns->{shape}{bbox}, $columns->{geopoint}{geometry_types}), '0,-5,3,6,6,6 Point', 'and their box');
+		is(exists $columns->{edge}{bbox} || exists $columns->{around}{bbox} ? 'a box' : 'none', 'none', 'that cannot be told of infinite ones, and of geodesics');
+	}
+}
+
 sub other_reader {
 	my ($file) = @_;
-	my $modules = $ENV{PARQUET_MODULES} // '/usr/local/lib/vectorshard/parquet/node_modules';
+	my $modules = parquet_modules();
   SKIP: {
-		skip('node is not installed, NOT TESTED: run scripts/bootstrap', 2) unless eval { run_log([ 'node', '--version' ]) };
-		my @objects = map { "$store/$_" } split /\n/, $f->sql('c1', q{SELECT object_key FROM vectorshard.segment WHERE table_name = 'public.everything_1' AND state = 'live' ORDER BY (zones->'id'->>'min')::int8});
+		skip('node is not installed, NOT TESTED: run scripts/bootstrap', 2) unless $modules;
+		my @objects = objects();
 		open my $node, '-|', 'node', 'test/parquet/read.mjs', $modules, @objects, '--', map { "$_->[0]:$_->[1]" } @$native or die "node: $!";
 		open my $ours, '<', $file or die "open: $!";
 		my ($count, %wrong) = (0);

@@ -1,6 +1,7 @@
 // Segments as another implementation of Parquet reads them: node read.mjs MODULES FILE... -- COLUMN:KIND...
 // One line a row, columns separated by tabs, null as \N, as test/multinode/064_tier_types.pl has PostgreSQL write them: floats
-// by their bits, strings and bytes by their MD5, days and microseconds since 1970, decimals with all their digits.
+// by their bits, strings and bytes by their MD5, days and microseconds since 1970, decimals with all their digits, geometries (which the
+// file's GeoParquet metadata tells) as GeoJSON.
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { pathToFileURL } from 'node:url'
@@ -36,6 +37,7 @@ const text = {
   date: v => infinite(v, 2147483647),
   timestamp: v => infinite(v, 9223372036854775807n),
   decimal,
+  geojson: v => JSON.stringify(v),
 }
 
 for (const path of files) {

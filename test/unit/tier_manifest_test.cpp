@@ -20,7 +20,7 @@ RowDigest row(std::initializer_list<std::pair<CellKind, Cell>> cells) {
 }
 
 TEST(TierManifest, KindNamesRoundTrip) {
-  for (int i = 0; i <= static_cast<int>(CellKind::decimal); i++) {
+  for (int i = 0; i <= static_cast<int>(CellKind::wkb); i++) {
     auto kind = static_cast<CellKind>(i);
     EXPECT_EQ(cell_kind_of(cell_kind_name(kind)), kind);
   }

@@ -139,6 +139,7 @@ std::string literal_text(const Value &v, bool text_as_blob) {
     case CellKind::text:
     case CellKind::output: return text_as_blob ? blob(v.bytes) : quoted(v.bytes);
     case CellKind::bytes:
+    case CellKind::wkb:
     case CellKind::send: return blob(v.bytes);
   }
   return "NULL";

@@ -81,6 +81,7 @@ void RowHasher::cell(CellKind kind, const Cell &cell) {
   row_.push_back(cell.null ? '\0' : '\1');
   if (cell.null) return;
   if (!is_string(kind)) return append_u64(row_, static_cast<uint64_t>(cell.number));
+  if (kind == CellKind::wkb) append_u64(row_, static_cast<uint64_t>(cell.number));
   append_u64(row_, cell.bytes.size());
   row_.append(cell.bytes);
 }

@@ -9,8 +9,8 @@ namespace vectorshard::tier {
 namespace {
 
 constexpr size_t kZoneTextMax = 64;
-constexpr std::array<const char *, 14> kNames = {"boolean", "int2",  "int4", "int8",      "float4",      "float8", "text",
-                                                 "bytes",   "date",  "timestamp", "timestamptz", "output", "send",   "decimal"};
+constexpr std::array<const char *, 15> kNames = {"boolean", "int2",  "int4", "int8",      "float4",      "float8", "text",
+                                                 "bytes",   "date",  "timestamp", "timestamptz", "output", "send",   "decimal",   "wkb"};
 
 bool ordered_number(CellKind k) {
   switch (k) {
@@ -36,8 +36,10 @@ std::optional<CellKind> cell_kind_of(std::string_view name) {
 }
 
 bool is_string(CellKind kind) {
-  return kind == CellKind::text || kind == CellKind::bytes || kind == CellKind::output || kind == CellKind::send;
+  return kind == CellKind::text || kind == CellKind::bytes || is_opaque(kind);
 }
+
+bool is_opaque(CellKind kind) { return kind == CellKind::output || kind == CellKind::send || kind == CellKind::wkb; }
 
 namespace {
 
@@ -96,6 +98,7 @@ std::string columns_json(const std::vector<ManifestColumn> &columns) {
     out += "{\"name\": " + json_string(c.name) + ", \"type\": " + json_string(c.type) +
            ", \"attnum\": " + std::to_string(c.attnum) + ", \"kind\": \"" + cell_kind_name(c.kind) + "\"";
     if (c.kind == CellKind::decimal) out += ", \"precision\": " + std::to_string(c.precision) + ", \"scale\": " + std::to_string(c.scale);
+    if (c.kind == CellKind::wkb) out += ", \"srid\": " + std::to_string(c.srid);
     out += "}";
   }
   return out + "]";

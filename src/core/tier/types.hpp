@@ -26,18 +26,23 @@ enum class CellKind : uint8_t {
   output,       // the type's output text under fixed settings
   send,         // the type's binary send bytes
   decimal,      // a number of fixed scale and at most 18 digits, as an integer of units of the last digit
+  wkb,          // a geometry as ISO WKB; its SRID is the column's
 };
 /// The last time, in microseconds since 2000, that fits into microseconds since 1970; PostgreSQL's own last is 30 years later.
 constexpr int64_t kLastTimestamp = INT64_MAX - 946684800000000 - 1;
 /// The number that stands for a decimal that has no such integer (NaN); it is never stored.
 constexpr int64_t kNoDecimal = INT64_MIN;
+/// The SRID of a geometry that ISO WKB cannot hold; it is never stored.
+constexpr int64_t kNoGeometry = INT64_MIN;
 constexpr int kDecimalDigitsMax = 18;
 const char *cell_kind_name(CellKind kind);
 std::optional<CellKind> cell_kind_of(std::string_view name);
-/// True for kinds whose cell is a byte string (text, bytes, output, send).
+/// True for kinds whose cell is a byte string (text, bytes, output, send, wkb).
 bool is_string(CellKind kind);
+/// True for kinds whose values only functions of their type understand (output, send, wkb).
+bool is_opaque(CellKind kind);
 
-/// A value as it lies in a segment. Integers, dates, times: `number` in PostgreSQL's own scale; floats: their bits; decimals: units.
+/// A value as it lies in a segment. Integers, dates, times: `number` in PostgreSQL's own scale; floats: their bits; decimals: units; of a geometry: its SRID.
 struct Cell {
   bool null = true;
   int64_t number = 0;
@@ -55,6 +60,7 @@ struct ManifestColumn {
   int attnum = 0;
   CellKind kind = CellKind::send;
   int precision = 0, scale = 0;  // of a decimal
+  int32_t srid = 0;              // of a geometry
 };
 
 /// The range of a column's values: numbers of integer, decimal, date and time columns; short strings of text columns.

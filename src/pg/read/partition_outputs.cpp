@@ -34,7 +34,7 @@ std::optional<Kind> half_of(const Aggref *aggregate, CellKind kind) {
     case F_COUNT_ANY: return Kind::count;
     default: break;
   }
-  if (kind == CellKind::output || kind == CellKind::send) return std::nullopt;  // text of values that fit into no column of their kind
+  if (tier::is_opaque(kind)) return std::nullopt;  // text of values that fit into no column of their kind
   switch (aggregate->aggfnoid) {
     case F_SUM_INT2:
     case F_SUM_INT4: return Kind::sum;
@@ -119,7 +119,7 @@ bool groups_alike(Node *form, const tier::SegmentColumns &columns) {
 bool orders_alike(Node *form, const tier::SegmentColumns &columns) {
   CellKind kind;
   if (!attribute_of(form, columns, &kind)) return false;
-  return kind != CellKind::output && kind != CellKind::send && type_of_column(form) != BPCHAROID;
+  return !tier::is_opaque(kind) && type_of_column(form) != BPCHAROID;
 }
 
 }  // namespace vectorshard::read

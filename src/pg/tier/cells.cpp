@@ -5,6 +5,7 @@
 
 #include "pg/bridge/guard.hpp"
 #include "pg/tier/decimal.hpp"
+#include "pg/tier/spatial.hpp"
 extern "C" {
 #include "catalog/pg_type.h"
 #include "libpq/pqformat.h"
@@ -103,6 +104,11 @@ StoredAs stored_as(Oid type, int32 typmod) {
   Oid base = getBaseTypeAndTypmod(type, &typmod);
   StoredAs out{kind_of(base)};
   if (out.kind == CellKind::send && !has_binary_form(base)) out.kind = CellKind::output;
+  if (Spatial spatial = out.kind == CellKind::send ? spatial_of(base) : Spatial::none; spatial != Spatial::none && fits_iso_wkb(typmod)) {
+    out.kind = CellKind::wkb;
+    out.srid = srid_of(typmod);
+    if (out.srid == 0 && spatial == Spatial::geography) out.srid = kLonLat;
+  }
   if (base != NUMERICOID || typmod < 0) return out;
   int precision = ((typmod - VARHDRSZ) >> 16) & 0xffff, scale = scale_of(typmod);
   if (precision <= kDecimalDigitsMax && scale >= 0 && scale <= precision) out = {CellKind::decimal, precision, scale};
@@ -114,8 +120,9 @@ ColumnCodec ColumnCodec::make(Oid type, const StoredAs &stored, MemoryContext co
   Oid base = getBaseType(type);
   c.kind_ = stored.kind;
   c.scale_ = stored.scale;
+  c.srid_ = stored.srid;
   bool text = c.kind_ == CellKind::output;
-  if (!text && c.kind_ != CellKind::send) return c;
+  if (!text && c.kind_ != CellKind::send && c.kind_ != CellKind::wkb) return c;
   HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(base));
   if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for type %u", base);
   Form_pg_type form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
@@ -150,6 +157,13 @@ Cell ColumnCodec::to_cell(Datum value, bool null) {
       cell.bytes = {VARDATA(b), VARSIZE(b) - VARHDRSZ};
       break;
     }
+    case CellKind::wkb: {
+      bytea *b = SendFunctionCall(&out_, value);
+      std::optional<IsoGeometry> iso = iso_of_ewkb(VARDATA(b), VARSIZE(b) - VARHDRSZ);
+      cell.number = iso ? iso->srid : kNoGeometry;
+      if (iso) cell.bytes = iso->wkb;
+      break;
+    }
   }
   return cell;
 }
@@ -181,6 +195,14 @@ Datum ColumnCodec::from_cell(const Cell &cell, int32 typmod) {
       StringInfoData buffer;
       initStringInfo(&buffer);
       appendBinaryStringInfo(&buffer, cell.bytes.data(), static_cast<int>(cell.bytes.size()));
+      return ReceiveFunctionCall(&in_, &buffer, io_param_, typmod);
+    }
+    case CellKind::wkb: {
+      StringInfoData buffer;
+      initStringInfo(&buffer);
+      enlargeStringInfo(&buffer, static_cast<int>(cell.bytes.size() + kSridBytes));
+      buffer.len = static_cast<int>(ewkb_of_iso(cell.bytes, srid_, buffer.data));
+      if (buffer.len == 0) ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("a geometry of a segment is no well-known binary")));
       return ReceiveFunctionCall(&in_, &buffer, io_param_, typmod);
     }
   }

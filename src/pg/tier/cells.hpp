@@ -16,8 +16,10 @@ namespace vectorshard::tier {
 struct StoredAs {
   CellKind kind = CellKind::send;
   int precision = 0, scale = 0;  // of a decimal
+  int32 srid = 0;                // of a geometry
 };
 StoredAs stored_as(Oid type, int32 typmod);
+inline StoredAs stored_as(const ManifestColumn &column) { return {column.kind, column.precision, column.scale, column.srid}; }
 
 /// One column's conversions. Plain data; its functions' memory lives in the context given to make().
 class ColumnCodec {
@@ -35,6 +37,7 @@ class ColumnCodec {
  private:
   CellKind kind_ = CellKind::send;
   int scale_ = 0;
+  int32 srid_ = 0;
   Oid io_param_ = InvalidOid;
   bool needs_settings_ = false;
   FmgrInfo out_{}, in_{};

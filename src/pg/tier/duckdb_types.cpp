@@ -28,6 +28,7 @@ duckdb_type logical_type(CellKind kind) {
     case CellKind::output: return text_as_blob() ? DUCKDB_TYPE_BLOB : DUCKDB_TYPE_VARCHAR;
     case CellKind::decimal: return DUCKDB_TYPE_DECIMAL;
     case CellKind::bytes:
+    case CellKind::wkb:
     case CellKind::send: return DUCKDB_TYPE_BLOB;
   }
   return DUCKDB_TYPE_BLOB;
@@ -156,7 +157,10 @@ void get_cells(const Column &from, idx_t at, const ManifestColumn &column, Cell 
   for (size_t i = 0; i < n; i++) cells[i * stride].null = !from.valid(at + i);
   if (!is_string(column.kind)) return get_numbers(from.data, {column, at, stride, n}, cells);
   for (size_t i = 0; i < n; i++)
-    if (!cells[i * stride].null) cells[i * stride].bytes = string_at(from, at + i);
+    if (Cell &c = cells[i * stride]; !c.null) {
+      c.bytes = string_at(from, at + i);
+      c.number = column.srid;
+    }
 }
 
 }  // namespace vectorshard::tier::duck

@@ -22,9 +22,9 @@ constexpr char kCold[] = R"(
    WHERE ($1 = '' OR s.table_name = $1) )";
 
 constexpr char kColumns[] = R"(
-  SELECT c.name, c.type, c.attnum, c.kind, c.precision, c.scale
+  SELECT c.name, c.type, c.attnum, c.kind, c.precision, c.scale, c.srid
     FROM vectorshard.segment s,
-         ROWS FROM (jsonb_to_recordset(s.columns) AS (name text, type text, attnum int, kind text, precision int, scale int)) WITH ORDINALITY AS c
+         ROWS FROM (jsonb_to_recordset(s.columns) AS (name text, type text, attnum int, kind text, precision int, scale int, srid int)) WITH ORDINALITY AS c
    WHERE s.segment = $1 ORDER BY c.ordinality)";
 
 std::vector<ManifestColumn> columns_of(bridge::Spi &spi, const std::string &segment) {
@@ -36,7 +36,7 @@ std::vector<ManifestColumn> columns_of(bridge::Spi &spi, const std::string &segm
       bridge::raise({Errc::corrupt, "segment \"" + segment + "\" has a column of unknown kind \"" + rows.at(i, 3) + "\"",
                      "", "It was written by a newer version: update the extension on this node."});
     out.push_back({rows.at(i, 0), rows.at(i, 1), static_cast<int>(rows.int8(i, 2)), *kind,
-                   static_cast<int>(rows.int8(i, 4)), static_cast<int>(rows.int8(i, 5))});
+                   static_cast<int>(rows.int8(i, 4)), static_cast<int>(rows.int8(i, 5)), static_cast<int32_t>(rows.int8(i, 6))});
   }
   return out;
 }

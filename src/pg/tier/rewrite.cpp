@@ -65,7 +65,7 @@ std::string declaration(Oid relid) {
 
 bool same_columns(const std::vector<ManifestColumn> &a, const std::vector<ManifestColumn> &b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const ManifestColumn &x, const ManifestColumn &y) {
-    return x.name == y.name && x.kind == y.kind && x.scale == y.scale;
+    return x.name == y.name && x.kind == y.kind && x.scale == y.scale && x.srid == y.srid;
   });
 }
 

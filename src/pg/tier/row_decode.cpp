@@ -60,8 +60,6 @@ void decode_decimals(const duck::Column &from, idx_t at, int precision, int scal
 
 }  // namespace
 
-bool decodes(CellKind kind) { return kind != CellKind::output && kind != CellKind::send; }
-
 void decode_column(const duck::Column &from, idx_t at, size_t n, CellKind kind, int precision, int scale, Datum *values, bool *nulls, size_t stride) {
   for (size_t i = 0; i < n; i++) {
     bool null = !from.valid(at + i);

@@ -6,10 +6,7 @@
 
 namespace vectorshard::tier {
 
-/// False for kinds whose values go through functions of their type (output, send): decode_column() does not take them.
-bool decodes(CellKind kind);
-
-/// Rows from `at` on into values and nulls that are `stride` apart. Strings and numbers are made in the current memory context.
+/// Of a kind that is not opaque: rows from `at` on into values and nulls that are `stride` apart. Strings and numbers are made in the current memory context.
 void decode_column(const duck::Column &from, idx_t at, size_t n, CellKind kind, int precision, int scale, Datum *values, bool *nulls, size_t stride);
 
 }  // namespace vectorshard::tier

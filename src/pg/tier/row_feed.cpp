@@ -33,7 +33,7 @@ RowFeed::RowFeed(const RowSource &source, const std::vector<ManifestColumn> &col
   for (size_t i = 0; i < columns.size(); i++) {
     attributes_.push_back(heap_ ? columns[i].attnum - 1 : static_cast<int>(i));
     Oid type = TupleDescAttr(desc, attributes_.back())->atttypid;
-    StoredAs stored{columns[i].kind, columns[i].precision, columns[i].scale};
+    StoredAs stored = stored_as(columns[i]);
     codecs_.push_back(bridge::pg_call([&] { return ColumnCodec::make(type, stored, context); }));
     needs_settings_ |= codecs_.back().needs_settings();
   }

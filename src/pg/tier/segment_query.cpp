@@ -95,7 +95,7 @@ void Answer::open() {
   MemoryContextSwitchTo(before);
   for (size_t o = 0; o < question_.outputs.size(); o++) {
     int column = fields_->fields()[o].column;
-    plain_.push_back(column >= 0 && decodes(segment.columns[static_cast<size_t>(column)].kind) &&
+    plain_.push_back(column >= 0 && !is_opaque(segment.columns[static_cast<size_t>(column)].kind) &&
                      (question_.outputs[o].kind != SegmentOutput::Kind::attribute || mapper_->is_plain(question_.outputs[o].attribute)));
   }
   values_.resize(question_.outputs.size() * kBlockRows + 1);

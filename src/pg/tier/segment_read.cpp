@@ -100,9 +100,11 @@ namespace {
 
 /// Whether the stored kind is one of the type's.
 bool kinds_agree(const ManifestColumn &column, const StoredAs &now) {
-  // A column has its text where a value fits into no column of its own kind.
+  // A column has its text, or PostGIS's own bytes, where a value fits into no column of its own kind.
   auto may_be_text = [](CellKind k) { return k == CellKind::decimal || k == CellKind::timestamp || k == CellKind::timestamptz; };
-  return column.kind == now.kind || (column.kind == CellKind::output && may_be_text(now.kind)) || (now.kind == CellKind::output && may_be_text(column.kind));
+  auto is_geometry = [](CellKind a, CellKind b) { return a == CellKind::wkb && b == CellKind::send; };
+  return column.kind == now.kind || is_geometry(column.kind, now.kind) || is_geometry(now.kind, column.kind) ||
+         (column.kind == CellKind::output && may_be_text(now.kind)) || (now.kind == CellKind::output && may_be_text(column.kind));
 }
 
 }  // namespace
@@ -122,7 +124,7 @@ RowMapper::Mapped RowMapper::map_column(const std::vector<ManifestColumn> &colum
     bridge::raise({Errc::unavailable, "column \"" + column.name + "\" of a segment cannot be read",
                    std::string("It is stored as ") + cell_kind_name(column.kind) + ", its type is now stored as " + cell_kind_name(now.kind) + ".",
                    "Change the column's type back, bring the rows back, then change it again."});
-  StoredAs as{column.kind, column.precision, column.scale};
+  StoredAs as = stored_as(column);
   bridge::pg_call([&] {
     m.codec = ColumnCodec::make(stored, as, context);
     m.convert = getBaseType(stored) != getBaseType(attribute->atttypid);
@@ -199,7 +201,7 @@ class Rewriter {
       Form_pg_attribute a = TupleDescAttr(desc, i);
       if (a->attisdropped) continue;
       const ManifestColumn &column = columns[attributes_.size()];
-      StoredAs as{column.kind, column.precision, column.scale};
+      StoredAs as = stored_as(column);
       attributes_.push_back(i);
       codecs_.push_back(bridge::pg_call([&] { return ColumnCodec::make(a->atttypid, as, context); }));
       needs_settings_ |= codecs_.back().needs_settings();

@@ -13,9 +13,11 @@
 #include "pg/tier/posix_files.hpp"
 #include "pg/tier/progress.hpp"
 #include "pg/tier/row_feed.hpp"
+#include "pg/tier/spatial.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
 #include "access/table.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 }
@@ -33,8 +35,8 @@ constexpr double kTooWide = 4;                 // times kRowGroupBytes that a ro
 /// The one write that is going on in this process.
 class Writer {
  public:
-  Writer(const RowSource &source, int64_t group, WrittenFile &out)
-      : source_(source), group_(group), out_(out), zones_(out.columns), feed_(source, out.columns) {
+  Writer(const RowSource &source, int64_t group, std::vector<Oid> types, WrittenFile &out)
+      : source_(source), group_(group), out_(out), zones_(out.columns), geo_(&out.columns, std::move(types)), feed_(source, out.columns) {
     for (size_t i = 0; i < out.columns.size(); i++)
       if (out.columns[i].name == source.client_column) client_at_ = static_cast<int>(i);
   }
@@ -47,19 +49,21 @@ class Writer {
   }
   void close() { feed_.close(); }
   std::string zones() const { return zones_.json(); }
+  GeoColumns &geo() { return geo_; }
   /// A column with a value that its kind cannot hold: what was written is of no use.
   std::optional<size_t> unsuitable() const { return unsuitable_; }
   /// The bytes of a row, where there were rows so large that a row group of them would not fit in memory: of no use either.
   double too_wide() const { return too_wide_; }
 
  private:
-  bool suits(size_t column, const Cell *cells, size_t rows) const;
+  bool suits(size_t column, const Cell *cells, size_t rows);
   void count_row(const Cell *cells);
 
   const RowSource &source_;
   int64_t group_;  // rows of a row group
   WrittenFile &out_;
   ZoneMap zones_;
+  GeoColumns geo_;
   RowFeed feed_;
   RowHasher hasher_;
   int client_at_ = -1;
@@ -87,8 +91,9 @@ void Writer::count_row(const Cell *cells) {
   out_.clients.back().second.add(row);
 }
 
-bool Writer::suits(size_t column, const Cell *cells, size_t rows) const {
+bool Writer::suits(size_t column, const Cell *cells, size_t rows) {
   const CellKind kind = out_.columns[column].kind;
+  if (kind == CellKind::wkb) return geo_.add(column, cells, out_.columns.size(), rows);
   const bool time = kind == CellKind::timestamp || kind == CellKind::timestamptz;
   if (kind != CellKind::decimal && !time) return true;
   for (size_t r = 0; r < rows; r++) {
@@ -184,9 +189,11 @@ int64_t group_rows(const RowSource &source, size_t columns) {
   return group;
 }
 
-std::string copy_statement(int64_t group, const std::string &path) {
-  return "COPY (SELECT * FROM pg_rows()) TO " + sql_literal(path) +
-         " (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE " + std::to_string(group) + ")";
+std::string copy_statement(int64_t group, bool geo, const std::string &path) {
+  std::string out = "COPY (SELECT * FROM pg_rows()) TO " + sql_literal(path);
+  out += " (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE " + std::to_string(group);
+  if (geo) out.append(", KV_METADATA {").append(kGeoKey).append(": ").append(sql_literal(kGeoPlaceholder)).append("}");
+  return out + ")";
 }
 
 void hash_file(WrittenFile &file) {
@@ -204,26 +211,28 @@ void hash_file(WrittenFile &file) {
 
 namespace {
 
-/// `unsuitable`: the column that must be stored as text instead. `too_wide`: not 0, if it must be written in smaller row groups, for rows of so
+/// `unsuitable`: the column that must be stored as text instead, or as PostGIS's own bytes. `too_wide`: not 0, if it must be written in smaller row groups, for rows of so
 /// many bytes.
-WrittenFile write_as(const RowSource &source, const std::string &path, std::vector<ManifestColumn> columns, std::optional<size_t> *unsuitable,
-                     double *too_wide) {
+WrittenFile write_as(const RowSource &source, const std::string &path, std::vector<ManifestColumn> columns, const std::vector<Oid> &types,
+                     std::optional<size_t> *unsuitable, double *too_wide) {
   WrittenFile out;
   out.path = path;
   out.columns = std::move(columns);
   bridge::Spi spi;
   const int64_t group = group_rows(source, out.columns.size());
-  Writer writer(source, group, out);
+  Writer writer(source, group, types, out);
   ActiveScope scope(&writer);
   duck::Connection connection;
   register_rows_function(connection);
-  duck::execute(connection, copy_statement(group, path), on_error);
+  duck::execute(connection, copy_statement(group, writer.geo().any(), path), on_error);
   writer.rethrow();
   writer.close();
   out.zones = writer.zones();
   *unsuitable = writer.unsuitable();
   *too_wide = writer.too_wide();
-  if (!*unsuitable && *too_wide == 0) hash_file(out);
+  if (*unsuitable || *too_wide > 0) return out;
+  writer.geo().finish(path);
+  hash_file(out);
   return out;
 }
 
@@ -233,15 +242,23 @@ WrittenFile write_file(const RowSource &source, const std::string &path) {
   duck::api();
   Relation rel = bridge::pg_call([&] { return table_open(source.relid, AccessShareLock); });
   std::vector<ManifestColumn> columns = manifest_columns(RelationGetDescr(rel));
-  bridge::pg_call([&] { table_close(rel, NoLock); });
+  std::vector<Oid> types;
+  for (const ManifestColumn &c : columns) types.push_back(TupleDescAttr(RelationGetDescr(rel), c.attnum - 1)->atttypid);
+  bridge::pg_call([&] {
+    for (Oid &type : types) type = getBaseType(type);
+    table_close(rel, NoLock);
+  });
   RowSource rows = source;
   for (;;) {
     std::optional<size_t> unsuitable;
     double too_wide;
-    WrittenFile out = write_as(rows, path, columns, &unsuitable, &too_wide);
+    WrittenFile out = write_as(rows, path, columns, types, &unsuitable, &too_wide);
     if (!unsuitable && too_wide == 0) return out;
     remove_file(path);
-    if (unsuitable) columns[*unsuitable].kind = CellKind::output;
+    if (unsuitable) {
+      CellKind &kind = columns[*unsuitable].kind;
+      kind = kind == CellKind::wkb ? CellKind::send : CellKind::output;
+    }
     if (too_wide > 0) rows.row_bytes = too_wide;
   }
 }
