@@ -12,6 +12,7 @@
 #include "pg/bridge/worker.hpp"
 #include "pg/bridge/steady.hpp"
 #include "pg/bridge/wall.hpp"
+#include "pg/place/economy.hpp"
 #include "pg/place/motion_table.hpp"
 #include "pg/place/navigator_plan.hpp"
 #include "pg/place/navigator_queue.hpp"
@@ -57,9 +58,10 @@ constexpr char kWishStatement[] = R"(
   ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason,
     value = excluded.value, eta = excluded.eta)";
 
-// Given here, in force or soon, and not wished for all of its time.
+// Given here, in force or soon, and not wished for all of its time; the home of cold ones.
 constexpr char kDueQuery[] = R"(
-  SELECT p.client, extract(epoch FROM p.valid_from)::float8
+  SELECT p.client, extract(epoch FROM p.valid_from)::float8,
+         (SELECT min(h.node) FROM vectorshard.holder h WHERE h.client = p.client AND h.state = 'cold')
     FROM vectorshard.policy p
    WHERE p.kind IN ('hint', 'pin') AND p.valid_to > now() AND (p._version & 1023) = $1
      AND NOT EXISTS (SELECT FROM vectorshard.wish w
@@ -155,10 +157,12 @@ void Navigator::add_due(std::vector<Subject> &out) {
   {
     bridge::Spi spi;
     auto rows = spi.query_kept(kDueQuery, {p_int4(bridge::self_node())});
+    const Economy &reckoning = economy(spi);
     double now_s = telemetry::clients_now();
     for (size_t i = 0; i < rows.size(); i++) {
-      // The planner takes the measured copy time into account; being early by a look costs nothing.
+      // The planner takes the measured copy time into account; being early by a look costs nothing. An archive may take hours, though.
       double from_s = rows.float8(i, 1) * bridge::guc::time_scale - bridge::guc::horizon_margin_s - bridge::guc::copy_time_s;
+      if (!rows.null(i, 2)) from_s -= reckoning.thaw_of(static_cast<NodeId>(rows.int8(i, 2)));
       double wait_s = (from_s - now_s) / bridge::guc::time_scale;
       if (wait_s > 0) {
         next = std::min(next, now + wait_s);
