@@ -129,6 +129,10 @@ void Fabric::set_everywhere(const std::string &setting, const std::string &value
   }
 }
 
+void Fabric::forget_copies() const {
+  for (const auto &copy : fs::directory_iterator(servers_[core_index()].data() / "vectorshard/pgsql_tmp_spool/read")) fs::remove(copy.path());
+}
+
 void Fabric::stop() {
   for (Server &server : servers_) server.ask_to_stop();
   for (Server &server : servers_) server.stop();

@@ -25,6 +25,8 @@ class Fabric {
   void join_all();
   /// Changes a setting on every node.
   void set_everywhere(const std::string &setting, const std::string &value);
+  /// Removes what the core node keeps of objects in stores, as if it had been long ago that it read them.
+  void forget_copies() const;
   /// Stops all servers, at the same time.
   void stop();
 

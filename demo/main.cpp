@@ -123,11 +123,19 @@ int run(const Options &options) {
   summary.predicted = run_replay(fabric, plan, predicted, options, speed, "prediction on ");
   summary.simulated = simulate(fabric, plan, speed);
   const Verdict first = verify(fabric, {&predicted});
+  const Plan expected = archived_clients(options.archive.url.empty() ? 0 : options.archived);
+  Fleet archived(expected, "");
+  if (!archived.clients.empty()) {
+    say("clients whose rows lie in an archive are expected");
+    summary.archive = archive_act(fabric, archived, options.archive);
+    say(std::to_string(summary.archive.in_time) + " of " + std::to_string(summary.archive.clients) + " had their rows where they came");
+    for (const std::string &finding : summary.archive.findings) say(finding);
+  }
   say("the same with prediction off, with fresh clients on the same nodes");
   fabric.set_everywhere("vectorshard.predictor", "none");
   summary.reactive = run_replay(fabric, plan, reactive, options, speed, "prediction off");
   say("writes have stopped; comparing every copy with its home and with what was acknowledged");
-  summary.verdict = verify(fabric, {&predicted, &reactive});
+  summary.verdict = verify(fabric, {&predicted, &reactive, &archived});
   summary.verdict.converged_s = std::max(summary.verdict.converged_s, first.converged_s);
   say("stopping the servers");
   fabric.stop();

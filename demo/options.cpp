@@ -46,6 +46,8 @@ Options read_options() {
   o.window_s = 60 * number("WINDOW", o.window_s / 60, 5, 24 * 60);
   o.replay_s = number("REPLAY_SECONDS", o.replay_s, 5, 3600);
   o.pause_s = 60 * number("PAUSE", o.pause_s / 60, 1, 24 * 60);
+  o.archived = count("ARCHIVED", o.archived, 0, 50);
+  o.archive = {variable("ARCHIVE_URL", ""), variable("ARCHIVE_LOGIN", ""), number("ARCHIVE_THAW_S", 0, 0, 3600)};
   o.threads = count("THREADS", o.threads, 1, 32);
   o.keep = !variable("KEEP", "").empty();
   return o;

@@ -3,6 +3,8 @@
 #pragma once
 #include <string>
 
+#include "archive.hpp"
+
 namespace vectorshard::demo {
 
 struct Options {
@@ -18,6 +20,8 @@ struct Options {
   double window_s = 5400;      // WINDOW, in minutes of the trace
   double replay_s = 70;        // REPLAY_SECONDS: how long each replay lasts
   double pause_s = 900;        // PAUSE, in minutes: idle that long, clients go to the store
+  size_t archived = 6;         // ARCHIVED: clients of the archive, if ARCHIVE_URL says where an archive is
+  ArchiveOptions archive;      // ARCHIVE_URL, ARCHIVE_LOGIN, ARCHIVE_THAW_S: scripts/demo sets them
   size_t threads = 6;          // THREADS
   bool keep = false;           // KEEP: leave the working directory
 };

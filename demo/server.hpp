@@ -34,6 +34,7 @@ class Server {
   void stop();
 
   int port() const { return port_; }
+  const std::filesystem::path &data() const { return data_; }
   std::string log() const { return data_.string() + ".log"; }
   /// Connection string of `user`, whose password is that of the installation.
   std::string conninfo(const Installation &installation, const std::string &user,

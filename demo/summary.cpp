@@ -58,6 +58,18 @@ void describe(std::vector<std::string> &out, const char *title, const Outcome &o
   for (const auto &[what, count] : o.errors) out.push_back(text("  error, %d times: ", count) + what);
 }
 
+void describe(std::vector<std::string> &out, const ArchiveOutcome &o) {
+  if (o.clients == 0) {
+    out.push_back("no archive: nothing was expected from one");
+    return;
+  }
+  out.push_back(text("clients in an archive that takes up to %.0f s (a read says so: %zu of %zu)", o.thaw_s, o.refused, o.clients));
+  out.push_back(text("  expected at edge nodes: %zu, their rows there before they came: %zu (brought back by prediction: %zu)", o.clients, o.in_time,
+                     o.by_prediction));
+  out.push_back("  first access where they came: " + latencies(o.access_ms));
+  for (const std::string &finding : o.findings) out.push_back("  late: " + finding);
+}
+
 }  // namespace
 
 std::vector<std::string> Summary::lines() const {
@@ -66,6 +78,7 @@ std::vector<std::string> Summary::lines() const {
   describe(out, "with prediction", predicted);
   out.push_back(text("  vectorshard-sim on the same reports, a copy taking %.1f s: %zu moves, hit ratio %.3f, surplus %.2f", simulated.copy_s,
                      simulated.moves, simulated.hit_ratio, simulated.surplus));
+  describe(out, archive);
   describe(out, "with prediction off (copies only after the client has come)", reactive);
   out.push_back(text("once writes had stopped: %zu rows of %zu clients compared with what was acknowledged, %zu of the "
                      "clients read from the store",

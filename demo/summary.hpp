@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "archive.hpp"
 #include "outcome.hpp"
 #include "simulated.hpp"
 #include "verify.hpp"
@@ -15,6 +16,7 @@ struct Summary {
   double speed = 1;
   size_t clients = 0;
   Outcome predicted, reactive;
+  ArchiveOutcome archive;
   Simulated simulated;  // of `predicted`
   Verdict verdict;
 
