@@ -12,6 +12,7 @@ extern "C" {
 namespace vectorshard::bridge::guc {
 
 bool accept_ddl_from_peers = true;
+int analyze_mb = 256;
 int batch_compression = kCompressionOff;
 bool birth_without_core = false;
 int check_rate = 60;
@@ -118,6 +119,7 @@ void define_a_to_l() {
   DefineCustomBoolVariable("vectorshard.accept_ddl_from_peers",
                            "Runs here what other nodes tell of tables, stores and statements for all nodes.", nullptr,
                            &accept_ddl_from_peers, accept_ddl_from_peers, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+  integer("vectorshard.analyze_mb", "Most MB of segments that ANALYZE of a table reads.", &analyze_mb, 1, INT_MAX, GUC_UNIT_MB, PGC_USERSET);
   choice("vectorshard.batch_compression", "How batches to other nodes are compressed.", &batch_compression, kCompression,
          PGC_SIGHUP);
   DefineCustomBoolVariable("vectorshard.birth_without_core",

@@ -15,6 +15,7 @@ enum LateWrites { kLateRefuse, kLateAbort };
 enum OnUnreachable { kUnreachableError, kUnreachableWarn };
 
 extern bool accept_ddl_from_peers;      // definitions of other nodes are run here; off: by accept_ddl()
+extern int analyze_mb;                 // of segments that ANALYZE of a table reads, at most
 extern int batch_compression;          // BatchCompression
 extern bool birth_without_core;        // a client may be born while no core node answers
 extern int check_rate;                 // clients a minute that are compared with their holders; 0: none

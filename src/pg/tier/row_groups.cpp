@@ -94,12 +94,11 @@ void need_footer(SparseCopy &copy) {
   copy.need({{0, 4}, {copy.bytes() - kTail - length, copy.bytes()}});
 }
 
-std::vector<RowGroup> read_groups(SparseCopy &copy, const SegmentFacts &facts) {
-  need_footer(copy);
+std::vector<RowGroup> read_groups(const std::string &path, const SegmentFacts &facts) {
   std::map<std::string, size_t, std::less<>> by_name;
   for (size_t i = 0; i < facts.segment.columns.size(); i++) by_name[field_name(facts.segment.columns, i)] = i;
   std::vector<RowGroup> out;
-  duck::Stream stream(statement(facts.segment.columns, copy.path()), {}, false);
+  duck::Stream stream(statement(facts.segment.columns, path), {}, false);
   while (duckdb_data_chunk chunk = stream.next()) {
     Line line;
     for (idx_t f = 0; f <= kBloomSize; f++) line.columns.push_back(duck::column_of(chunk, f));
@@ -112,15 +111,17 @@ bool is_some(const ByteRange &r) { return r.second > r.first; }
 
 }  // namespace
 
-const std::vector<RowGroup> &row_groups_of(SparseCopy &copy, const SegmentFacts &facts) {
+const std::vector<RowGroup> &row_groups_of(const std::string &path, const SegmentFacts &facts) {
   static std::map<std::string, std::vector<RowGroup>> known;
   auto it = known.find(facts.segment.sha256);
-  if (it != known.end()) {
-    need_footer(copy);  // it may have been purged since
-    return it->second;
-  }
+  if (it != known.end()) return it->second;
   if (known.size() >= kMostKnown) known.clear();
-  return known[facts.segment.sha256] = read_groups(copy, facts);
+  return known[facts.segment.sha256] = read_groups(path, facts);
+}
+
+const std::vector<RowGroup> &row_groups_of(SparseCopy &copy, const SegmentFacts &facts) {
+  need_footer(copy);  // of known ones, too: it may have been purged since
+  return row_groups_of(copy.path(), facts);
 }
 
 std::optional<std::pair<int64_t, int64_t>> rows_needed(const std::vector<RowGroup> &groups, const std::vector<Condition> &conditions) {

@@ -20,6 +20,8 @@ struct RowGroup {
 
 /// The row groups, read from the footer, which is fetched if need be. Kept in this process; valid until the next call for another segment.
 const std::vector<RowGroup> &row_groups_of(SparseCopy &copy, const SegmentFacts &facts);
+/// The same of a file that is whole.
+const std::vector<RowGroup> &row_groups_of(const std::string &path, const SegmentFacts &facts);
 
 /// The rows from the first to before the last row group in which the conditions may hold; none: they hold nowhere.
 std::optional<std::pair<int64_t, int64_t>> rows_needed(const std::vector<RowGroup> &groups, const std::vector<Condition> &conditions);

@@ -22,8 +22,8 @@ class SegmentFields {
   /// The manifest columns that the statement reads.
   std::vector<bool> read() const;
   const SegmentFacts &facts() const { return facts_; }
-  /// `part`: rows by their numbers, from the first to before the second.
-  std::string statement(const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part) const;
+  /// `part`: rows by their numbers, from the first to before the second; of them this share, by chance.
+  std::string statement(const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part, double share = 1) const;
 
  private:
   std::string name(int column) const;

@@ -1,6 +1,7 @@
 // Answers of segments: see segment_query.hpp.
 #include "pg/tier/segment_query.hpp"
 
+#include "core/tier/sample.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/tier/agg_state.hpp"
@@ -16,6 +17,7 @@
 extern "C" {
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "common/pg_prng.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 }
@@ -27,6 +29,8 @@ namespace {
 constexpr size_t kBlockRows = 256;
 // Of an object from which so much is wanted all is fetched, in one piece.
 constexpr double kNearlyAll = 0.8;
+// A sample by chance has more or fewer rows than asked for; rather more.
+constexpr double kSampleMargin = 1.03;
 
 class Answer : public ColdScan {
  public:
@@ -39,6 +43,8 @@ class Answer : public ColdScan {
  private:
   void open();
   void open_file(const Segment &segment);
+  void choose_parts(const std::vector<RowGroup> &groups);
+  bool next_range(std::optional<RowRange> *part);
   bool next_part();
   bool next_block();
   void decode(size_t output, size_t n);
@@ -54,6 +60,9 @@ class Answer : public ColdScan {
   std::unique_ptr<SparseCopy> sparse_;  // else the whole object is there
   std::pair<int64_t, int64_t> hull_;    // of a sparse copy: the rows that may be wanted
   std::vector<bool> read_;              // of a sparse copy: manifest columns
+  std::vector<RowRange> parts_;         // of a sample
+  size_t part_ = 0;
+  double share_ = 1;                    // of the rows in them
   std::optional<RowMapper> mapper_;   // for what goes through functions of its type
   std::vector<bool> plain_;           // per output: decode_column() takes it
   std::unique_ptr<duck::Stream> stream_;
@@ -104,7 +113,8 @@ void Answer::open() {
 
 /// What is not on this file system is fetched in parts, unless nearly all of it is wanted.
 void Answer::open_file(const Segment &segment) {
-  std::unique_ptr<store::Store> store = open_store(segment.store);
+  const Patience patience = question_.sample ? Patience::little : Patience::usual;
+  std::unique_ptr<store::Store> store = open_store(segment.store, patience);
   bool whole = !store->local_path(segment.key).empty() || fields_->facts().blocks.empty() || copy_is_there(spool_copy(segment.sha256));
   if (!whole) {
     sparse_ = std::make_unique<SparseCopy>(std::move(store), fields_->facts());
@@ -112,26 +122,52 @@ void Answer::open_file(const Segment &segment) {
     read_ = fields_->read();
     hull_ = rows_needed(groups, question_.conditions).value_or(std::pair<int64_t, int64_t>(0, 0));
     int64_t bytes = 0;
-    for (const ByteRange &r : bytes_needed(groups, read_, hull_)) bytes += r.second - r.first;
+    if (question_.sample)
+      choose_parts(groups);
+    else
+      parts_ = {hull_};
+    for (const RowRange &part : parts_)
+      for (const ByteRange &r : bytes_needed(groups, read_, part)) bytes += r.second - r.first;
     path_ = sparse_->path();
     if (static_cast<double>(bytes) < kNearlyAll * static_cast<double>(segment.bytes)) return;
-    store = open_store(segment.store);
+    store = open_store(segment.store, patience);
     sparse_.reset();
   }
   path_ = readable_path(*store, segment.key, segment.sha256, segment.bytes);
+  if (question_.sample && parts_.empty()) choose_parts(row_groups_of(path_, fields_->facts()));
+}
+
+/// Where a sample comes from, and how many of the rows there are in it.
+void Answer::choose_parts(const std::vector<RowGroup> &groups) {
+  std::vector<int64_t> rows;
+  for (const RowGroup &g : groups) rows.push_back(g.rows);
+  const double group_bytes = static_cast<double>(fields_->facts().segment.bytes) / static_cast<double>(std::max<size_t>(groups.size(), 1));
+  parts_ = choose_row_groups(rows, static_cast<size_t>(static_cast<double>(question_.sample->bytes) / std::max(group_bytes, 1.0)),
+                             [] { return pg_prng_double(&pg_global_prng_state); });
+  double there = 1;
+  for (const RowRange &part : parts_) there += static_cast<double>(part.second - part.first);
+  share_ = question_.sample->rows * kSampleMargin / there;
+}
+
+/// The next range that is to be read, none: all of it; false at the end.
+bool Answer::next_range(std::optional<RowRange> *part) {
+  if (question_.sample) {
+    if (part_ == parts_.size()) return false;
+    *part = parts_[part_++];
+    return true;
+  }
+  if (!question_.next_part) return !stream_;
+  part->emplace();
+  do
+    if (!question_.next_part(&(*part)->first, &(*part)->second)) return false;
+  while (sparse_ && ((*part)->second <= hull_.first || (*part)->first >= hull_.second));
+  return true;
 }
 
 /// Asks for the next part of the rows; false if there is none.
 bool Answer::next_part() {
-  std::optional<std::pair<int64_t, int64_t>> part;
-  if (question_.next_part) {
-    part.emplace();
-    do
-      if (!question_.next_part(&part->first, &part->second)) return false;
-    while (sparse_ && (part->second <= hull_.first || part->first >= hull_.second));
-  } else if (stream_) {
-    return false;
-  }
+  std::optional<RowRange> part;
+  if (!next_range(&part)) return false;
   if (sparse_) {
     if (!part) part = hull_;
     part->first = std::max(part->first, hull_.first);
@@ -139,7 +175,7 @@ bool Answer::next_part() {
     const std::vector<RowGroup> &groups = row_groups_of(*sparse_, fields_->facts());
     sparse_->need(bytes_needed(groups, read_, *part));
   }
-  stream_ = std::make_unique<duck::Stream>(fields_->statement(path_, part), std::vector<std::string>{}, false);
+  stream_ = std::make_unique<duck::Stream>(fields_->statement(path_, part, share_), std::vector<std::string>{}, false);
   return true;
 }
 

@@ -39,6 +39,13 @@ struct SegmentOrder {
   bool descending = false, nulls_first = false;
 };
 
+/// Rows by chance instead of all, for statistics: about so many, out of row groups that have about so many bytes at most (at least out of one). The store is
+/// not asked for long.
+struct SegmentSample {
+  double rows = 0;
+  int64_t bytes = 0;
+};
+
 struct SegmentQuestion {
   std::string segment;
   Oid relid = InvalidOid;               // whose attributes these are
@@ -49,6 +56,7 @@ struct SegmentQuestion {
   bool distinct = false;
   std::vector<SegmentOrder> order;
   int64_t limit = 0;                    // 0: none
+  std::optional<SegmentSample> sample;  // of attributes, without conditions and next_part
   /// The next part of the rows, by their numbers from `first` to before `end`; false: there is none. Empty: all rows at once.
   std::function<bool(int64_t *first, int64_t *end)> next_part;
 };

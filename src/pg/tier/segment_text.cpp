@@ -5,6 +5,7 @@
 #include "pg/tier/spool.hpp"
 extern "C" {
 #include "access/table.h"
+#include "common/pg_prng.h"
 #include "utils/rel.h"
 }
 
@@ -74,7 +75,20 @@ std::vector<bool> SegmentFields::read() const {
   return out;
 }
 
-std::string SegmentFields::statement(const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part) const {
+namespace {
+
+constexpr uint64_t kChances = 1 << 30;
+
+/// Each row for itself, however they are ordered: every n-th one would meet what recurs in the data.
+std::string chance_text(double share) {
+  auto kept = std::max<uint64_t>(1, static_cast<uint64_t>(share * static_cast<double>(kChances)));
+  auto seed = static_cast<int64_t>(pg_prng_uint32(&pg_global_prng_state));
+  return " AND (hash(file_row_number + " + std::to_string(seed) + "::BIGINT) & " + std::to_string(kChances - 1) + "::UBIGINT) < " + std::to_string(kept) + "::UBIGINT";
+}
+
+}  // namespace
+
+std::string SegmentFields::statement(const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part, double share) const {
   std::string list, groups, order, where;
   for (const std::string &l : list_) list += (list.empty() ? "" : ", ") + l;
   for (int g = 0; g < question_.groups; g++)
@@ -83,6 +97,7 @@ std::string SegmentFields::statement(const std::string &path, const std::optiona
   if (part) {
     where += where.empty() ? " WHERE " : " AND ";
     where += "file_row_number >= " + std::to_string(part->first) + " AND file_row_number < " + std::to_string(part->second);
+    if (share < 1) where += chance_text(share);
   }
   for (const SegmentOrder &o : question_.order) {
     int column = stored_[static_cast<size_t>(o.attribute) - 1];

@@ -3,6 +3,7 @@
 
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/tier/stub_analyze.hpp"
 #include "pg/tier/stub_rows.hpp"
 extern "C" {
 #include "access/heapam.h"
@@ -34,6 +35,7 @@ struct StubScan {
   bool asked;       // whether it does was asked
   BlockNumber block;        // of a sample
   OffsetNumber last_offset;
+  StubSample *sample;       // of ANALYZE
 };
 
 StubScan *stub_scan(TableScanDesc scan) { return reinterpret_cast<StubScan *>(scan); }
@@ -55,6 +57,7 @@ const TupleTableSlotOps *slot_callbacks(Relation) {
   static const TupleTableSlotOps ops = [] {
     TupleTableSlotOps o = TTSOpsVirtual;
     o.getsysattr = system_column;
+    o.copy_heap_tuple = tuple_with_place;
     return o;
   }();
   return &ops;
@@ -78,6 +81,7 @@ TableScanDesc scan_begin(Relation rel, Snapshot snapshot, int nkeys, ScanKey key
 void scan_end(TableScanDesc desc) {
   StubScan *scan = stub_scan(desc);
   release_stub_rows(&scan->holder);
+  end_sample(scan->sample);
   if (desc->rs_flags & SO_TEMP_SNAPSHOT) UnregisterSnapshot(desc->rs_snapshot);
   RelationDecrementReferenceCount(desc->rs_rd);
 }
@@ -150,18 +154,20 @@ bool scan_sample_next_tuple(TableScanDesc desc, SampleScanState *state, TupleTab
   return bridge::entry([&] { return scan->holder.rows->row(first + offset, slot); });
 }
 
-/// Statistics stay those of the heap: no row is read, but all are counted.
 #if PG_VERSION_NUM >= 170000
-bool scan_analyze_next_block(TableScanDesc, ReadStream *) { return false; }
+bool scan_analyze_next_block(TableScanDesc desc, ReadStream *stream) {
+  BufferAccessStrategy strategy;
+  BlockNumber block = read_stream_next_block(stream, &strategy);
+  if (!BlockNumberIsValid(block)) return false;
 #else
-bool scan_analyze_next_block(TableScanDesc, BlockNumber, BufferAccessStrategy) { return true; }
+bool scan_analyze_next_block(TableScanDesc desc, BlockNumber block, BufferAccessStrategy) {
 #endif
+  bridge::entry([&] { sample_block(&stub_scan(desc)->sample, desc->rs_rd, block); });
+  return true;
+}
 
 bool scan_analyze_next_tuple(TableScanDesc desc, TransactionId, double *live, double *, TupleTableSlot *slot) {
-  double blocks = RelationGetNumberOfBlocks(desc->rs_rd);
-  *live += Max(desc->rs_rd->rd_rel->reltuples, 0) / Max(blocks, 1);
-  ExecClearTuple(slot);
-  return false;
+  return sample_row(stub_scan(desc)->sample, live, slot);
 }
 
 /// Who looks into an index of a stub without a plan (checks of ON CONFLICT, subscriptions): it is empty, which is no answer.

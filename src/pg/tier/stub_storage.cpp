@@ -2,6 +2,7 @@
 // uses. TRUNCATE is refused here, and whatever would make files outside a move.
 #include "pg/bridge/guard.hpp"
 #include "pg/tier/stub_am.hpp"
+#include "pg/tier/stub_analyze.hpp"
 #include "pg/tier/stub_rows.hpp"
 extern "C" {
 #include "access/heapam.h"
@@ -81,18 +82,22 @@ double build_range(Relation rel, Relation index, IndexInfo *info, bool, bool, bo
 
 void validate_scan(Relation, Relation, IndexInfo *, Snapshot, ValidateIndexState *) {}
 
-/// The pages that the heap had, for ANALYZE; the file has none.
+/// The pages that the heap had; the file has none.
+BlockNumber heap_pages(Relation rel) {
+  auto pages = static_cast<BlockNumber>(rel->rd_rel->relpages);
+  return pages == 0 && rel->rd_rel->reltuples > 0 ? 1 : pages;
+}
+
+/// For ANALYZE.
 uint64 size(Relation rel, ForkNumber fork) {
   if (fork != MAIN_FORKNUM && fork != InvalidForkNumber) return 0;
-  auto pages = static_cast<BlockNumber>(rel->rd_rel->relpages);
-  if (pages == 0 && rel->rd_rel->reltuples > 0) pages = 1;
-  return static_cast<uint64>(pages) * BLCKSZ;
+  return static_cast<uint64>(shown_blocks(rel, heap_pages(rel))) * BLCKSZ;
 }
 
 bool needs_toast_table(Relation) { return false; }
 
 void estimate_size(Relation rel, int32 *, BlockNumber *pages, double *tuples, double *all_visible) {
-  *pages = static_cast<BlockNumber>(size(rel, MAIN_FORKNUM) / BLCKSZ);
+  *pages = heap_pages(rel);
   *tuples = Max(rel->rd_rel->reltuples, 0);
   *all_visible = 0;
 }
