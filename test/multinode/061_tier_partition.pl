@@ -1,5 +1,6 @@
 # A partition goes to a store and back under open transactions, old snapshots and kill -9: late rows are in the store too,
-# no reader sees a row vanish, and the whole table hashes the same at the end.
+# no reader sees a row vanish, and the whole table hashes the same at the end. Objects that only an old snapshot needs stay for it, though they are kept
+# for no time (object_retention_s = 0).
 use strict;
 use warnings;
 use FindBin;
@@ -8,7 +9,7 @@ use Fabric;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $f = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\n");
+my $f = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\nmax_prepared_transactions = 5\n");
 my $store = PostgreSQL::Test::Utils::tempdir;
 $f->sql('c1', "SELECT vectorshard.create_store('cold', 'file://$store')");
 $f->sql('c1', q{
@@ -79,5 +80,57 @@ $f->poll('c1', state_of($move), 'failed', 'a fence that was removed takes the mo
 is($f->sql('c1', q{UPDATE event_3 SET words = 'free' WHERE id = 900 RETURNING words}), 'free', 'the partition is writable');
 is($f->sql('c1', q{SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'zz_vectorshard_moving%'}), '0', 'no fence is left');
 $reader->quit;
+
+# Clients come back and their segment is worn, while a transaction goes on that began before: of those objects none is removed before it ends.
+$f->sql('c1', $_) for 'ALTER SYSTEM SET vectorshard.object_retention_s = 0', 'SELECT pg_reload_conf()', q{
+	CREATE TABLE trip (client text COLLATE "C", id int, words text, PRIMARY KEY (client, id));
+	SELECT vectorshard.create_vector_shard_table('trip', 'client');
+	INSERT INTO trip SELECT 'car' || c, i, md5(c || '/' || i) FROM generate_series(1, 3) c, generate_series(1, 100) i};
+my $trips = q{SELECT count(*) || md5(string_agg(t::text, '|' ORDER BY client, id)) FROM trip t};
+my $all = $f->sql('c1', $trips);
+for my $car ('car1', 'car2') {
+	$move = $f->sql('c1', "SELECT vectorshard.move_to_cold('$car')");
+	$f->poll('c1', state_of($move), 'done', "$car is in the store");
+}
+# The worker tidies when it starts; what it made and nothing names goes last, so a row of that which is gone tells that it has looked at all else.
+sub tidied {
+	$f->sql('c1', q{INSERT INTO vectorshard.made_object (store, object_key, made_at) VALUES ('cold', 'node1/none.parquet', now() - interval '1 min')});
+	$f->sql('c1', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'vectorshard tiering'});
+	return $f->poll('c1', q{SELECT count(*) FROM vectorshard.made_object WHERE object_key = 'node1/none.parquet'}, '0', 'the worker has tidied');
+}
+my $dead = q{SELECT count(*) FROM vectorshard.segment WHERE table_name = 'public.trip' AND state = 'dead'};
+sub objects { return scalar(() = glob "$store/node1/*.parquet"); }
+$f->poll_until('c1', q{SELECT count(*) FROM vectorshard.tier_move WHERE state NOT IN ('done', 'failed')}, '0');
+tidied();
+my $there = objects();
+for my $level ('REPEATABLE READ', 'READ COMMITTED') {
+	$old = $f->node('c1')->background_psql('postgres');
+	$old->query_safe("BEGIN ISOLATION LEVEL $level; DECLARE slow CURSOR FOR SELECT * FROM trip ORDER BY client, id; SELECT 1");
+	my $car = $level eq 'READ COMMITTED' ? 'car2' : 'car1';
+	is($f->sql('c1', "SELECT vectorshard.move_to_hot('$car')"), 't', "$level: $car comes back");
+	$f->sql('c1', 'SELECT vectorshard.retire_segments()');
+	is($f->sql('c1', $dead), '1', "$level: nothing in its segment counts");
+	tidied();
+	is(objects(), $there, "$level: its object is there");
+	unlink glob $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*';
+	is($old->query_safe($trips), $all, "$level: a transaction that began before reads all") if $level eq 'REPEATABLE READ';
+	is(scalar(() = $old->query_safe('FETCH ALL FROM slow') =~ /^car\d/mg), 300, "$level: and its cursor too");
+	$old->query_safe('COMMIT');
+	$old->quit;
+	tidied();
+	is($f->sql('c1', $dead), '0', "$level: when it has ended, the segment goes");
+	is(objects(), --$there, "$level: with its object");
+}
+# A prepared transaction holds back what VACUUM would keep for it.
+$f->sql('c1', q{SELECT vectorshard.move_to_cold('car1')});
+$f->poll('c1', q{SELECT count(*) FROM vectorshard.cold_client}, '1', 'car1 in the store once more');
+$f->sql('c1', q{BEGIN; CREATE TABLE later (i int); PREPARE TRANSACTION 'later'});
+$f->sql('c1', q{SELECT vectorshard.move_to_hot('car1'); SELECT vectorshard.retire_segments()});
+tidied();
+is($f->sql('c1', $dead), '1', 'a prepared transaction');
+$f->sql('c1', q{COMMIT PREPARED 'later'});
+tidied();
+is($f->sql('c1', $dead), '0', 'until it has ended');
+is($f->sql('c1', $trips), $all, 'all rows are there');
 
 done_testing();

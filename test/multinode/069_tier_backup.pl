@@ -78,7 +78,24 @@ is($standby->safe_psql('postgres', $trips), $truth{trips}, 'the standby reads co
 is($standby->safe_psql('postgres', $events), $truth{events}, 'and the partition');
 cmp_ok(copies($standby), '>', 1, 'by copies of its own');
 moved("move_to_cold('car3', 'vault')", 'another client goes while it streams');
+# A transaction on the standby, of which it tells: what it needs stays in the stores, though objects are kept for no time.
+caught_up();
+my $far = $standby->background_psql('postgres');
+$far->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM trip LIMIT 1');
+$standby->append_conf('postgresql.conf', "hot_standby_feedback = on\nwal_receiver_status_interval = 1");
+$standby->reload;
+$f->poll('c1', q{SELECT backend_xmin IS NOT NULL FROM pg_stat_replication}, 't', 'the standby tells what it reads');
 is($f->sql('c1', q{SELECT vectorshard.move_to_hot('car1')}), 't', 'and one comes back');
+$f->sql('c1', $_) for 'SELECT vectorshard.retire_segments()', 'ALTER SYSTEM SET vectorshard.object_retention_s = 0', 'SELECT pg_reload_conf()',
+	q{INSERT INTO vectorshard.made_object (store, object_key, made_at) VALUES ('cold', 'node1/none.parquet', now() - interval '1 min')},
+	q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'vectorshard tiering'};
+$f->poll('c1', q{SELECT count(*) FROM vectorshard.made_object WHERE object_key = 'node1/none.parquet'}, '0', 'the worker has tidied');
+is($f->sql('c1', q{SELECT count(*) FROM vectorshard.segment WHERE state = 'dead'}), '1', 'what the standby may read is not removed');
+caught_up();
+unlink glob $standby->data_dir . '/vectorshard/pgsql_tmp_spool/read/*';
+is($far->query_safe($trips), $truth{trips}, 'it is read there');
+$f->sql('c1', $_) for 'ALTER SYSTEM RESET vectorshard.object_retention_s', 'SELECT pg_reload_conf()';
+$far->quit;
 caught_up();
 is($standby->safe_psql('postgres', $trips), $truth{trips}, 'the standby follows');
 is($standby->safe_psql('postgres', q{SELECT string_agg(DISTINCT client, ' ' ORDER BY client) FROM vectorshard.cold_client}), 'car2 car3', 'by its manifest');

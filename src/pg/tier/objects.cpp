@@ -19,7 +19,11 @@
 #include "pg/tier/stores.hpp"
 extern "C" {
 #include "access/table.h"
+#include "access/transam.h"
+#include "catalog/namespace.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 }
 
@@ -35,17 +39,31 @@ struct DeadObject {
   std::string segment, store, key, sha256;
 };
 
+/// Some snapshot, on this server or on a standby that tells, may not see this transaction or later ones: as for VACUUM, whatever holds a row back holds back
+/// the object that it names.
+TransactionId oldest_unsettled() {
+  return bridge::pg_call([] {
+    Relation rel = table_open(get_relname_relid("segment", get_namespace_oid("vectorshard", false)), AccessShareLock);
+    TransactionId oldest = GetOldestNonRemovableTransactionId(rel);
+    table_close(rel, AccessShareLock);
+    return oldest;
+  });
+}
+
+/// Those that nobody can read any more: what an old snapshot sees in the manifest is there.
 std::vector<DeadObject> dead_segments(int64_t dead_s) {
   bridge::WorkerTransaction tx;
   std::vector<DeadObject> out;
   {
     bridge::Spi spi;
-    bridge::Rows rows = spi.query_kept("SELECT segment, store, object_key, sha256 FROM vectorshard.segment "
+    // What a row was last changed by is what marked it, or later.
+    bridge::Rows rows = spi.query_kept("SELECT segment, store, object_key, sha256, xmin::text::int8 FROM vectorshard.segment "
                                        "WHERE home = $1 AND state = 'dead' "
                                        "AND vectorshard.version_time(_version) <= now() - make_interval(secs => $2::float8)",
                                        {p_int4(bridge::self_node()), p_int8(dead_s)});
+    const TransactionId oldest = oldest_unsettled();
     for (size_t i = 0; i < rows.size(); i++)
-      out.push_back({rows.at(i, 0), rows.at(i, 1), rows.at(i, 2), rows.at(i, 3)});
+      if (TransactionIdPrecedes(static_cast<TransactionId>(rows.int8(i, 4)), oldest)) out.push_back({rows.at(i, 0), rows.at(i, 1), rows.at(i, 2), rows.at(i, 3)});
   }
   tx.commit();
   return out;
