@@ -13,6 +13,22 @@ use Time::HiRes qw(usleep time);
 
 my @servers;
 
+# While a server starts or ends, psql may be gone before it was told anything: then IPC::Run dies of the broken pipe, where a moment later
+# psql() would return 2, for no connection. It returns 2 in both cases, so that whoever polls goes on.
+{
+	no warnings 'redefine';
+	my $psql = \&PostgreSQL::Test::Cluster::psql;
+	*PostgreSQL::Test::Cluster::psql = sub {
+		my ($node, $database, $sql, %given) = @_;
+		my @answer = eval { $psql->($node, $database, $sql, %given) };
+		if ($@) {
+			die $@ if $given{on_error_die} || $@ !~ /Broken pipe/;
+			@answer = (2, '', 'no connection: psql ended before it was told anything');
+		}
+		return wantarray ? @answer : $answer[0];
+	};
+}
+
 # new(core => name, edges => [names], config => text, auth => 'trust' or 'scram', connect => 0 to make no fabric)
 # Nodes log in at each other as `fabric`, an ordinary role; with superuser => 1 as the superuser of the server.
 sub new {

@@ -27,7 +27,9 @@ for my $client ('parked', 'due') {
 # Forgets what this server has read before, the copies of both.
 sub forget_copies { unlink glob $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*'; return; }
 
-# When it could be there, and when it will.
+# When it could be there, and when it will. Placement is off: else the read itself has the client brought back, and its thaw asked for.
+sub placement { my ($mode) = @_; $f->sql($_, "ALTER SYSTEM SET vectorshard.placement_mode = $mode"), $f->sql($_, 'SELECT pg_reload_conf()'), $f->poll($_, 'SHOW vectorshard.placement_mode', $mode, "placement is $mode") for 'c1', 'e1'; return; }
+placement('off');
 forget_copies();
 my $read = q{SELECT count(*) FROM trip WHERE client = 'parked'};
 my $error = $f->error_of('c1', $read);
@@ -44,6 +46,8 @@ is($f->sql('c1', "SELECT abs(extract(epoch FROM timestamptz '$when' - (timestamp
 $f->sql('c1', "SELECT vectorshard.thaw('$segment')");
 like($f->error_of('c1', $read), qr/is being thawed.*\Q$when\E|no error/s, 'asking again does not begin anew');
 $f->poll('c1', $read, '50', 'it is read once it is there');
+
+placement('on');
 
 # A prediction: needed on the edge in 50 s. With 20 s for the store it has to be asked for that long before, not at the last moment.
 $p->rules;
