@@ -16,8 +16,20 @@ sub new {
 # Runs statements; their whole answer, errors included.
 sub ask {
 	my ($self, $sql) = @_;
+	$self->begin($sql);
+	return $self->answer;
+}
+
+# The same in two steps, for statements that wait for somebody.
+sub begin {
+	my ($self, $sql) = @_;
 	$self->{out} = '';
 	$self->{in} .= "$sql;\n\\echo done\n";
+	$self->{run}->pump while length $self->{in};
+	return;
+}
+sub answer {
+	my ($self) = @_;
 	$self->{run}->pump until $self->{out} =~ /^done$/m;
 	$self->{out} =~ s/\n?done\n$//;
 	return $self->{out};

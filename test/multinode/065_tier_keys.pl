@@ -70,7 +70,7 @@ is($f->sql('c1', q{SET enable_hashjoin = off; SET enable_mergejoin = off; SET en
 	$f->sql('c1', qq{SELECT s.site, (SELECT count(*) FROM event_1_moved_$move e WHERE e.site = s.site AND e.id < 500) FROM site s ORDER BY 1}), 'also those of each round of a join');
 is($f->sql('c1', q{SELECT id FROM event_1 WHERE site IN (3, 4) AND words LIKE '%a%' AND late = 8 AND (id < 50 OR id > 800) AND at < now() - interval '1 day' ORDER BY id}),
 	$f->sql('c1', qq{SELECT id FROM event_1_moved_$move WHERE site IN (3, 4) AND words LIKE '%a%' AND late = 8 AND (id < 50 OR id > 800) ORDER BY id}), 'many conditions');
-like($f->sql('c1', q{EXPLAIN SELECT ctid, words FROM event_1}), qr/Seq Scan/, 'the plain one where rows are asked for their place');
+like($f->sql('c1', q{EXPLAIN SELECT ctid, words FROM event_1}), qr/Custom Scan \(VectorshardRows\)/, 'another one where rows are asked for their place');
 is($f->sql('c1', q{SELECT s.name, (SELECT count(*) FROM event_1 e WHERE e.site = s.site AND e.id > 0) > 0 FROM site s WHERE s.site = 3}), 'site 3|t', 'as part of a subquery that runs again');
 is($f->sql('c1', q{SELECT tableoid::regclass, e.e IS NULL FROM (SELECT tableoid, e FROM event e WHERE id = 3) e}), 'event_1|f', 'whole rows, and the table they are of');
 is($f->sql('c1', q{SELECT count(*) FROM event_1 TABLESAMPLE BERNOULLI (100)}), $f->sql('c1', q{SELECT count(*) FROM event_1}), 'a sample of all is all');

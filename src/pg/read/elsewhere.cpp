@@ -132,7 +132,8 @@ void ElsewhereScan::start() {
     return;
   }
   if (plan_.role == Role::partition) {
-    tier::SegmentQuestion question = question_of(plan_, plan_of(node_)->fdw_exprs, node_, shared_);
+    note_read(plan_, estate_->es_snapshot);
+    tier::SegmentQuestion question = question_of(plan_, parameters_.values(plan_of(node_)->fdw_exprs, &node_->ss.ps), shared_);
     open_cold([&] { return tier::ask_segment(std::move(question)); });
     return;
   }

@@ -18,6 +18,7 @@
 #include "pg/read/ahead_rows.hpp"
 #include "pg/read/cursor.hpp"
 #include "pg/read/here.hpp"
+#include "pg/read/partition_scan.hpp"
 #include "pg/read/private.hpp"
 #include "pg/read/row_text.hpp"
 #include "pg/read/sources.hpp"
@@ -99,6 +100,7 @@ class ElsewhereScan {
   bool home_;                            // of a table of consistency home
   bool started_ = false;
   SharedParts *shared_ = nullptr;
+  Parameters parameters_{};              // of a partition in a store
   ExprState *naming_ = nullptr;
   Oid naming_type_ = InvalidOid;
   std::unique_ptr<tier::ColdScan> cold_;

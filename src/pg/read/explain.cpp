@@ -53,13 +53,6 @@ std::string homes_text() {
   return joined(names);
 }
 
-/// The segment, and with VERBOSE what it is asked.
-void explain_segment(ForeignScan *scan, const ScanPlan &plan, ExplainState *es) {
-  property(es, "Segment", tier::segment_of_table(plan.table));
-  if (!es->verbose) return;
-  property(es, "Segment Query", tier::question_text(question_of(plan, scan->fdw_exprs, nullptr, nullptr), "segment"));
-}
-
 void explain_remote(ForeignScan *scan, const ScanPlan &plan, ExplainState *es) {
   List *expressions = scan->fdw_exprs;
   if (plan.naming != Naming::none) expressions = bridge::pg_call([&] { return list_copy_tail(expressions, 1); });
@@ -79,7 +72,7 @@ void explain_scan(ForeignScanState *node, ExplainState *es) {
   if (plan.part == Part::cold) {
     property(es, "Clients", "in a store of this node");
   } else if (plan.role == Role::partition) {
-    explain_segment(scan, plan, es);
+    explain_segment(plan.table, [&] { return question_of(plan, NIL, nullptr); }, es);
   } else if (plan.role == Role::elsewhere) {
     property(es, "Clients", plan.naming == Naming::none ? "all" : naming_text(node, scan, es));
     if (es->verbose) {
@@ -90,10 +83,7 @@ void explain_scan(ForeignScanState *node, ExplainState *es) {
     if (es->analyze) property(es, "Nodes Asked", ran ? asked_text(*ran, es->timing) : "none");
   }
   if (es->analyze && plan.role != Role::telemetry && plan.part != Part::homes) {
-    int segments = ran ? ran->segments_read() : 0;
-    bridge::pg_call([&] { ExplainPropertyInteger("Segments Read", nullptr, segments, es); });
-    int64_t fetched = ran ? ran->bytes_fetched() : 0;
-    if (fetched > 0) bridge::pg_call([&] { ExplainPropertyInteger("Fetched", "bytes", fetched, es); });
+    explain_reading(ran ? ran->segments_read() : 0, ran ? ran->bytes_fetched() : 0, es);
   }
 }
 

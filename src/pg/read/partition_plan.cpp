@@ -4,6 +4,8 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/read/limit.hpp"
 #include "pg/read/partition_outputs.hpp"
+#include "pg/read/partition_paths.hpp"
+#include "pg/read/partition_rows.hpp"
 #include "pg/read/plan.hpp"
 extern "C" {
 #include "access/sysattr.h"
@@ -14,9 +16,7 @@ extern "C" {
 #include "foreign/foreign.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/cost.h"
-#include "optimizer/joininfo.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/planmain.h"
 #include "optimizer/prep.h"
@@ -30,78 +30,59 @@ namespace vectorshard::read {
 
 namespace {
 
-// Opening a file and asking DuckDB takes a few milliseconds, as long as some hundred pages from memory.
-constexpr Cost kAsk = 100;
-// Decoding a value of a column, in terms of cpu_tuple_cost: ten million a second, where the heap gives some million rows.
-constexpr double kValueCost = 0.1;
-
-/// Of giving the rows and looking at them.
-Cost rows_cost(RelOptInfo *rel) {
-  auto *known = static_cast<RelPlan *>(rel->fdw_private);
-  double columns = Max(1, list_length(rel->reltarget->exprs));
-  return known->given * (cpu_tuple_cost * (0.5 + kValueCost * columns) + known->looked_at.per_tuple) + known->looked_at.startup;
-}
-
-/// The pages that a heap of the same rows would have: by them PostgreSQL reckons how many workers are worth their while.
-BlockNumber like_heap_pages(RelOptInfo *rel) {
-  return static_cast<BlockNumber>(Min(rel->tuples * (rel->reltarget->width + 28.0) / BLCKSZ + 1, 1e9));
-}
-
-}  // namespace
-
-tier::SegmentColumns segment_columns(Oid table) {
-  const tier::SegmentFacts &facts = tier::facts_of(tier::segment_of_table(table));
+/// The columns of a partition in its segment.
+tier::SegmentColumns columns_in(Oid table, const tier::SegmentFacts &facts) {
   Relation rel = bridge::pg_call([&] { return table_open(table, AccessShareLock); });
   tier::SegmentColumns columns(facts, RelationGetDescr(rel));
   bridge::pg_call([&] { table_close(rel, NoLock); });
   return columns;
 }
 
-namespace {
+}  // namespace
 
-/// False: zones show that no row is left.
-bool take_conditions(PlannerInfo *root, RelOptInfo *rel, Oid table) {
-  const tier::SegmentFacts facts = tier::facts_of(tier::segment_of_table(table));
-  tier::SegmentColumns columns = segment_columns(table);
-  List *inside = NIL, *here = NIL;
+tier::SegmentColumns segment_columns(Oid table, const std::string &segment) { return columns_in(table, tier::facts_of(segment)); }
+
+const SegmentView *view_segment(Oid table) {
+  auto *callback = bridge::pg_call([] { return static_cast<MemoryContextCallback *>(palloc0(sizeof(MemoryContextCallback))); });
+  const tier::SegmentFacts &facts = tier::facts_of(tier::segment_of_table(table));
+  auto *view = new SegmentView{facts.segment.rows, facts.zones, columns_in(table, facts)};
+  callback->func = [](void *arg) { delete static_cast<SegmentView *>(arg); };
+  callback->arg = view;
+  MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+  return view;
+}
+
+bool sort_conditions(PlannerInfo *root, RelOptInfo *rel, const SegmentView &segment, List *clauses, List **inside, List **here) {
   ListCell *lc;
-  foreach (lc, rel->baserestrictinfo) {
+  foreach (lc, clauses) {
     List *params = NIL;
     Expr *form = bridge::pg_call([&] { return shippable_form(root, lfirst_node(RestrictInfo, lc)->clause, rel->relid, kFirstConditionParam, &params); });
     std::optional<tier::Condition> c;
-    if (form) c = tier::condition_of(reinterpret_cast<Node *>(form), columns, kFirstConditionParam, NIL);
-    if (c && !tier::may_hold(*c, facts.zones, facts.segment.rows)) return false;
-    bridge::pg_call([&] { (c ? inside : here) = lappend(c ? inside : here, lfirst(lc)); });
+    if (form) c = tier::condition_of(reinterpret_cast<Node *>(form), segment.columns, kFirstConditionParam, NIL);
+    if (c && !tier::may_hold(*c, segment.zones, segment.rows)) return false;
+    List **to = c ? inside : here;
+    bridge::pg_call([&] { *to = lappend(*to, lfirst(lc)); });
   }
-  auto *known = static_cast<RelPlan *>(rel->fdw_private);
-  bridge::pg_call([&] {
-    known->given = clamp_row_est(rel->tuples * clauselist_selectivity(root, inside, 0, JOIN_INNER, nullptr));
-    cost_qual_eval(&known->looked_at, here, root);
-  });
   return true;
+}
+
+namespace {
+
+/// False: zones show that no row is left.
+bool take_conditions(PlannerInfo *root, RelOptInfo *rel, RelPlan *known) {
+  known->segment = view_segment(known->table);
+  return sort_conditions(root, rel, *known->segment, rel->baserestrictinfo, &known->inside, &known->here);
 }
 
 }  // namespace
 
-void partition_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
-  rel->tuples = static_cast<double>(tier::facts_of(tier::segment_of_table(table)).segment.rows);
-  bridge::pg_call([&] { set_baserel_size_estimates(root, rel); });
-  if (!take_conditions(root, rel, table)) bridge::pg_call([&] { mark_dummy_rel(rel); });
-}
-
-void partition_paths(PlannerInfo *root, RelOptInfo *rel) {
+void partition_size(PlannerInfo *root, RelOptInfo *rel, Oid) {
+  auto *known = static_cast<RelPlan *>(rel->fdw_private);
+  bool some = take_conditions(root, rel, known);
+  rel->tuples = static_cast<double>(known->segment->rows);
   bridge::pg_call([&] {
-    Cost total = kAsk + rel->tuples * 0.1 * cpu_operator_cost + rows_cost(rel);
-    add_path(rel, reinterpret_cast<Path *>(create_foreignscan_path(root, rel, nullptr, rel->rows, kAsk, total, NIL, rel->lateral_relids, nullptr, NIL)));
-    if (!rel->consider_parallel || rel->lateral_relids) return;
-    int workers = compute_parallel_worker(rel, like_heap_pages(rel), -1, max_parallel_workers_per_gather);
-    if (workers <= 0) return;
-    // As PostgreSQL reckons (get_parallel_divisor): the leader takes part, the less the more workers there are.
-    double divisor = workers + Max(0, 1 - 0.3 * workers) * (parallel_leader_participation ? 1 : 0);
-    ForeignPath *path = create_foreignscan_path(root, rel, nullptr, clamp_row_est(rel->rows / divisor), kAsk, kAsk + (total - kAsk) / divisor, NIL, nullptr, nullptr, NIL);
-    path->path.parallel_aware = true;
-    path->path.parallel_workers = workers;
-    add_partial_path(rel, reinterpret_cast<Path *>(path));
+    set_baserel_size_estimates(root, rel);
+    if (!some) mark_dummy_rel(rel);
   });
 }
 
@@ -123,7 +104,7 @@ bool segment_conditions(PlannerInfo *root, RelOptInfo *rel, List *clauses, const
 
 List *plan_partition(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan) {
   List *params = NIL;
-  tier::SegmentColumns columns = segment_columns(plan->table);
+  const tier::SegmentColumns &columns = static_cast<RelPlan *>(rel->fdw_private)->segment->columns;
   bool all = segment_conditions(root, rel, clauses, columns, plan, &params);
   if (!all) return params;
   bridge::pg_call([&] { plan_limit(root, rel, clauses, plan, &params); });
@@ -162,15 +143,11 @@ bool only_reads_columns(PlannerInfo *root, RelOptInfo *rel) {
 }
 
 /// Makes the relation one of our wrapper; false if there is no fabric.
-bool make_foreign(RelOptInfo *rel, Oid table) {
+bool make_foreign(RelOptInfo *rel, RelPlan *known) {
   Oid server = get_foreign_server_oid("fabric", true);
   if (!OidIsValid(server)) return false;
   FdwRoutine *routine = GetFdwRoutineByServerId(server);
   if (!is_our_wrapper(routine)) return false;
-  auto *known = static_cast<RelPlan *>(palloc0(sizeof(RelPlan)));
-  known->role = Role::partition;
-  known->table = table;
-  known->stub = true;
   rel->rel_parallel_workers = -1;  // they share the scan; by the access method they could not
   rel->serverid = server;
   rel->fdwroutine = routine;
@@ -184,13 +161,13 @@ void stub_paths(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *
       !tier::is_stub(entry->relid))
     return;
   bridge::entry([&]() -> void {
-    bool reads = bridge::pg_call([&] { return only_reads_columns(root, rel) && make_foreign(rel, entry->relid); });
-    RelPlan none = {};
-    if (!reads) rel->fdw_private = &none;  // its rows come by the access method, if there are any
-    bool some = take_conditions(root, rel, entry->relid);
-    if (!reads) rel->fdw_private = nullptr;
-    if (!some) return bridge::pg_call([&] { mark_dummy_rel(rel); });
-    if (!reads) return;
+    auto *known = bridge::pg_call([] { return static_cast<RelPlan *>(palloc0(sizeof(RelPlan))); });
+    known->role = Role::partition;
+    known->table = entry->relid;
+    known->stub = true;
+    if (!take_conditions(root, rel, known)) return bridge::pg_call([&] { mark_dummy_rel(rel); });
+    bool reads = bridge::pg_call([&] { return only_reads_columns(root, rel) && make_foreign(rel, known); });
+    if (!reads) return row_paths(root, rel, known);
     rel->pathlist = rel->partial_pathlist = NIL;
     partition_paths(root, rel);
   });
@@ -199,6 +176,7 @@ void stub_paths(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *
 }  // namespace
 
 void init_stub_paths() {
+  init_partition_rows();
   previous = set_rel_pathlist_hook;
   set_rel_pathlist_hook = stub_paths;
 }

@@ -7,6 +7,12 @@
 #include "pg/read/partition_plan.hpp"
 #include "pg/read/remote_conditions.hpp"
 #include "pg/read/scan.hpp"
+extern "C" {
+#include "access/table.h"
+#include "storage/predicate.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+}
 
 namespace vectorshard::read {
 
@@ -40,12 +46,15 @@ std::function<bool(int64_t *, int64_t *)> parts_of(int64_t rows, SharedParts *sh
 
 }  // namespace
 
-tier::SegmentQuestion question_of(const ScanPlan &plan, List *expressions, ForeignScanState *node, SharedParts *shared) {
+List *Parameters::values(List *expressions, PlanState *node) {
+  return bridge::pg_call([&] { return evaluated(expressions, &states, node); });
+}
+
+tier::SegmentQuestion question_of(const ScanPlan &plan, List *values, SharedParts *shared) {
   tier::SegmentQuestion q;
   q.segment = tier::segment_of_table(plan.table);
   q.relid = plan.table;
-  tier::SegmentColumns columns = segment_columns(plan.table);
-  List *values = node && expressions != NIL ? bridge::pg_call([&] { return evaluated(expressions, node); }) : NIL;
+  tier::SegmentColumns columns = segment_columns(plan.table, q.segment);
   ListCell *lc, *flags;
   foreach (lc, plan.conditions) {
     std::optional<tier::Condition> c = tier::condition_of(static_cast<Node *>(lfirst(lc)), columns, kFirstConditionParam, values);
@@ -65,6 +74,33 @@ tier::SegmentQuestion question_of(const ScanPlan &plan, List *expressions, Forei
   q.limit = plan.limit;
   if (shared) q.next_part = parts_of(tier::facts_of(q.segment).segment.rows, shared);
   return q;
+}
+
+void note_read(Relation stub, Snapshot snapshot) {
+  if (!bridge::pg_call([&] { return tier::is_stub(RelationGetRelid(stub)); })) changed();
+  if (snapshot && IsMVCCSnapshot(snapshot)) bridge::pg_call([&] { PredicateLockRelation(stub, snapshot); });
+}
+
+void note_read(const ScanPlan &plan, Snapshot snapshot) {
+  Relation rel = bridge::pg_call([&] { return table_open(plan.table, NoLock); });
+  if (rel->rd_rel->relkind == RELKIND_RELATION) note_read(rel, snapshot);
+  bridge::pg_call([&] { table_close(rel, NoLock); });
+}
+
+void explain_segment(Oid table, const std::function<tier::SegmentQuestion()> &question, ExplainState *es) {
+  std::string segment = tier::segment_of_table(table), text = es->verbose ? tier::question_text(question(), "segment") : "";
+  const char *name = segment.c_str(), *asked = text.c_str();
+  bridge::pg_call([&] {
+    ExplainPropertyText("Segment", name, es);
+    if (es->verbose) ExplainPropertyText("Segment Query", asked, es);
+  });
+}
+
+void explain_reading(int segments, int64_t bytes, ExplainState *es) {
+  bridge::pg_call([&] {
+    ExplainPropertyInteger("Segments Read", nullptr, segments, es);
+    if (bytes > 0) ExplainPropertyInteger("Fetched", "bytes", bytes, es);
+  });
 }
 
 Size estimate_parts(ForeignScanState *, ParallelContext *) { return sizeof(SharedParts); }

@@ -6,8 +6,11 @@
 #include "pg/read/private.hpp"
 #include "pg/tier/api.hpp"
 extern "C" {
+#include "commands/explain.h"
 #include "nodes/execnodes.h"
 #include "port/atomics.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
 }
 
 namespace vectorshard::read {
@@ -18,8 +21,24 @@ struct SharedParts {
   pg_atomic_uint64 fetched;  // bytes, by all processes
 };
 
-/// The question of the plan, with the present values of its parameters; `shared`: null, or whence parts of the rows are taken.
-tier::SegmentQuestion question_of(const ScanPlan &plan, List *expressions, ForeignScanState *node, SharedParts *shared);
+/// What the parameters of a scan's conditions come from; what evaluates it is made once. Plain data.
+struct Parameters {
+  List *states;
+  /// The present values (Consts), in the present memory context.
+  List *values(List *expressions, PlanState *node);
+};
+
+/// The question of the plan, with the values of its parameters; `shared`: null, or whence parts of the rows are taken.
+tier::SegmentQuestion question_of(const ScanPlan &plan, List *values, SharedParts *shared);
+
+/// Serializable transactions are told that all of a stub is read: its rows cannot change now, but can when they are back in the heap, while such a
+/// transaction still counts.
+void note_read(Relation stub, Snapshot snapshot);
+void note_read(const ScanPlan &plan, Snapshot snapshot);
+
+/// What EXPLAIN says: the segment, with VERBOSE what it is asked; and what that took.
+void explain_segment(Oid table, const std::function<tier::SegmentQuestion()> &question, ExplainState *es);
+void explain_reading(int segments, int64_t bytes, ExplainState *es);
 
 // Callbacks of a parallel scan.
 Size estimate_parts(ForeignScanState *node, ParallelContext *context);

@@ -112,11 +112,11 @@ Expr *output_form(const Shape &s, RelOptInfo *leaf, Expr *expression, List **par
 
 /// What the segment of a partition computes; null if it cannot compute all of it.
 Path *part_path(const Shape &s, RelOptInfo *leaf) {
-  Oid table = static_cast<RelPlan *>(leaf->fdw_private)->table;
-  tier::SegmentColumns columns = segment_columns(table);
+  auto *known = static_cast<RelPlan *>(leaf->fdw_private);
+  const tier::SegmentColumns &columns = known->segment->columns;
   ScanPlan plan;
   plan.role = Role::partition;
-  plan.table = table;
+  plan.table = known->table;
   plan.groups = s.groups;
   plan.distinct = s.distinct;
   List *params = NIL;
@@ -134,8 +134,7 @@ Path *part_path(const Shape &s, RelOptInfo *leaf) {
     family.elsewhere = leaf;
     RelOptInfo *rel = parts_relation(family, s.target, plan, params, s.input->consider_parallel);
     double columns_read = Max(1, list_length(s.target->exprs));
-    auto *known = static_cast<RelPlan *>(leaf->fdw_private);
-    // Looking for row groups costs what it costs a scan of rows (partition_plan.cpp); what is left of them is cheaper here.
+    // Looking for row groups costs what it costs a scan of rows (partition_paths.cpp); what is left of them is cheaper here.
     Cost inside = leaf->tuples * 0.1 * cpu_operator_cost + known->given * cpu_tuple_cost * kInsideCost * columns_read, startup = kAskAll + inside;
     return reinterpret_cast<Path *>(
         create_foreign_upper_path(s.root, rel, s.target, s.rows, startup, startup + s.rows * cpu_tuple_cost, NIL, nullptr, NIL));

@@ -10,6 +10,7 @@
 #include "pg/read/estimate.hpp"
 #include "pg/read/family.hpp"
 #include "pg/read/limit.hpp"
+#include "pg/read/partition_paths.hpp"
 #include "pg/read/partition_plan.hpp"
 extern "C" {
 #include "access/genam.h"
@@ -71,8 +72,9 @@ List *add_outer(List *sets, Relids outer) {
   return list_length(sets) < kMaxOuterSets ? lappend(sets, outer) : sets;
 }
 
-/// Every set of outer relations that join clauses of this table can take parameters from, unions included: an index
-/// path of the heap may combine clauses, and an Append takes a child's path only if its outer relations are the same.
+}  // namespace
+
+/// Unions of sets included: an index path of the heap may combine clauses, and an Append takes a child's path only if its outer relations are the same.
 List *outer_sets(PlannerInfo *root, RelOptInfo *rel) {
   if (!rel->has_eclass_joins && rel->joininfo == NIL) return NIL;
   List *clauses = list_concat(list_copy(rel->joininfo), generate_implied_equalities_for_column(
@@ -93,6 +95,8 @@ List *outer_sets(PlannerInfo *root, RelOptInfo *rel) {
   return sets;
 }
 
+namespace {
+
 void add_scan_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, double rows, Cost total) {
   ForeignPath *path = create_foreignscan_path(root, rel, nullptr, rows, Min(kStartup, total), total, NIL, outer, nullptr, NIL);
   add_path(rel, reinterpret_cast<Path *>(path));
@@ -103,7 +107,9 @@ bool may_leave(RelOptInfo *rel, RestrictInfo *rinfo) {
   return rinfo->leakproof || rinfo->security_level <= rel->baserestrict_min_security;
 }
 
-/// The columns that the query uses, and always that of the client: it tells which rows are here already.
+}  // namespace
+
+/// Of a vector-shard table the client tells which rows are here already.
 List *needed_columns(RelOptInfo *rel, List *clauses, Oid table, AttrNumber client) {
   Bitmapset *used = nullptr;
   pull_varattnos(reinterpret_cast<Node *>(rel->reltarget->exprs), rel->relid, &used);
@@ -119,6 +125,8 @@ List *needed_columns(RelOptInfo *rel, List *clauses, Oid table, AttrNumber clien
   }
   return out;
 }
+
+namespace {
 
 /// Whether the scan feeds an UPDATE or DELETE of this table, and how its row mark locks.
 void plan_locking(PlannerInfo *root, RelOptInfo *rel, ScanPlan *plan) {

@@ -27,14 +27,20 @@ struct RelPlan {
   ClientColumn client;
   PathTarget *parent_target;  // of the parent as it was when its children were made
   bool stub;                  // a partition in a store that is no foreign table: the scan is of no one table then
-  double given;               // of a partition in a store: rows that the conditions leave which its segment answers
-  QualCost looked_at;         // and what looking at the others costs here
+  const struct SegmentView *segment;  // of a partition in a store (partition_plan.hpp)
+  List *inside, *here;                // its conditions (RestrictInfo): those that the segment answers, and the others
+  double given;                       // its rows that those leave
 };
 
 void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table);
 void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid table);
 ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath *path, List *tlist, List *clauses,
                       Plan *outer);
+
+/// Every set of outer relations that join clauses of this table can take parameters from (a list of Relids).
+List *outer_sets(PlannerInfo *root, RelOptInfo *rel);
+/// The columns that the query uses, and always `client` (0: none).
+List *needed_columns(RelOptInfo *rel, List *clauses, Oid table, AttrNumber client);
 
 /// Puts all of `clauses` into `plan` as conditions for other nodes; false if one names clients, or must stay here.
 bool ship_conditions(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan, List **params);

@@ -19,15 +19,17 @@ namespace {
 
 }  // namespace
 
-List *evaluated(List *expressions, ForeignScanState *node) {
+List *evaluated(List *expressions, List **states, PlanState *node) {
   List *values = NIL;
-  MemoryContext old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
-  List *states = ExecInitExprList(expressions, &node->ss.ps);
-  MemoryContextSwitchTo(old);
+  if (*states == NIL) {
+    MemoryContext old = MemoryContextSwitchTo(node->state->es_query_cxt);
+    *states = ExecInitExprList(expressions, node);
+    MemoryContextSwitchTo(old);
+  }
   ListCell *lc, *expression;
-  forboth(lc, states, expression, expressions) {
+  forboth(lc, *states, expression, expressions) {
     bool null;
-    Datum value = ExecEvalExpr(static_cast<ExprState *>(lfirst(lc)), node->ss.ps.ps_ExprContext, &null);
+    Datum value = ExecEvalExpr(static_cast<ExprState *>(lfirst(lc)), node->ps_ExprContext, &null);
     Oid type = exprType(static_cast<Node *>(lfirst(expression)));
     int16 length;
     bool by_value;
@@ -95,7 +97,8 @@ SelectSpec spec_of(const ScanPlan &plan, Oid table, List *expressions, ForeignSc
   spec.limit = plan.limit;
   if (plan.conditions == NIL && plan.outputs == NIL && plan.order == NIL) return spec;
   List *values = NIL;
-  if (node) values = bridge::pg_call([&] { return evaluated(expressions, node); });
+  List *states = NIL;
+  if (node) values = bridge::pg_call([&] { return evaluated(expressions, &states, &node->ss.ps); });
   StableOutput stable;
   FormText text(plan.leaves == NIL ? FormText::of_table(table) : FormText::of_leaves(plan.leaves), node != nullptr, values);
   spec.conditions = text.of(plan.conditions);
@@ -107,7 +110,7 @@ SelectSpec spec_of(const ScanPlan &plan, Oid table, List *expressions, ForeignSc
 
 bool add_values(List *expressions, ForeignScanState *node, Form *form) {
   if (expressions == NIL) return true;
-  List *values = bridge::pg_call([&] { return evaluated(expressions, node); });
+  List *states = NIL, *values = bridge::pg_call([&] { return evaluated(expressions, &states, &node->ss.ps); });
   StableOutput stable;
   ListCell *lc;
   foreach (lc, values) {

@@ -12,8 +12,8 @@ extern "C" {
 
 namespace vectorshard::read {
 
-/// The present values of the expressions, as constants. Plain C.
-List *evaluated(List *expressions, ForeignScanState *node);
+/// The present values of the expressions, as constants. What evaluates them is made if `*states` is NIL; it lives as long as the query. Plain C.
+List *evaluated(List *expressions, List **states, PlanState *node);
 
 /// A spec without clients and home: table, columns, conditions and locking of `plan`, whose expressions are
 /// `expressions` (ForeignScan.fdw_exprs). With `node` parameters become their values; without (EXPLAIN) they stay $n.

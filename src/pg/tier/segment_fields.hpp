@@ -36,6 +36,7 @@ class SegmentFields {
   TextForm form_;
   std::vector<std::string> list_;
   std::vector<Field> fields_;
+  bool numbered_ = false;    // rows are told by their numbers
 };
 
 }  // namespace vectorshard::tier

@@ -14,6 +14,7 @@
 #include "pg/tier/sparse_copy.hpp"
 #include "pg/tier/spool.hpp"
 #include "pg/tier/stores.hpp"
+#include "pg/tier/stub_rows.hpp"
 extern "C" {
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -27,6 +28,8 @@ namespace vectorshard::tier {
 namespace {
 
 constexpr size_t kBlockRows = 256;
+// Rows that are read on are asked for in such pieces, of which row groups are whole ones (segment_write.cpp).
+constexpr int64_t kPieceRows = 61440;
 // Of an object from which so much is wanted all is fetched, in one piece.
 constexpr double kNearlyAll = 0.8;
 // A sample by chance has more or fewer rows than asked for; rather more.
@@ -90,7 +93,7 @@ void Answer::open() {
   fields_.emplace(question_);
   const Segment &segment = fields_->facts().segment;
   ended_ = !may_hold(all_of(question_.conditions), fields_->facts().zones, segment.rows) && (question_.groups > 0 || question_.outputs.empty() ||
-           question_.outputs[0].kind == SegmentOutput::Kind::attribute);
+           question_.outputs[0].kind == SegmentOutput::Kind::attribute || question_.outputs[0].kind == SegmentOutput::Kind::row);
   if (ended_) return;
   open_file(segment);
   MemoryContext before = MemoryContextSwitchTo(context_);
@@ -129,7 +132,7 @@ void Answer::open_file(const Segment &segment) {
     for (const RowRange &part : parts_)
       for (const ByteRange &r : bytes_needed(groups, read_, part)) bytes += r.second - r.first;
     path_ = sparse_->path();
-    if (static_cast<double>(bytes) < kNearlyAll * static_cast<double>(segment.bytes)) return;
+    if (question_.few || static_cast<double>(bytes) < kNearlyAll * static_cast<double>(segment.bytes)) return;
     store = open_store(segment.store, patience);
     sparse_.reset();
   }
@@ -228,7 +231,8 @@ void Answer::decode_aggregate(size_t output, size_t n) {
     __int128 sum = f.second >= 0 && count > 0 ? wide(columns_[static_cast<size_t>(f.second)], at_ + r) : 0;
     switch (kind) {
       case SegmentOutput::Kind::count_rows:
-      case SegmentOutput::Kind::count: value = Int64GetDatum(static_cast<const int64_t *>(first.data)[at_ + r]); break;
+      case SegmentOutput::Kind::count:
+      case SegmentOutput::Kind::row: value = Int64GetDatum(static_cast<const int64_t *>(first.data)[at_ + r]); break;
       case SegmentOutput::Kind::sum: value = Int64GetDatum(narrow(wide(first, at_ + r))); break;
       case SegmentOutput::Kind::all_true:
       case SegmentOutput::Kind::any_true: value = BoolGetDatum(static_cast<const uint8_t *>(first.data)[at_ + r] != 0); break;
@@ -290,6 +294,10 @@ bool Answer::next(TupleTableSlot *slot) {
   if (width < static_cast<size_t>(slot->tts_tupleDescriptor->natts)) memset(slot->tts_isnull, true, static_cast<size_t>(slot->tts_tupleDescriptor->natts));
   for (size_t i = 0; i < width; i++) {
     int place = question_.places[i];
+    if (question_.outputs[i].kind == SegmentOutput::Kind::row) {
+      slot->tts_tid = stub_tid(static_cast<uint64_t>(DatumGetInt64(values_[row + i])) + 1);
+      continue;
+    }
     slot->tts_values[place] = values_[row + i];
     slot->tts_isnull[place] = nulls_[row + i];
   }
@@ -301,7 +309,7 @@ bool Answer::next(TupleTableSlot *slot) {
 
 std::unique_ptr<ColdScan> ask_segment(SegmentQuestion question) { return std::make_unique<Answer>(std::move(question)); }
 
-std::unique_ptr<ColdScan> read_segment(const std::string &segment, Oid relid) {
+std::unique_ptr<ColdScan> read_segment(const std::string &segment, Oid relid, int64_t first) {
   SegmentQuestion all;
   all.segment = segment;
   all.relid = relid;
@@ -312,6 +320,13 @@ std::unique_ptr<ColdScan> read_segment(const std::string &segment, Oid relid) {
     all.places.push_back(i);
   }
   bridge::pg_call([&] { table_close(rel, NoLock); });
+  all.few = first > 0;
+  if (all.few)
+    all.next_part = [at = first, rows = facts_of(segment).segment.rows](int64_t *begin, int64_t *end) mutable {
+      *begin = at;
+      *end = at = (at / kPieceRows + 1) * kPieceRows;
+      return *begin < rows;
+    };
   return ask_segment(std::move(all));
 }
 

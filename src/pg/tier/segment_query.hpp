@@ -18,6 +18,7 @@ namespace vectorshard::tier {
 struct SegmentOutput {
   enum class Kind : uint8_t {
     attribute,    // the attribute of the relation, converted to its present type; one that came later has its value of then
+    row,          // the number of the row, which becomes the TID of the slot (stub_rows.hpp); its place counts for nothing
     count_rows,   // count(*)
     count,        // count(column)
     sum,          // the sum of an int2 or int4 column, as int8
@@ -30,7 +31,7 @@ struct SegmentOutput {
     any_true,     // bool_or(column)
   };
   Kind kind = Kind::attribute;
-  int attribute = 0;                // of the relation, from 1; unless count_rows
+  int attribute = 0;                // of the relation, from 1; unless count_rows or row
   std::optional<Condition> filter;  // of the aggregate
 };
 
@@ -59,6 +60,7 @@ struct SegmentQuestion {
   std::optional<SegmentSample> sample;  // of attributes, without conditions and next_part
   /// The next part of the rows, by their numbers from `first` to before `end`; false: there is none. Empty: all rows at once.
   std::function<bool(int64_t *first, int64_t *end)> next_part;
+  bool few = false;                     // most parts will not be asked for
 };
 
 /// The statement that is asked, with `path` for the file.
@@ -67,8 +69,9 @@ std::string question_text(const SegmentQuestion &question, const std::string &pa
 /// The answer, row by row. Must be made and destroyed in a memory context that lives as long. Nothing is opened before the first row.
 std::unique_ptr<ColdScan> ask_segment(SegmentQuestion question);
 
-/// All rows of a segment, in the columns of a relation, for slots of that relation or of one whose columns have the same numbers.
-std::unique_ptr<ColdScan> read_segment(const std::string &segment, Oid relid);
+/// All rows of a segment from number `first` (from 0) on, in the columns of a relation, for slots of that relation or of one whose columns have the same
+/// numbers.
+std::unique_ptr<ColdScan> read_segment(const std::string &segment, Oid relid, int64_t first = 0);
 
 /// Whether states made here are those of this server's aggregates: looked at once in a process.
 bool states_are_known();

@@ -36,6 +36,10 @@ void SegmentFields::add_output(const SegmentOutput &o) {
     case SegmentOutput::Kind::attribute:
       if (f.column >= 0) f.first = add(of);
       break;
+    case SegmentOutput::Kind::row:
+      f.first = add("file_row_number");
+      numbered_ = true;
+      break;
     case SegmentOutput::Kind::count_rows: f.first = add("count(*)" + filter); break;
     case SegmentOutput::Kind::count: f.first = aggregate("count"); break;
     case SegmentOutput::Kind::sum: f.first = aggregate("sum"); break;
@@ -104,7 +108,7 @@ std::string SegmentFields::statement(const std::string &path, const std::optiona
     order += (order.empty() ? " ORDER BY " : ", ") + name(column) + (o.descending ? " DESC" : " ASC") + (o.nulls_first ? " NULLS FIRST" : " NULLS LAST");
   }
   std::string out = std::string("SELECT ") + (question_.distinct && !list.empty() ? "DISTINCT " : "") + (list.empty() ? "1" : list);
-  out += " FROM read_parquet(" + sql_literal(path) + (part ? ", file_row_number = true)" : ")") + where + groups + order;
+  out += " FROM read_parquet(" + sql_literal(path) + (part || numbered_ ? ", file_row_number = true)" : ")") + where + groups + order;
   if (question_.limit > 0) out += " LIMIT " + std::to_string(question_.limit);
   return out;
 }

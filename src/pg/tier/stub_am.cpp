@@ -7,7 +7,6 @@
 #include "pg/tier/stub_rows.hpp"
 extern "C" {
 #include "access/heapam.h"
-#include "access/sysattr.h"
 #include "access/tsmapi.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
@@ -40,28 +39,7 @@ struct StubScan {
 
 StubScan *stub_scan(TableScanDesc scan) { return reinterpret_cast<StubScan *>(scan); }
 
-// A virtual tuple that knows, like a frozen row of a heap, who wrote it: nobody that matters.
-Datum system_column(TupleTableSlot *, int attribute, bool *null) {
-  *null = false;
-  switch (attribute) {
-    case MinTransactionIdAttributeNumber: return TransactionIdGetDatum(FrozenTransactionId);
-    case MaxTransactionIdAttributeNumber: return TransactionIdGetDatum(InvalidTransactionId);
-    case MinCommandIdAttributeNumber:
-    case MaxCommandIdAttributeNumber: return CommandIdGetDatum(FirstCommandId);
-    default: ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("rows in a store have no system column %d", attribute)));
-  }
-  pg_unreachable();
-}
-
-const TupleTableSlotOps *slot_callbacks(Relation) {
-  static const TupleTableSlotOps ops = [] {
-    TupleTableSlotOps o = TTSOpsVirtual;
-    o.getsysattr = system_column;
-    o.copy_heap_tuple = tuple_with_place;
-    return o;
-  }();
-  return &ops;
-}
+const TupleTableSlotOps *slot_callbacks(Relation) { return stub_slot_callbacks(); }
 
 TableScanDesc scan_begin(Relation rel, Snapshot snapshot, int nkeys, ScanKey key, ParallelTableScanDesc parallel, uint32 flags) {
   if (nkeys > 0) elog(ERROR, "scans of stubs take no keys");
@@ -182,7 +160,7 @@ bool index_fetch_tuple(IndexFetchTableData *, ItemPointer, Snapshot, TupleTableS
 TransactionId index_delete_tuples(Relation, TM_IndexDeleteOp *) { return InvalidTransactionId; }
 
 bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot, TupleTableSlot *slot) {
-  return bridge::entry([&] { return StubRows::fetch(rel, *tid, slot); });
+  return bridge::entry([&] { return StubRows::promise(rel, *tid, slot); });
 }
 bool tuple_tid_valid(TableScanDesc, ItemPointer tid) { return stub_row(*tid) > 0; }
 void tuple_get_latest_tid(TableScanDesc, ItemPointer) {}
@@ -221,7 +199,7 @@ TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot, TupleTableSlot *sl
   failure->traversed = false;
   return bridge::entry([&]() -> TM_Result {
     if (mode != LockTupleKeyShare && mode != LockTupleShare) refuse_stub(rel, "lock for a change rows of");
-    return StubRows::fetch(rel, *tid, slot) ? TM_Ok : TM_Deleted;
+    return StubRows::promise(rel, *tid, slot) ? TM_Ok : TM_Deleted;
   });
 }
 

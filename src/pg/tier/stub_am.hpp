@@ -20,6 +20,9 @@ bool is_stub(Oid relid);
 /// Refuses to do `what` to a row or to the relation: 55000.
 [[noreturn]] void refuse_stub(Relation rel, const char *what);
 
+/// Slots for rows of stubs (stub_slot.cpp).
+const TupleTableSlotOps *stub_slot_callbacks();
+
 /// Callbacks for what is no reading and writing of rows (stub_storage.cpp).
 void set_storage_callbacks(TableAmRoutine *am);
 

@@ -5,6 +5,7 @@
 #include "pg/bridge/lookup.hpp"
 #include "pg/tier/segment_query.hpp"
 #include "pg/tier/manifest.hpp"
+#include "pg/tier/stub_am.hpp"
 extern "C" {
 #include "access/xact.h"
 #include "utils/memutils.h"
@@ -17,13 +18,16 @@ namespace {
 
 bridge::FabricIndex partitions{"cold_partition", "cold_partition_pkey"};
 
+// So many rows are read faster than a segment is asked anew.
+constexpr uint64_t kReadOn = 20000;
+
 /// Positions of this process: a row that is asked for by its TID is mostly the one that a scan stands at.
 std::vector<StubRows *> &open_rows() {
   static std::vector<StubRows *> rows;
   return rows;
 }
 
-/// For rows that no scan stands at: in rising order they cost one pass.
+/// For rows that no scan stands at: in rising order they cost one pass at most.
 struct Fetcher {
   Oid relid = InvalidOid;
   int natts = 0;
@@ -81,7 +85,7 @@ std::string require_stub_segment(Oid relid) {
                          "Only vectorshard.move_to_cold() makes such tables; restore a dump with the library loaded or with pg_dump --no-table-access-method.");
 }
 
-std::unique_ptr<ColdScan> open_stub(Oid relid) { return read_segment(require_stub_segment(relid), relid); }
+std::unique_ptr<ColdScan> open_stub(Oid relid, uint64_t first) { return read_segment(require_stub_segment(relid), relid, static_cast<int64_t>(first) - 1); }
 
 ItemPointerData stub_tid(uint64_t row) {
   ItemPointerData tid;
@@ -114,18 +118,19 @@ StubRows::~StubRows() {
   MemoryContextDelete(context_);
 }
 
-void StubRows::rewind() {
+void StubRows::seek(uint64_t number) {
   scan_.reset();
-  at_ = 0;
-  ended_ = false;
+  at_ = number - 1;
+  standing_ = ended_ = false;
 }
 
 bool StubRows::next() {
   MemoryContext before = MemoryContextSwitchTo(context_);
-  if (!scan_) scan_ = open_stub(relid_);
+  if (!scan_) scan_ = open_stub(relid_, at_ + 1);
   bool any = scan_->next(current_);
   MemoryContextSwitchTo(before);
   ended_ = !any;
+  standing_ = any;
   if (any) at_++;
   return any;
 }
@@ -149,7 +154,7 @@ void StubRows::store(TupleTableSlot *slot) {
 
 bool StubRows::row(uint64_t number, TupleTableSlot *slot) {
   if (number == 0 || (ended_ && number > at_)) return false;
-  if (number < at_ || (ended_ && number <= at_)) rewind();
+  if (number < at_ || (number == at_ && !standing_) || number > at_ + kReadOn) seek(number);
   while (at_ < number)
     if (!next()) return false;
   store(slot);
@@ -160,10 +165,25 @@ bool StubRows::fetch(Relation rel, const ItemPointerData &tid, TupleTableSlot *s
   uint64_t number = stub_row(tid);
   StubRows *from = nullptr;
   for (StubRows *rows : open_rows())
-    if (rows->relid_ == RelationGetRelid(rel) && rows->at_ == number && !rows->ended_) from = rows;
+    if (rows->relid_ == RelationGetRelid(rel) && rows->standing_ && rows->at_ == number) from = rows;
   if (!from) from = &fetcher_of(rel);
   if (!from->row(number, slot)) return false;
   bridge::pg_call([&] { ExecMaterializeSlot(slot); });
+  return true;
+}
+
+bool StubRows::promise(Relation rel, const ItemPointerData &tid, TupleTableSlot *slot) {
+  if (slot->tts_ops != stub_slot_callbacks()) return fetch(rel, tid, slot);
+  uint64_t number = stub_row(tid);
+  if (number == 0 || static_cast<int64_t>(number) > facts_of(require_stub_segment(RelationGetRelid(rel))).segment.rows) return false;
+  ItemPointerData of = tid;  // may be the slot's own
+  bridge::pg_call([&] {
+    ExecClearTuple(slot);
+    slot->tts_flags &= static_cast<uint16>(~TTS_FLAG_EMPTY);
+    slot->tts_nvalid = 0;
+    slot->tts_tid = of;
+    slot->tts_tableOid = RelationGetRelid(rel);
+  });
   return true;
 }
 

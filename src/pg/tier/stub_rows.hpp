@@ -18,8 +18,8 @@ std::optional<std::string> stub_segment(Oid relid);
 /// As above; raises if there is none: no rows is never the answer.
 std::string require_stub_segment(Oid relid);
 
-/// Opens the rows of a stub from the first one on. The one place to hand over conditions and wanted columns.
-std::unique_ptr<ColdScan> open_stub(Oid relid);
+/// Opens the rows of a stub from number `first` (from 1) on, in all columns. Scans with conditions are read/partition_rows.
+std::unique_ptr<ColdScan> open_stub(Oid relid, uint64_t first = 1);
 
 /// Between row numbers, from 1 on, and TIDs.
 ItemPointerData stub_tid(uint64_t row);
@@ -34,16 +34,18 @@ class StubRows {
   StubRows(const StubRows &) = delete;
   StubRows &operator=(const StubRows &) = delete;
 
-  /// Puts row `number` into the slot, which must have the columns of the relation; false if there is none. Backwards costs reading from the
-  /// start. Datums live until the next call.
+  /// Puts row `number` into the slot, which must have the columns of the relation; false if there is none. Going back, or far on, costs a question to
+  /// the segment. Datums live until the next call.
   bool row(uint64_t number, TupleTableSlot *slot);
-  uint64_t at() const { return at_; }
-  void rewind();
+  void rewind() { seek(1); }
 
   /// Puts the row of a TID into the slot, which then has a copy of its own: from an open scan that stands there, else read anew.
   static bool fetch(Relation rel, const ItemPointerData &tid, TupleTableSlot *slot);
+  /// The same, but read only when one of its columns is wanted, if the slot is one of stubs (stub_slot.cpp).
+  static bool promise(Relation rel, const ItemPointerData &tid, TupleTableSlot *slot);
 
  private:
+  void seek(uint64_t number);
   bool next();
   void store(TupleTableSlot *slot);
 
@@ -51,8 +53,9 @@ class StubRows {
   MemoryContext context_ = nullptr;
   TupleTableSlot *current_ = nullptr;
   std::unique_ptr<ColdScan> scan_;
-  uint64_t at_ = 0;  // the row in current_; 0: none yet
-  bool ended_ = false;
+  uint64_t at_ = 0;         // the row that was read last, or that before the first one to read
+  bool standing_ = false;   // it is in current_
+  bool ended_ = false;      // there is none after it
 };
 
 /// Ties the rows to a memory context, and destroys them with it.
