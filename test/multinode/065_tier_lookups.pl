@@ -54,7 +54,9 @@ sub there {
 }
 sub read_by { my ($sql) = @_; forget(); my $answer = sql($sql); return ($answer, there()); }
 
-my ($answer, $read) = read_by(q{SELECT words FROM event_1 WHERE id = 250000});
+my ($answer, $read) = read_by(q{SELECT count(*), count(id), count(day), count(site), max(words) FROM event_1});
+cmp_ok($read, '>', 0.9 * $bytes, "all of it: $read of $bytes bytes");
+($answer, $read) = read_by(q{SELECT words FROM event_1 WHERE id = 250000});
 my $point = $read;
 cmp_ok($point, '<', $bytes / 3, "one row: $point of $bytes bytes");
 ($answer, $read) = read_by(q{INSERT INTO note VALUES (1, 250000, date '2020-01-01' + 250000 / 1500)});

@@ -48,6 +48,29 @@ like(sql(q{SET plan_cache_mode = force_generic_plan; PREPARE none(int8) AS SELEC
 like(sql(q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) SELECT count(f) FROM cold_1 WHERE f > -1 OR f IS NULL AND s + 1 > 0}),
 	qr/Parallel Foreign Scan/, 'workers share a scan');
 
+# Times cut off to units: the same moments, before 1970 and 2000 too, on both sides of every border.
+for my $table ('old', 'new') {
+	sql("CREATE TABLE $table (id int, at timestamp, tz timestamptz, odd timestamp, day date NOT NULL) PARTITION BY RANGE (day)");
+	sql("CREATE TABLE ${table}_1 PARTITION OF $table FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')");
+	sql("CREATE TABLE ${table}_2 PARTITION OF $table FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')");
+	sql(qq{INSERT INTO $table SELECT k, CASE WHEN k % 50 <> 3 THEN at END, at AT TIME ZONE 'UTC', CASE k % 900 WHEN 1 THEN 'infinity' ELSE at END, date '2020-01-01' + (k % 500)::int FROM (
+		SELECT row_number() OVER () AS k, b + (n - 3) * interval '1 us' + m * interval '29 minutes 59.5 s' AS at
+		FROM unnest('{0001-01-01 01:00,0004-02-29,0100-02-28,0399-12-31,1582-10-15,1600-02-29,1752-09-14,1899-12-31,1900-03-01,1969-12-28,1969-12-31,1970-01-01,1970-01-05,1999-12-31,2000-01-01,2000-02-29,2004-12-27,2005-01-02,
+			2008-12-29,2010-01-03,2012-12-31,2016-12-31,2020-12-28,2021-01-03,2021-01-04,2024-02-29,2100-02-28,9999-12-30}'::timestamp[]) b, generate_series(0, 6) n, generate_series(0, 25) m) t});
+}
+my $to = sql(q{SELECT vectorshard.move_to_cold('new_1'::regclass, grace => '0 s')});
+$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $to", 'done', 'times are in the store');
+for my $cut ((map { "date_trunc('$_', at)" } qw(second minute hour day week month quarter year)), 'at::date') {
+	like(explained("SELECT $cut, count(*) FROM new GROUP BY 1"), qr/Segment Query: SELECT (date_trunc\('\w+', "at"\)::TIMESTAMP|"at"::DATE), count\(\*\) FROM .* GROUP BY 1$/m, "$cut is cut off there");
+	for my $query ("SELECT $cut, count(*), max(id), sum(id) FROM %T GROUP BY 1", "SELECT DISTINCT $cut FROM %T WHERE id % 7 <> 2") {
+		my %md5 = map { my $of = $query =~ s/%T/$_/r; $_ => sql(qq{SET TimeZone = 'Asia/Kathmandu'; SELECT count(*) || md5(string_agg(q::text, '|' ORDER BY q::text COLLATE "C")) FROM ($of) q}) } 'old', 'new';
+		is($md5{new}, $md5{old}, $query);
+	}
+}
+for my $not ("date_trunc('day', tz)", "date_trunc('day', odd)", 'odd::date', "date_trunc('century', at)", "date_trunc('DAY', at)", 'tz::date', "date_trunc('month', day)") {
+	unlike(explained("SELECT $not, count(*) FROM new GROUP BY 1"), qr/Segment Query: [^\n]*GROUP BY/, "$not is not");
+}
+
 my $queries = $ENV{QUERIES} // 250;
 my $seed = $ENV{SEED} // int(rand 1_000_000);
 note "SEED=$seed";

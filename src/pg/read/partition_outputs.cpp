@@ -7,6 +7,7 @@ extern "C" {
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/pg_locale.h"
 }
@@ -67,6 +68,40 @@ std::optional<Kind> half_of(const Aggref *aggregate, CellKind kind) {
   }
 }
 
+// Midnights in the units of timestamps: of the year 1, and of the year 10000.
+constexpr int64_t kFirstUsual = -63082281600000000, kAfterUsual = 252455616000000000;
+
+/// In these years, and without infinities, days, weeks, months and years begin at the same moments for both.
+bool usual_times(const tier::SegmentColumns &columns, int attribute) {
+  const tier::Zone &zone = columns.zone(columns.at(attribute));
+  return zone.has_range && zone.min_number >= kFirstUsual && zone.max_number < kAfterUsual;
+}
+
+bool is_unit(const std::string &text) {
+  for (const char *unit : {"second", "minute", "hour", "day", "week", "month", "quarter", "year"})
+    if (text == unit) return true;
+  return false;
+}
+
+/// A timestamp without time zone, cut off to a unit that is a constant, or to its date. Whatever depends on a time zone is computed here.
+std::optional<tier::SegmentOutput> cut_off(Node *form, const tier::SegmentColumns &columns) {
+  if (!IsA(form, FuncExpr)) return std::nullopt;
+  auto *function = castNode(FuncExpr, form);
+  bool truncates = function->funcid == F_DATE_TRUNC_TEXT_TIMESTAMP;
+  if (!truncates && function->funcid != F_DATE_TIMESTAMP) return std::nullopt;
+  CellKind kind = CellKind::send;
+  tier::SegmentOutput out;
+  out.kind = truncates ? Kind::truncated : Kind::day;
+  out.attribute = attribute_of(static_cast<Node *>(llast(function->args)), columns, &kind);
+  if (out.attribute == 0 || kind != CellKind::timestamp || !usual_times(columns, out.attribute)) return std::nullopt;
+  if (!truncates) return out;
+  auto *unit = static_cast<Node *>(linitial(function->args));
+  if (!IsA(unit, Const) || castNode(Const, unit)->constisnull || castNode(Const, unit)->consttype != TEXTOID) return std::nullopt;
+  out.unit = bridge::pg_call([&] { return TextDatumGetCString(castNode(Const, unit)->constvalue); });
+  if (!is_unit(out.unit)) return std::nullopt;
+  return out;
+}
+
 Oid type_of_column(Node *form) {
   while (IsA(form, RelabelType)) form = reinterpret_cast<Node *>(castNode(RelabelType, form)->arg);
   return castNode(Var, form)->vartype;
@@ -77,6 +112,7 @@ Oid type_of_column(Node *form) {
 std::optional<tier::SegmentOutput> segment_output(Node *form, const tier::SegmentColumns &columns, List *values) {
   tier::SegmentOutput out;
   CellKind kind = CellKind::send;
+  if (auto time = cut_off(form, columns)) return time;
   if (!IsA(form, Aggref)) {
     out.attribute = attribute_of(form, columns, &kind);
     if (out.attribute == 0) return std::nullopt;
@@ -102,6 +138,7 @@ std::optional<tier::SegmentOutput> segment_output(Node *form, const tier::Segmen
 
 bool groups_alike(Node *form, const tier::SegmentColumns &columns) {
   CellKind kind;
+  if (cut_off(form, columns)) return true;
   if (!attribute_of(form, columns, &kind)) return false;
   switch (kind) {
     case CellKind::boolean: case CellKind::int2: case CellKind::int4: case CellKind::int8: case CellKind::date: case CellKind::timestamp:

@@ -20,6 +20,7 @@ extern "C" {
 #include "optimizer/prep.h"
 #include "optimizer/tlist.h"
 #include "parser/parsetree.h"
+#include "utils/fmgroids.h"
 #include "utils/selfuncs.h"
 }
 
@@ -94,6 +95,10 @@ struct Shape {
 /// The form of one of the outputs for a partition; null if it must be computed here.
 Expr *output_form(const Shape &s, RelOptInfo *leaf, Expr *expression, List **params) {
   Node *mine = of_child(s.root, reinterpret_cast<Node *>(expression), leaf, s.input);
+  if (IsA(mine, FuncExpr) && castNode(FuncExpr, mine)->funcid == F_DATE_TRUNC_TEXT_TIMESTAMP) {
+    mine = static_cast<Node *>(copyObjectImpl(mine));
+    castNode(FuncExpr, mine)->inputcollid = InvalidOid;  // of the unit's name, which is looked for among words of ASCII
+  }
   if (!IsA(mine, Aggref)) return shippable_form(s.root, reinterpret_cast<Expr *>(mine), leaf->relid, kFirstConditionParam, params);
   Aggref *out = makeNode(Aggref);
   *out = *castNode(Aggref, mine);

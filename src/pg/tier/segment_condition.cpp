@@ -359,7 +359,7 @@ std::optional<Condition> Maker::make(Node *node) {
 
 }  // namespace
 
-SegmentColumns::SegmentColumns(const SegmentFacts &facts, TupleDesc desc) : columns_(facts.segment.columns), at_(stored_columns(columns_, desc)) {
+SegmentColumns::SegmentColumns(const SegmentFacts &facts, TupleDesc desc) : columns_(facts.segment.columns), zones_(facts.zones), at_(stored_columns(columns_, desc)) {
   for (int i = 0; i < desc->natts; i++) {
     Form_pg_attribute a = TupleDescAttr(desc, i);
     int &at = at_[static_cast<size_t>(i)];

@@ -20,9 +20,11 @@ class SegmentColumns {
   /// The manifest column of an attribute (from 1) whose values lie there as they are; -1: none.
   int at(int attnum) const;
   const ManifestColumn &column(int at) const { return columns_[static_cast<size_t>(at)]; }
+  const Zone &zone(int at) const { return zones_[static_cast<size_t>(at)]; }
 
  private:
   std::vector<ManifestColumn> columns_;
+  std::vector<Zone> zones_;
   std::vector<int> at_;
 };
 

@@ -53,6 +53,7 @@ class Answer : public ColdScan {
   void decode(size_t output, size_t n);
   void decode_attribute(size_t output, size_t n);
   void decode_aggregate(size_t output, size_t n);
+  void decode_time(size_t output, size_t n, CellKind kind);
 
   SegmentQuestion question_;
   bool opened_ = false, ended_ = false;
@@ -251,11 +252,18 @@ void Answer::decode_aggregate(size_t output, size_t n) {
   }
 }
 
+void Answer::decode_time(size_t output, size_t n, CellKind kind) {
+  const duck::Column &from = columns_[static_cast<size_t>(fields_->fields()[output].first)];
+  bridge::pg_call([&] { decode_column(from, at_, n, kind, 0, 0, values_.data() + output, nulls_.get() + output, question_.outputs.size()); });
+}
+
 void Answer::decode(size_t output, size_t n) {
   switch (question_.outputs[output].kind) {
     case SegmentOutput::Kind::attribute:
     case SegmentOutput::Kind::least:
     case SegmentOutput::Kind::greatest: return decode_attribute(output, n);
+    case SegmentOutput::Kind::truncated: return decode_time(output, n, CellKind::timestamp);
+    case SegmentOutput::Kind::day: return decode_time(output, n, CellKind::date);
     default: return decode_aggregate(output, n);
   }
 }

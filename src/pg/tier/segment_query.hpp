@@ -29,10 +29,13 @@ struct SegmentOutput {
     greatest,     // max(column)
     all_true,     // bool_and(column)
     any_true,     // bool_or(column)
+    truncated,    // date_trunc(unit, column), of a timestamp without time zone, in usual times (partition_outputs.cpp)
+    day,          // column::date, of the same
   };
   Kind kind = Kind::attribute;
   int attribute = 0;                // of the relation, from 1; unless count_rows or row
   std::optional<Condition> filter;  // of the aggregate
+  std::string unit{};               // of truncated
 };
 
 struct SegmentOrder {

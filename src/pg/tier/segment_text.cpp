@@ -53,6 +53,8 @@ void SegmentFields::add_output(const SegmentOutput &o) {
     case SegmentOutput::Kind::greatest: f.first = aggregate("max"); break;
     case SegmentOutput::Kind::all_true: f.first = aggregate("bool_and"); break;
     case SegmentOutput::Kind::any_true: f.first = aggregate("bool_or"); break;
+    case SegmentOutput::Kind::truncated: f.first = add("date_trunc(" + sql_literal(o.unit) + ", " + of + ")::TIMESTAMP"); break;
+    case SegmentOutput::Kind::day: f.first = add(of + "::DATE"); break;
   }
   fields_.push_back(f);
 }
