@@ -14,6 +14,9 @@ extern "C" {
 #include "nodes/execnodes.h"
 #include "storage/predicate.h"
 #include "storage/bufmgr.h"
+#if PG_VERSION_NUM >= 170000
+#include "storage/read_stream.h"
+#endif
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
