@@ -8,7 +8,7 @@ package ObjectStores;
 #   my $r = ObjectStores->rgw($dir);      S3 by Ceph's gateway (make test-rgw): key test:tester, secret testing
 #   my $p = $s->proxy;                    $p->rules([{…}]), $p->log, $p->archive(seconds)
 #   $x->url('folder', %options)           for create_store();   $x->options: for CREATE USER MAPPING
-#   $x->stop; $x->start;
+#   $x->stop; $x->start;   $x->upload(name, file)
 use strict;
 use warnings;
 use Digest::MD5 qw(md5_base64);
@@ -185,12 +185,13 @@ sub request {
 	my ($self, $method, $path, %query) = @_;
 	my $query = join '&', map { "$_=" . ($query{$_} =~ s/([^A-Za-z0-9_.~-])/sprintf '%%%02X', ord $1/ger) } sort keys %query;
 	my $host = "127.0.0.1:$self->{port}";
+	my $body = $self->{send} // '';
 	my %h;
 	if ($self->{kind} eq 's3') {
 		my $time = strftime('%Y%m%dT%H%M%SZ', gmtime);
 		my $day = substr $time, 0, 8;
-		%h = ('x-amz-date' => $time, 'x-amz-content-sha256' => sha256_hex(''));
-		my $canonical = "$method\n$path\n$query\nhost:$host\nx-amz-content-sha256:$h{'x-amz-content-sha256'}\nx-amz-date:$time\n\nhost;x-amz-content-sha256;x-amz-date\n" . sha256_hex('');
+		%h = ('x-amz-date' => $time, 'x-amz-content-sha256' => sha256_hex($body));
+		my $canonical = "$method\n$path\n$query\nhost:$host\nx-amz-content-sha256:$h{'x-amz-content-sha256'}\nx-amz-date:$time\n\nhost;x-amz-content-sha256;x-amz-date\n$h{'x-amz-content-sha256'}";
 		my $to_sign = "AWS4-HMAC-SHA256\n$time\n$day/us-east-1/s3/aws4_request\n" . sha256_hex($canonical);
 		my $key = 'AWS4testing';
 		$key = hmac_sha256($_, $key) for $day, 'us-east-1', 's3', 'aws4_request';
@@ -198,15 +199,29 @@ sub request {
 	}
 	else {
 		%h = ('x-ms-date' => strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime), 'x-ms-version' => '2021-12-02');
-		my $to_sign = "$method\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:$h{'x-ms-date'}\nx-ms-version:$h{'x-ms-version'}\n/devstoreaccount1$path" . join '', map { "\n$_:$query{$_}" } sort keys %query;
+		my ($length, $type, $blob) = ('', '', '');
+		if ($body ne '') {
+			($length, $type, $blob) = (length $body, 'application/octet-stream', "x-ms-blob-type:BlockBlob\n");
+			@h{ 'content-type', 'x-ms-blob-type' } = ($type, 'BlockBlob');
+		}
+		my $to_sign = "$method\n\n\n$length\n\n$type\n\n\n\n\n\n\n${blob}x-ms-date:$h{'x-ms-date'}\nx-ms-version:$h{'x-ms-version'}\n/devstoreaccount1$path" . join '', map { "\n$_:$query{$_}" } sort keys %query;
 		my $signature = hmac_sha256_base64($to_sign, decode_base64($AZURITE_KEY));
 		$signature .= '=' while length($signature) % 4;
 		$h{authorization} = "SharedKey devstoreaccount1:$signature";
 	}
-	$h{'content-length'} = 0 if $method eq 'PUT';
-	my $r = HTTP::Tiny->new->request($method, "http://$host$path" . ($query eq '' ? '' : "?$query"), { headers => \%h });
+	$h{'content-length'} = length $body if $method eq 'PUT';
+	my $r = HTTP::Tiny->new->request($method, "http://$host$path" . ($query eq '' ? '' : "?$query"), { headers => \%h, $body eq '' ? () : (content => $body) });
 	$self->{body} = $r->{content};
 	return $r->{status};
+}
+
+# Stores an object, whatever was there.
+sub upload {
+	my ($self, $name, $file) = @_;
+	local $self->{send} = PostgreSQL::Test::Utils::slurp_file($file);
+	my $status = $self->request('PUT', ($self->{kind} eq 's3' ? '' : '/devstoreaccount1') . "/cold/$name");
+	die "upload: $status $self->{body}" unless $status =~ /^20/;
+	return;
 }
 
 # A token of the account for blobs, with these rights, for an hour.

@@ -41,6 +41,9 @@ is(fetched('SELECT * FROM event WHERE id < 0'), 0, 'nor who asks for what is not
 cmp_ok(fetched('SELECT id FROM event WHERE id = 400000'), '<', $bytes / 4, 'a row by its number');
 is(sql(q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SELECT count(f) FROM (SELECT id + 1 AS f FROM event WHERE id + 1 > 250000) x}), '250001', 'workers fetch what they read');
 is(sql($all), $whole, 'all of it');
+sql(q{CREATE SERVER vault TYPE 'store' FOREIGN DATA WRAPPER vectorshard_fdw; CREATE SCHEMA lake; IMPORT FOREIGN SCHEMA node1 FROM SERVER vault INTO lake});
+my $file = sql(q{SELECT oid::regclass FROM pg_class WHERE relnamespace = 'lake'::regnamespace});
+is(sql(qq{SELECT count(*), sum(amount), sum(length(words)), max(at) FROM $file}), $whole, 'and as a file of others, which is opened as a segment is');
 
 # Another start of the server trusts nothing that lay there.
 forget();

@@ -124,8 +124,7 @@ Result<std::vector<ObjectInfo>> AzureStore::list(const std::string &prefix, cons
     for (const XmlNode &blob : blobs->children) {
       const XmlNode *properties = blob.child("Properties");
       if (blob.name != "Blob" || !properties) continue;
-      add_listed(out, blob.child_text("Name"), properties->child_text("Content-Length"), properties->child_text("Last-Modified"),
-                 after, answer);
+      add_listed(out, {blob.child_text("Name"), properties->child_text("Content-Length"), properties->child_text("Last-Modified"), properties->child_text("Etag")}, after, answer);
     }
     std::string next = root->child_text("NextMarker");
     if (next.empty() || next == marker || out.size() >= kListMax) break;

@@ -18,6 +18,17 @@ int64_t number(std::string_view text, int64_t otherwise) {
   return bad == std::errc() && end == text.data() + text.size() ? value : otherwise;
 }
 
+/// An entity tag without its quotes.
+std::string bare_tag(std::string tag) {
+  if (tag.starts_with("W/")) tag.erase(0, 2);
+  if (tag.size() >= 2 && tag.front() == '"' && tag.back() == '"') return tag.substr(1, tag.size() - 2);
+  return tag;
+}
+
+Error changed(const std::string &key) {
+  return {Errc::conflict, "object \"" + key + "\" has changed while it was read", "The store has another version of it now.", "Retry the statement."};
+}
+
 struct ContentRange {
   int64_t first = -1, last = -1, total = -1;
 };
@@ -162,6 +173,7 @@ Result<HttpStore::Found> HttpStore::find(const std::string &key) {
   auto written = read_time(r.header("last-modified")), now = read_time(r.header("date"));
   out.age_s = written ? now.value_or(port_.unix_s()) - *written : 0;
   out.sha256 = r.header(sha256_header());
+  out.version = bare_tag(r.header("etag"));
   out.state = state_of(r);
   return out;
 }
@@ -169,7 +181,7 @@ Result<HttpStore::Found> HttpStore::find(const std::string &key) {
 Result<ObjectInfo> HttpStore::head(const std::string &key) {
   auto found = find(key);
   if (!found.ok()) return found.error();
-  return ObjectInfo{key, found.value().bytes, found.value().age_s};
+  return ObjectInfo{key, found.value().bytes, found.value().age_s, found.value().version};
 }
 
 Result<ObjectState> HttpStore::state(const std::string &key) {
@@ -231,12 +243,14 @@ Result<void> HttpStore::get(const std::string &key, ByteSink &sink) {
   return {};
 }
 
-Result<std::string> HttpStore::get_range(const std::string &key, int64_t offset, size_t length) {
+Result<std::string> HttpStore::get_range(const std::string &key, int64_t offset, size_t length) { return get_range_of(key, "", offset, length); }
+
+Result<std::string> HttpStore::get_range_of(const std::string &key, const std::string &version, int64_t offset, size_t length) {
   if (!valid_key(key)) return bad_key(key);
   std::string out;
   while (out.size() < length) {
     size_t want = std::min(length - out.size(), kBodyMax);
-    auto piece = get_piece(key, offset + static_cast<int64_t>(out.size()), want);
+    auto piece = get_piece(key, version, offset + static_cast<int64_t>(out.size()), want);
     if (!piece.ok()) return piece;
     out += piece.value();
     if (piece.value().size() < want) break;
@@ -245,17 +259,21 @@ Result<std::string> HttpStore::get_range(const std::string &key, int64_t offset,
 }
 
 /// At most kBodyMax bytes, by one request.
-Result<std::string> HttpStore::get_piece(const std::string &key, int64_t offset, size_t length) {
+Result<std::string> HttpStore::get_piece(const std::string &key, const std::string &version, int64_t offset, size_t length) {
   int64_t last = offset + static_cast<int64_t>(length) - 1;
   HttpRequest r = request("GET", key);
   r.set_header("range", "bytes=" + std::to_string(offset) + "-" + std::to_string(last));
+  if (!version.empty()) r.set_header("if-match", "\"" + version + "\"");
   auto expected = [](const HttpResponse &a) { ContentRange c = content_range(a); return c.last - c.first + 1; };
   auto again = [&](const HttpResponse &a) {
     return worth_retrying(a) || (a.status == 206 && static_cast<int64_t>(a.body.size()) < expected(a));
   };
   HttpResponse answer = send(std::move(r), again);
+  if (!version.empty() && answer.fault == HttpFault::none && answer.status == 412) return changed(key);
   if (answer.fault == HttpFault::none && answer.status == 416) return std::string();  // it ends before
   if (!answer.success()) return failure(answer, "read", key);
+  // Not every store knows the condition.
+  if (std::string now = bare_tag(answer.header("etag")); !version.empty() && !now.empty() && now != version) return changed(key);
   ContentRange range = content_range(answer);
   if (answer.status != 206 || range.first != offset || range.last > last ||
       static_cast<int64_t>(answer.body.size()) != range.last - range.first + 1 ||
@@ -277,14 +295,13 @@ Result<void> HttpStore::remove(const std::string &key) {
 
 std::string HttpStore::folder_name(const std::string &prefix) const { return name_of(prefix) + "/"; }
 
-void HttpStore::add_listed(std::vector<ObjectInfo> &out, const std::string &name, const std::string &bytes,
-                           const std::string &written, const std::string &after, const HttpResponse &response) const {
+void HttpStore::add_listed(std::vector<ObjectInfo> &out, const Listed &listed, const std::string &after, const HttpResponse &response) const {
   size_t skip = url_.prefix.empty() ? 0 : url_.prefix.size() + 1;
-  if (name.size() <= skip) return;
-  std::string key = name.substr(skip);
+  if (listed.name.size() <= skip) return;
+  std::string key = listed.name.substr(skip);
   if (key <= after || !valid_key(key)) return;
   int64_t now = read_time(response.header("date")).value_or(port_.unix_s());
-  out.push_back({key, number(bytes, 0), now - read_time(written).value_or(now)});
+  out.push_back({key, number(listed.bytes, 0), now - read_time(listed.written).value_or(now), bare_tag(listed.version)});
 }
 
 }  // namespace vectorshard::store

@@ -15,6 +15,7 @@ class HttpStore : public Store {
   Result<void> put(const std::string &key, ByteSource &source, const ObjectContent &content) override;
   Result<void> get(const std::string &key, ByteSink &sink) override;
   Result<std::string> get_range(const std::string &key, int64_t offset, size_t length) override;
+  Result<std::string> get_range_of(const std::string &key, const std::string &version, int64_t offset, size_t length) override;
   Result<ObjectInfo> head(const std::string &key) override;
   Result<void> remove(const std::string &key) override;
   Result<ObjectState> state(const std::string &key) override;
@@ -27,6 +28,7 @@ class HttpStore : public Store {
 
   struct Found {
     int64_t bytes = 0, age_s = 0;
+    std::string version;
     std::string sha256;  // as put() noted it; empty: somebody else stored it
     ObjectState state;
   };
@@ -47,8 +49,10 @@ class HttpStore : public Store {
   Result<void> check_same(const std::string &key, const ObjectContent &content);
   /// A page of names that begin with "<prefix>/": the key of each that is one of ours, once.
   std::string folder_name(const std::string &prefix) const;
-  void add_listed(std::vector<ObjectInfo> &out, const std::string &name, const std::string &bytes, const std::string &written,
-                  const std::string &after, const HttpResponse &response) const;
+  struct Listed {
+    std::string name, bytes, written, version;
+  };
+  void add_listed(std::vector<ObjectInfo> &out, const Listed &listed, const std::string &after, const HttpResponse &response) const;
 
   HttpPort &port_;
   StoreUrl url_;
@@ -56,7 +60,7 @@ class HttpStore : public Store {
   std::vector<std::string> secrets_;
 
  private:
-  Result<std::string> get_piece(const std::string &key, int64_t offset, size_t length);
+  Result<std::string> get_piece(const std::string &key, const std::string &version, int64_t offset, size_t length);
   std::string name_of(const std::string &key) const { return url_.prefix.empty() ? key : url_.prefix + "/" + key; }
 };
 

@@ -71,7 +71,7 @@ Result<std::vector<ObjectInfo>> S3Store::list(const std::string &prefix, const s
     for (const XmlNode &c : root->children) {
       if (c.name != "Contents") continue;
       std::string name = c.child_text("Key");
-      add_listed(out, encoded ? percent_decode(name) : name, c.child_text("Size"), c.child_text("LastModified"), after, answer);
+      add_listed(out, {encoded ? percent_decode(name) : name, c.child_text("Size"), c.child_text("LastModified"), c.child_text("ETag")}, after, answer);
     }
     std::string next = root->child_text("NextContinuationToken");
     if (root->child_text("IsTruncated") != "true" || next.empty() || next == token || out.size() >= kListMax) break;

@@ -33,6 +33,7 @@ struct ObjectInfo {
   std::string key;
   int64_t bytes = 0;
   int64_t age_s = 0;
+  std::string version;  // another one with every content that it has (ETag); empty where the store tells none
 };
 
 /// What put() must find true of the bytes it stored.
@@ -66,6 +67,10 @@ class Store {
   virtual Result<void> get(const std::string &key, ByteSink &sink) = 0;
   /// `length` bytes from `offset` (fewer at the object's end).
   virtual Result<std::string> get_range(const std::string &key, int64_t offset, size_t length) = 0;
+  /// The same of this version alone (not empty): conflict if the object has another one. Where objects never change none is looked at.
+  virtual Result<std::string> get_range_of(const std::string &key, const std::string &, int64_t offset, size_t length) {
+    return get_range(key, offset, length);
+  }
   virtual Result<ObjectInfo> head(const std::string &key) = 0;
   /// Removing what is not there succeeds, if the store itself is.
   virtual Result<void> remove(const std::string &key) = 0;

@@ -125,10 +125,9 @@ void ElsewhereScan::start() {
   started_ = true;
   if (plan_.role == Role::telemetry) refuse_telemetry();
   if (plan_.role == Role::parquet) {
-    std::vector<int> columns;
-    ListCell *lc;
-    foreach (lc, plan_.columns) columns.push_back(lfirst_int(lc));
-    open_cold([&] { return tier::scan_foreign_file(table_, columns); });
+    tier::SegmentQuestion question = question_of(plan_, parameters_.values(plan_of(node_)->fdw_exprs, &node_->ss.ps), nullptr);
+    if (!files_) files_ = tier::foreign_files_of(table_);
+    open_cold([&] { return tier::scan_foreign_files(std::move(question), files_); });
     return;
   }
   if (plan_.role == Role::partition) {

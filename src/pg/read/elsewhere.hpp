@@ -103,6 +103,7 @@ class ElsewhereScan {
   Parameters parameters_{};              // of a partition in a store
   ExprState *naming_ = nullptr;
   Oid naming_type_ = InvalidOid;
+  std::shared_ptr<const tier::ForeignFiles> files_;  // of others, as they were when the scan first began
   std::unique_ptr<tier::ColdScan> cold_;
   MemoryContext cold_context_ = nullptr;  // of what the cold scan makes
   /// What one node was asked.

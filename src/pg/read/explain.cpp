@@ -53,6 +53,12 @@ std::string homes_text() {
   return joined(names);
 }
 
+/// The place of files of others, and with VERBOSE what they are asked.
+void explain_files(const ScanPlan &plan, ExplainState *es) {
+  property(es, "Files", tier::foreign_place(plan.table));
+  if (es->verbose) property(es, "File Query", tier::question_text(question_of(plan, NIL, nullptr), "file"));
+}
+
 void explain_remote(ForeignScan *scan, const ScanPlan &plan, ExplainState *es) {
   List *expressions = scan->fdw_exprs;
   if (plan.naming != Naming::none) expressions = bridge::pg_call([&] { return list_copy_tail(expressions, 1); });
@@ -73,6 +79,8 @@ void explain_scan(ForeignScanState *node, ExplainState *es) {
     property(es, "Clients", "in a store of this node");
   } else if (plan.role == Role::partition) {
     explain_segment(plan.table, [&] { return question_of(plan, NIL, nullptr); }, es);
+  } else if (plan.role == Role::parquet) {
+    explain_files(plan, es);
   } else if (plan.role == Role::elsewhere) {
     property(es, "Clients", plan.naming == Naming::none ? "all" : naming_text(node, scan, es));
     if (es->verbose) {
@@ -83,7 +91,7 @@ void explain_scan(ForeignScanState *node, ExplainState *es) {
     if (es->analyze) property(es, "Nodes Asked", ran ? asked_text(*ran, es->timing) : "none");
   }
   if (es->analyze && plan.role != Role::telemetry && plan.part != Part::homes) {
-    explain_reading(ran ? ran->segments_read() : 0, ran ? ran->bytes_fetched() : 0, es);
+    explain_reading(plan.role == Role::parquet ? "Files Read" : "Segments Read", ran ? ran->segments_read() : 0, ran ? ran->bytes_fetched() : 0, es);
   }
 }
 

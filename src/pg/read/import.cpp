@@ -79,15 +79,15 @@ List *import_schema(ImportForeignSchemaStmt *statement, Oid server_oid) {
                            "Its type is not 'store'.", "CREATE SERVER name-of-the-store TYPE 'store' FOREIGN DATA WRAPPER vectorshard_fdw;");
   std::string per = per_option(statement), folder = statement->remote_schema;
   while (folder.ends_with('/')) folder.pop_back();
-  std::vector<std::string> keys = tier::foreign_files(server->servername, folder);
-  if (keys.empty())
+  std::vector<store::ObjectInfo> objects = tier::foreign_objects(server->servername, folder);
+  if (objects.empty())
     bridge::raise_sqlstate(ERRCODE_FDW_SCHEMA_NOT_FOUND, "there are no Parquet files in \"" + folder + "\" of store \"" + server->servername + "\"",
                            "Files directly in the folder count, whose names end in .parquet.", "Name a folder of the store.");
   std::vector<std::string> out;
   std::map<std::string, Columns> files;
-  bool as_folder = per != "file" && (per == "folder" || keys.size() > 1) && wanted(base_name(folder), statement);
-  for (const std::string &key : keys)
-    if (as_folder || wanted(base_name(key), statement)) check_columns(key, files[key] = tier::foreign_columns(server->servername, key));
+  bool as_folder = per != "file" && (per == "folder" || objects.size() > 1) && wanted(base_name(folder), statement);
+  for (const store::ObjectInfo &o : objects)
+    if (as_folder || wanted(base_name(o.key), statement)) check_columns(o.key, files[o.key] = tier::foreign_columns(server->servername, o));
   bool alike = true;
   for (const auto &[key, columns] : files) alike = alike && columns == files.begin()->second;
   if (as_folder && !alike && per == "folder")

@@ -26,7 +26,8 @@ bool counts_rows(PlannerInfo *root, RelOptInfo *rel, List *clauses, const ScanPl
   if (plan.naming != Naming::none || plan.changes || root->rowMarks != NIL || bms_membership(root->all_baserels) != BMS_SINGLETON)
     return false;
   AppendRelInfo *of = root->append_rel_array ? root->append_rel_array[rel->relid] : nullptr;
-  if (!of || !bms_is_member(static_cast<int>(of->parent_relid), root->all_baserels)) return false;
+  if (!of && plan.role == Role::elsewhere) return false;
+  if (!bms_is_member(static_cast<int>(of ? of->parent_relid : rel->relid), root->all_baserels)) return false;
   return list_length(plan.conditions) == list_length(clauses);
 }
 
@@ -71,7 +72,7 @@ void plan_limit(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *pla
   FormOf of;
   of.relids = rel->relids;
   of.members = list_make1_int(static_cast<int>(rel->relid));
-  of.of = root->append_rel_array[rel->relid];
+  of.of = root->append_rel_array ? root->append_rel_array[rel->relid] : nullptr;
   add_limit(root, of, plan, params);
 }
 

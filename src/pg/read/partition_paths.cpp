@@ -30,14 +30,14 @@ struct Way {
 };
 
 /// Finding the rows, giving them, and looking at them.
-void reckon(PlannerInfo *root, RelOptInfo *rel, Way *way) {
+void reckon(PlannerInfo *root, RelOptInfo *rel, const RelPlan *known, Way *way) {
   double columns = Max(1, list_length(rel->reltarget->exprs));
   QualCost looked_at;
   cost_qual_eval(&looked_at, way->here, root);
   // With columns of others in them, that of this relation must be named.
   way->given = clamp_row_est(rel->tuples * clauselist_selectivity(root, way->inside, way->info ? static_cast<int>(rel->relid) : 0, JOIN_INNER, nullptr));
   way->rows = way->info ? way->info->ppi_rows : rel->rows;
-  way->total = kAsk + rel->tuples * 0.1 * cpu_operator_cost + looked_at.startup +
+  way->total = kAsk * Max(1, known->files) + rel->tuples * 0.1 * cpu_operator_cost + looked_at.startup +
                way->given * (cpu_tuple_cost * (0.5 + kValueCost * columns) + looked_at.per_tuple);
 }
 
@@ -51,7 +51,7 @@ Way way_for(PlannerInfo *root, RelOptInfo *rel, const RelPlan *known, Relids out
     way.here = list_copy(known->here);
   });
   if (way.info && !sort_conditions(root, rel, *known->segment, way.info->ppi_clauses, &way.inside, &way.here)) way.inside = known->inside;
-  bridge::pg_call([&] { reckon(root, rel, &way); });
+  bridge::pg_call([&] { reckon(root, rel, known, &way); });
   return way;
 }
 
@@ -96,6 +96,7 @@ template <class Add>
 double each_way(PlannerInfo *root, RelOptInfo *rel, const RelPlan *known, Add &&add) {
   Way all = way_for(root, rel, known, rel->lateral_relids);
   bridge::pg_call([&] { add(all); });
+  if (known->role == Role::parquet) return all.given;  // each time files would be opened anew
   ListCell *lc;
   foreach (lc, bridge::pg_call([&] { return outer_sets(root, rel); })) {
     Way way = way_for(root, rel, known, static_cast<Relids>(lfirst(lc)));
@@ -110,7 +111,7 @@ void partition_paths(PlannerInfo *root, RelOptInfo *rel) {
   auto *known = static_cast<RelPlan *>(rel->fdw_private);
   known->given = each_way(root, rel, known, [&](const Way &way) {
     add_scan(root, rel, way);
-    if (!way.info) add_partial(root, rel, way.total);
+    if (!way.info && known->role == Role::partition) add_partial(root, rel, way.total);
   });
 }
 

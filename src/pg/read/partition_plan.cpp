@@ -28,9 +28,6 @@ extern "C" {
 
 namespace vectorshard::read {
 
-namespace {
-
-/// The columns of a partition in its segment.
 tier::SegmentColumns columns_in(Oid table, const tier::SegmentFacts &facts) {
   Relation rel = bridge::pg_call([&] { return table_open(table, AccessShareLock); });
   tier::SegmentColumns columns(facts, RelationGetDescr(rel));
@@ -38,13 +35,11 @@ tier::SegmentColumns columns_in(Oid table, const tier::SegmentFacts &facts) {
   return columns;
 }
 
-}  // namespace
-
 tier::SegmentColumns segment_columns(Oid table, const std::string &segment) { return columns_in(table, tier::facts_of(segment)); }
 
 const SegmentView *view_segment(Oid table) {
   auto *callback = bridge::pg_call([] { return static_cast<MemoryContextCallback *>(palloc0(sizeof(MemoryContextCallback))); });
-  const tier::SegmentFacts &facts = tier::facts_of(tier::segment_of_table(table));
+  const tier::SegmentFacts facts = tier::facts_of_table(table);
   auto *view = new SegmentView{facts.segment.rows, facts.zones, columns_in(table, facts)};
   callback->func = [](void *arg) { delete static_cast<SegmentView *>(arg); };
   callback->arg = view;
@@ -79,7 +74,7 @@ bool take_conditions(PlannerInfo *root, RelOptInfo *rel, RelPlan *known) {
 void partition_size(PlannerInfo *root, RelOptInfo *rel, Oid) {
   auto *known = static_cast<RelPlan *>(rel->fdw_private);
   bool some = take_conditions(root, rel, known);
-  rel->tuples = static_cast<double>(known->segment->rows);
+  rel->tuples = known->role == Role::parquet ? tier::foreign_rows(known->table, &known->files) : static_cast<double>(known->segment->rows);
   bridge::pg_call([&] {
     set_baserel_size_estimates(root, rel);
     if (!some) mark_dummy_rel(rel);

@@ -15,7 +15,7 @@ extern "C" {
 
 namespace vectorshard::read {
 
-/// A partition's segment, as planning needs it: looked up once for a relation.
+/// A partition's segment, or files of others, as planning needs it: looked up once for a relation.
 struct SegmentView {
   int64_t rows = 0;
   std::vector<tier::Zone> zones;
@@ -27,7 +27,7 @@ const SegmentView *view_segment(Oid table);
 /// Appends clauses to those that the segment answers itself, or to those that are looked at here; false if its zones show that no row is left.
 bool sort_conditions(PlannerInfo *root, RelOptInfo *rel, const SegmentView &segment, List *clauses, List **inside, List **here);
 
-/// Rows that the manifest has for it, and how many may be wanted; proves it empty if its zones do.
+/// Rows that the manifest has for it, or footers of files of others, and how many may be wanted; proves it empty if its zones do.
 void partition_size(PlannerInfo *root, RelOptInfo *rel, Oid table);
 /// Fills in `plan` and gives the expressions of its parameters.
 List *plan_partition(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan);
@@ -39,7 +39,8 @@ ForeignScan *stub_plan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, Li
 
 /// Puts all of `clauses` into `plan`; false if one cannot be had in the segment with exactly its meaning.
 bool segment_conditions(PlannerInfo *root, RelOptInfo *rel, List *clauses, const tier::SegmentColumns &columns, ScanPlan *plan, List **params);
-/// The columns of a partition in its segment.
+/// The columns of a table in a segment, or in a file of others; and of a partition.
+tier::SegmentColumns columns_in(Oid table, const tier::SegmentFacts &facts);
 tier::SegmentColumns segment_columns(Oid table, const std::string &segment);
 
 }  // namespace vectorshard::read

@@ -120,7 +120,7 @@ void explain(CustomScanState *node, List *, ExplainState *es) {
   bridge::entry([&] {
     explain_segment(state->plan.table, [&] { return question(state->plan, NIL); }, es);
     state->rows->end();
-    if (es->analyze) explain_reading(state->rows->segments_read, state->rows->bytes_fetched, es);
+    if (es->analyze) explain_reading("Segments Read", state->rows->segments_read, state->rows->bytes_fetched, es);
   });
 }
 

@@ -52,9 +52,12 @@ List *Parameters::values(List *expressions, PlanState *node) {
 
 tier::SegmentQuestion question_of(const ScanPlan &plan, List *values, SharedParts *shared) {
   tier::SegmentQuestion q;
-  q.segment = tier::segment_of_table(plan.table);
+  if (plan.role == Role::parquet)
+    q.facts = std::make_shared<tier::SegmentFacts>(tier::foreign_facts(plan.table));
+  else
+    q.segment = tier::segment_of_table(plan.table);
   q.relid = plan.table;
-  tier::SegmentColumns columns = segment_columns(plan.table, q.segment);
+  tier::SegmentColumns columns = plan.role == Role::parquet ? columns_in(plan.table, *q.facts) : segment_columns(plan.table, q.segment);
   ListCell *lc, *flags;
   foreach (lc, plan.conditions) {
     std::optional<tier::Condition> c = tier::condition_of(static_cast<Node *>(lfirst(lc)), columns, kFirstConditionParam, values);
@@ -96,9 +99,9 @@ void explain_segment(Oid table, const std::function<tier::SegmentQuestion()> &qu
   });
 }
 
-void explain_reading(int segments, int64_t bytes, ExplainState *es) {
+void explain_reading(const char *label, int segments, int64_t bytes, ExplainState *es) {
   bridge::pg_call([&] {
-    ExplainPropertyInteger("Segments Read", nullptr, segments, es);
+    ExplainPropertyInteger(label, nullptr, segments, es);
     if (bytes > 0) ExplainPropertyInteger("Fetched", "bytes", bytes, es);
   });
 }

@@ -38,7 +38,7 @@ void note_read(const ScanPlan &plan, Snapshot snapshot);
 
 /// What EXPLAIN says: the segment, with VERBOSE what it is asked; and what that took.
 void explain_segment(Oid table, const std::function<tier::SegmentQuestion()> &question, ExplainState *es);
-void explain_reading(int segments, int64_t bytes, ExplainState *es);
+void explain_reading(const char *label, int segments, int64_t bytes, ExplainState *es);
 
 // Callbacks of a parallel scan.
 Size estimate_parts(ForeignScanState *node, ParallelContext *context);

@@ -37,7 +37,9 @@ struct Leaves {
 };
 
 bool in_store(RelOptInfo *rel) {
-  return rel->fdwroutine && is_our_wrapper(rel->fdwroutine) && rel->fdw_private && static_cast<RelPlan *>(rel->fdw_private)->role == Role::partition;
+  if (!rel->fdwroutine || !is_our_wrapper(rel->fdwroutine) || !rel->fdw_private) return false;
+  Role role = static_cast<RelPlan *>(rel->fdw_private)->role;
+  return role == Role::partition || role == Role::parquet;
 }
 
 void collect_leaves(RelOptInfo *rel, Leaves *out) {
@@ -120,7 +122,7 @@ Path *part_path(const Shape &s, RelOptInfo *leaf) {
   auto *known = static_cast<RelPlan *>(leaf->fdw_private);
   const tier::SegmentColumns &columns = known->segment->columns;
   ScanPlan plan;
-  plan.role = Role::partition;
+  plan.role = known->role;
   plan.table = known->table;
   plan.groups = s.groups;
   plan.distinct = s.distinct;
@@ -140,7 +142,7 @@ Path *part_path(const Shape &s, RelOptInfo *leaf) {
     RelOptInfo *rel = parts_relation(family, s.target, plan, params, s.input->consider_parallel);
     double columns_read = Max(1, list_length(s.target->exprs));
     // Looking for row groups costs what it costs a scan of rows (partition_paths.cpp); what is left of them is cheaper here.
-    Cost inside = leaf->tuples * 0.1 * cpu_operator_cost + known->given * cpu_tuple_cost * kInsideCost * columns_read, startup = kAskAll + inside;
+    Cost inside = leaf->tuples * 0.1 * cpu_operator_cost + known->given * cpu_tuple_cost * kInsideCost * columns_read, startup = kAskAll * Max(1, known->files) + inside;
     return reinterpret_cast<Path *>(
         create_foreign_upper_path(s.root, rel, s.target, s.rows, startup, startup + s.rows * cpu_tuple_cost, NIL, nullptr, NIL));
   });

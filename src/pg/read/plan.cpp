@@ -39,7 +39,6 @@ namespace vectorshard::read {
 namespace {
 
 constexpr int kMaxOuterSets = 16;
-constexpr double kForeignFileRows = 100000;  // of files of others: nobody has counted them
 
 RelPlan *rel_plan(RelOptInfo *rel) { return static_cast<RelPlan *>(rel->fdw_private); }
 
@@ -246,15 +245,14 @@ void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
     rel->rows = named ? 1 : rows_elsewhere(root, rel, known->parent);
   }
   rel->fdw_private = known;
-  if (known->role == Role::partition) return partition_size(root, rel, table);
-  if (known->role == Role::parquet && rel->tuples <= 0) rel->tuples = kForeignFileRows;
-  if (known->role == Role::telemetry || known->role == Role::parquet) set_baserel_size_estimates(root, rel);
+  if (known->role == Role::partition || known->role == Role::parquet) return partition_size(root, rel, table);
+  if (known->role == Role::telemetry) set_baserel_size_estimates(root, rel);
 }
 
 void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid table) {
   RelPlan *known = rel_plan(rel);
-  if (known->role == Role::partition) return partition_paths(root, rel);
-  if (known->role == Role::telemetry || known->role == Role::parquet) {
+  if (known->role == Role::partition || known->role == Role::parquet) return partition_paths(root, rel);
+  if (known->role == Role::telemetry) {
     ForeignPath *path = create_foreignscan_path(root, rel, nullptr, rel->rows, kAskAll, kAskAll + rel->rows * 0.02, NIL,
                                                 rel->lateral_relids, nullptr, NIL);
     add_path(rel, reinterpret_cast<Path *>(path));
@@ -289,7 +287,7 @@ ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath
   plan_locking(root, rel, &plan);
   if (known->stub) return stub_plan(root, rel, path, tlist, clauses, plan);
   List *expressions = NIL;
-  if (plan.role == Role::partition) expressions = plan_partition(root, rel, clauses, &plan);
+  if (plan.role == Role::partition || plan.role == Role::parquet) expressions = plan_partition(root, rel, clauses, &plan);
   if (plan.role == Role::elsewhere && plan.part == Part::all) {
     expressions = plan_conditions(root, rel, clauses, &plan);
     if (!path->path.param_info) plan_limit(root, rel, clauses, &plan, &expressions);

@@ -30,6 +30,7 @@ struct RelPlan {
   const struct SegmentView *segment;  // of a partition in a store (partition_plan.hpp)
   List *inside, *here;                // its conditions (RestrictInfo): those that the segment answers, and the others
   double given;                       // its rows that those leave
+  int files;                          // of others: so many
 };
 
 void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/ids.hpp"
+#include "core/store/types.hpp"
 #include "pg/bridge/postgres.hpp"
 #include "pg/tier/cold_rows.hpp"
 #include "pg/tier/segment_condition.hpp"
@@ -35,15 +36,24 @@ std::unique_ptr<ColdScan> scan_cold_clients(Oid relid, const std::vector<std::st
 bool bring_back(std::string_view client);
 
 /// Parquet files of others in a store (foreign tables of role 'parquet', src/pg/tier/foreign_parquet.cpp). They are in no manifest and may be replaced at
-/// any time, so nothing of them is kept. All of these raise and need an open transaction.
+/// any time. All of these raise and need an open transaction.
 struct ForeignColumn {
   std::string name, duck_type, type;  // in the file, and the type of PostgreSQL that holds its values exactly
   bool operator==(const ForeignColumn &) const = default;
 };
-/// Keys of the files (*.parquet) directly in a folder of the store.
-std::vector<std::string> foreign_files(const std::string &store, const std::string &folder);
-std::vector<ForeignColumn> foreign_columns(const std::string &store, const std::string &key);
-/// The rows of the foreign table `relid`, of the attributes `wanted`; others are null.
-std::unique_ptr<ColdScan> scan_foreign_file(Oid relid, const std::vector<int> &wanted);
+/// The files (*.parquet) directly in a folder of the store, and the columns of one.
+std::vector<store::ObjectInfo> foreign_objects(const std::string &store, const std::string &folder);
+std::vector<ForeignColumn> foreign_columns(const std::string &store, const store::ObjectInfo &object);
+/// The columns of a foreign table as a segment would have them, of no certain file.
+SegmentFacts foreign_facts(Oid relid);
+/// The rows that its files have now, about, and how many files they are.
+double foreign_rows(Oid relid, int *files);
+/// The store and the file or folder in it, for people.
+std::string foreign_place(Oid relid);
+/// Its files as they are now.
+struct ForeignFiles;
+std::shared_ptr<const ForeignFiles> foreign_files_of(Oid relid);
+/// The answers of the files to a question, one after the other.
+std::unique_ptr<ColdScan> scan_foreign_files(SegmentQuestion question, std::shared_ptr<const ForeignFiles> files);
 
 }  // namespace vectorshard::tier

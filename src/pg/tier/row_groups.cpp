@@ -12,6 +12,7 @@ namespace vectorshard::tier {
 namespace {
 
 constexpr size_t kMostKnown = 64;
+constexpr const char *kPathSeparator = ", ";
 constexpr int64_t kTail = 8;  // length of the footer, and the magic bytes
 
 enum Field : idx_t { kGroup, kRows, kName, kNulls, kMinNumber, kMaxNumber, kMinText, kMaxText, kDictionary, kData, kSize, kBloom, kBloomSize };
@@ -30,21 +31,29 @@ std::string number_of(const ManifestColumn &c, const std::string &value) {
   }
 }
 
-std::string by_column(const std::vector<ManifestColumn> &columns, const std::string &value) {
+/// What the file calls a column.
+std::string name_of(const SegmentFacts &facts, size_t column) {
+  return facts.fields.empty() ? field_name(facts.segment.columns, column) : facts.fields[column].name;
+}
+
+std::string by_column(const SegmentFacts &facts, const std::string &value) {
   std::string out = "CASE path_in_schema";
-  for (size_t i = 0; i < columns.size(); i++) {
-    std::string number = number_of(columns[i], value);
-    if (number != "NULL::BIGINT") out += " WHEN " + sql_literal(field_name(columns, i)) + " THEN " + number;
+  for (size_t i = 0; i < facts.segment.columns.size(); i++) {
+    std::string number = number_of(facts.segment.columns[i], value);
+    bool as_is = facts.fields.empty() || facts.fields[i].as_is;
+    if (as_is && number != "NULL::BIGINT") out += " WHEN " + sql_literal(name_of(facts, i)) + " THEN " + number;
   }
   return out == "CASE path_in_schema" ? "NULL::BIGINT" : out + " END";
 }
 
-std::string statement(const std::vector<ManifestColumn> &columns, const std::string &path) {
-  return "SELECT row_group_id::BIGINT, row_group_num_rows::BIGINT, path_in_schema, stats_null_count::BIGINT, " + by_column(columns, "stats_min_value") + ", " +
-         by_column(columns, "stats_max_value") + ", stats_min_value, stats_max_value, coalesce(dictionary_page_offset, 0)::BIGINT, data_page_offset::BIGINT, "
+std::string statement(const SegmentFacts &facts, const std::string &path) {
+  return "SELECT row_group_id::BIGINT, row_group_num_rows::BIGINT, path_in_schema, stats_null_count::BIGINT, " + by_column(facts, "stats_min_value") + ", " +
+         by_column(facts, "stats_max_value") + ", stats_min_value, stats_max_value, coalesce(dictionary_page_offset, 0)::BIGINT, data_page_offset::BIGINT, "
          "total_compressed_size::BIGINT, coalesce(bloom_filter_offset, 0)::BIGINT, coalesce(bloom_filter_length, 0)::BIGINT FROM parquet_metadata(" +
          sql_literal(path) + ") ORDER BY row_group_id, column_id";
 }
+
+bool is_some(const ByteRange &r) { return r.second > r.first; }
 
 struct Line {
   std::vector<duck::Column> columns;
@@ -53,6 +62,16 @@ struct Line {
   int64_t number(Field f) const { return has(f) ? static_cast<const int64_t *>(columns[f].data)[row] : 0; }
   std::string_view text(Field f) const { return has(f) ? duck::string_at(columns[f], row) : std::string_view(); }
 };
+
+/// Where the values are; of a nested column all its parts, with what is between them.
+void take_place(const Line &line, ByteRange *values, ByteRange *bloom) {
+  const int64_t data = line.number(kData), dictionary = line.number(kDictionary), begin = dictionary > 0 ? std::min(dictionary, data) : data;
+  const ByteRange here{begin, begin + line.number(kSize)};
+  const bool more = is_some(*values);
+  *values = more ? ByteRange{std::min(values->first, here.first), std::max(values->second, here.second)} : here;
+  *bloom = {line.number(kBloom), line.number(kBloom) + line.number(kBloomSize)};
+  if (bloom->first > 0 && !is_some(*bloom)) *values = {};  // of others: nobody knows how long
+}
 
 void take(const Line &line, const SegmentFacts &facts, const std::map<std::string, size_t, std::less<>> &by_name, std::vector<RowGroup> *groups) {
   auto group = static_cast<size_t>(line.number(kGroup));
@@ -67,20 +86,24 @@ void take(const Line &line, const SegmentFacts &facts, const std::map<std::strin
     g.bloom.resize(width);
     groups->push_back(std::move(g));
   }
+  // Parts of a nested column of others have its name in front.
   auto it = by_name.find(line.text(kName));
+  const bool part = it == by_name.end() && facts.foreign;
+  if (part) it = by_name.find(line.text(kName).substr(0, line.text(kName).find(kPathSeparator)));
   if (it == by_name.end()) return;
   RowGroup &g = groups->back();
   Zone &z = g.zones[it->second];
-  if (line.has(kNulls)) z.nulls = line.number(kNulls);
-  bool text = facts.segment.columns[it->second].kind == CellKind::text && line.has(kMinText) && line.has(kMaxText);
+  if (line.has(kNulls) && !part) z.nulls = line.number(kNulls);
+  // Of others the ends of text may be cut off, and are told in another form then.
+  bool text = !facts.foreign && facts.segment.columns[it->second].kind == CellKind::text && line.has(kMinText) && line.has(kMaxText);
   z.has_range = text || (line.has(kMinNumber) && line.has(kMaxNumber));
   z.min_number = line.number(kMinNumber);
   z.max_number = line.number(kMaxNumber);
   if (text) z.min_text = line.text(kMinText), z.max_text = line.text(kMaxText);
-  int64_t data = line.number(kData), dictionary = line.number(kDictionary), begin = dictionary > 0 ? std::min(dictionary, data) : data;
-  g.data[it->second] = {begin, begin + line.number(kSize)};
-  g.bloom[it->second] = {line.number(kBloom), line.number(kBloom) + line.number(kBloomSize)};
+  take_place(line, &g.data[it->second], &g.bloom[it->second]);
 }
+
+}  // namespace
 
 /// The footer's length stands before the last four bytes.
 void need_footer(SparseCopy &copy) {
@@ -94,11 +117,13 @@ void need_footer(SparseCopy &copy) {
   copy.need({{0, 4}, {copy.bytes() - kTail - length, copy.bytes()}});
 }
 
+namespace {
+
 std::vector<RowGroup> read_groups(const std::string &path, const SegmentFacts &facts) {
   std::map<std::string, size_t, std::less<>> by_name;
-  for (size_t i = 0; i < facts.segment.columns.size(); i++) by_name[field_name(facts.segment.columns, i)] = i;
+  for (size_t i = 0; i < facts.segment.columns.size(); i++) by_name[name_of(facts, i)] = i;
   std::vector<RowGroup> out;
-  duck::Stream stream(statement(facts.segment.columns, path), {}, false);
+  duck::Stream stream(statement(facts, path), {}, false);
   while (duckdb_data_chunk chunk = stream.next()) {
     Line line;
     for (idx_t f = 0; f <= kBloomSize; f++) line.columns.push_back(duck::column_of(chunk, f));
@@ -107,21 +132,27 @@ std::vector<RowGroup> read_groups(const std::string &path, const SegmentFacts &f
   return out;
 }
 
-bool is_some(const ByteRange &r) { return r.second > r.first; }
-
 }  // namespace
 
 const std::vector<RowGroup> &row_groups_of(const std::string &path, const SegmentFacts &facts) {
   static std::map<std::string, std::vector<RowGroup>> known;
-  auto it = known.find(facts.segment.sha256);
+  const std::string key = facts.segment.sha256 + facts.segment.name;  // a file of others may be that of tables with other columns
+  auto it = known.find(key);
   if (it != known.end()) return it->second;
   if (known.size() >= kMostKnown) known.clear();
-  return known[facts.segment.sha256] = read_groups(path, facts);
+  return known[key] = read_groups(path, facts);
 }
 
 const std::vector<RowGroup> &row_groups_of(SparseCopy &copy, const SegmentFacts &facts) {
   need_footer(copy);  // of known ones, too: it may have been purged since
   return row_groups_of(copy.path(), facts);
+}
+
+bool all_lie_somewhere(const std::vector<RowGroup> &groups, const std::vector<bool> &wanted) {
+  for (const RowGroup &g : groups)
+    for (size_t c = 0; c < wanted.size(); c++)
+      if (wanted[c] && g.rows > 0 && !is_some(g.data[c])) return false;
+  return true;
 }
 
 std::optional<std::pair<int64_t, int64_t>> rows_needed(const std::vector<RowGroup> &groups, const std::vector<Condition> &conditions) {

@@ -23,6 +23,12 @@ const std::vector<RowGroup> &row_groups_of(SparseCopy &copy, const SegmentFacts 
 /// The same of a file that is whole.
 const std::vector<RowGroup> &row_groups_of(const std::string &path, const SegmentFacts &facts);
 
+/// Fetches the footer.
+void need_footer(SparseCopy &copy);
+
+/// True if it is known of every one of these columns where its values are.
+bool all_lie_somewhere(const std::vector<RowGroup> &groups, const std::vector<bool> &wanted);
+
 /// The rows from the first to before the last row group in which the conditions may hold; none: they hold nowhere.
 std::optional<std::pair<int64_t, int64_t>> rows_needed(const std::vector<RowGroup> &groups, const std::vector<Condition> &conditions);
 

@@ -3,6 +3,7 @@
 
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/tier/api.hpp"
 #include "pg/tier/manifest.hpp"
 #include "pg/tier/stores.hpp"
 #include "pg/tier/stub_rows.hpp"
@@ -97,6 +98,11 @@ std::string segment_of_table(Oid relid) {
     bridge::raise_sqlstate(ERRCODE_FDW_OPTION_NAME_NOT_FOUND, "the foreign table of a partition names no segment", "",
                            "Only vectorshard.move_to_cold() makes such tables.");
   return name;
+}
+
+SegmentFacts facts_of_table(Oid relid) {
+  bool foreign = bridge::pg_call([&] { return get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE; });
+  return foreign ? foreign_facts(relid) : facts_of(segment_of_table(relid));
 }
 
 Oid stored_type(const ManifestColumn &column) {

@@ -27,6 +27,7 @@ class SegmentFields {
 
  private:
   std::string name(int column) const;
+  std::string source(const std::string &path, bool numbered) const;
   int add(std::string text);
   void add_output(const SegmentOutput &o);
 

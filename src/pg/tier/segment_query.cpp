@@ -7,6 +7,7 @@
 #include "pg/tier/agg_state.hpp"
 #include "pg/tier/duckdb_run.hpp"
 #include "pg/tier/duckdb_types.hpp"
+#include "pg/tier/foreign_values.hpp"
 #include "pg/tier/manifest.hpp"
 #include "pg/tier/row_decode.hpp"
 #include "pg/tier/row_groups.hpp"
@@ -41,13 +42,14 @@ class Answer : public ColdScan {
   ~Answer() override;
   bool next(TupleTableSlot *slot) override;
   int segments_read() const override { return opened_ ? 1 : 0; }
-  int64_t bytes_fetched() const override { return sparse_ ? sparse_->fetched() : 0; }
+  int64_t bytes_fetched() const override { return sparse_ ? sparse_->fetched() : fetched_whole_; }
 
  private:
   void open();
   void open_file(const Segment &segment);
   void choose_parts(const std::vector<RowGroup> &groups);
   bool next_range(std::optional<RowRange> *part);
+  void open_foreign(const Segment &segment);
   bool next_part();
   bool next_block();
   void decode(size_t output, size_t n);
@@ -62,6 +64,7 @@ class Answer : public ColdScan {
   std::optional<SegmentFields> fields_;
   std::string path_;
   std::unique_ptr<SparseCopy> sparse_;  // else the whole object is there
+  int64_t fetched_whole_ = 0;           // by a sparse copy that has become a whole one
   std::pair<int64_t, int64_t> hull_;    // of a sparse copy: the rows that may be wanted
   std::vector<bool> read_;              // of a sparse copy: manifest columns
   std::vector<RowRange> parts_;         // of a sample
@@ -104,7 +107,7 @@ void Answer::open() {
     table_close(rel, NoLock);
     return desc;
   });
-  mapper_.emplace(segment.columns, desc_);
+  mapper_.emplace(segment.columns, desc_, fields_->facts().foreign);
   MemoryContextSwitchTo(before);
   for (size_t o = 0; o < question_.outputs.size(); o++) {
     int column = fields_->fields()[o].column;
@@ -117,6 +120,7 @@ void Answer::open() {
 
 /// What is not on this file system is fetched in parts, unless nearly all of it is wanted.
 void Answer::open_file(const Segment &segment) {
+  if (fields_->facts().foreign) return open_foreign(segment);
   const Patience patience = question_.sample ? Patience::little : Patience::usual;
   std::unique_ptr<store::Store> store = open_store(segment.store, patience);
   bool whole = !store->local_path(segment.key).empty() || fields_->facts().blocks.empty() || copy_is_there(spool_copy(segment.sha256));
@@ -168,6 +172,26 @@ bool Answer::next_range(std::optional<RowRange> *part) {
   return true;
 }
 
+/// A file of others: what it is called there may not tell where its columns lie; then all of it is fetched.
+void Answer::open_foreign(const Segment &segment) {
+  const SegmentFacts &facts = fields_->facts();
+  read_ = fields_->read();
+  for (size_t c = 0; c < read_.size(); c++)
+    if (read_[c] && facts.fields[c].name.empty())
+      bridge::raise_sqlstate(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND, "object \"" + segment.key + "\" has no column \"" + segment.columns[c].name + "\"", "",
+                             "Drop the foreign table and import it anew.");
+  path_ = facts.path;
+  if (!path_.empty()) return;
+  sparse_ = std::make_unique<SparseCopy>(open_store(segment.store), facts);
+  const std::vector<RowGroup> &groups = row_groups_of(*sparse_, facts);
+  hull_ = rows_needed(groups, question_.conditions).value_or(std::pair<int64_t, int64_t>(0, 0));
+  path_ = sparse_->path();
+  if (facts.places_known && all_lie_somewhere(groups, read_)) return;
+  sparse_->need({{0, segment.bytes}});
+  fetched_whole_ = sparse_->fetched();
+  sparse_.reset();
+}
+
 /// Asks for the next part of the rows; false if there is none.
 bool Answer::next_part() {
   std::optional<RowRange> part;
@@ -197,12 +221,15 @@ void Answer::decode_attribute(size_t output, size_t n) {
   }
   const ManifestColumn &column = fields_->facts().segment.columns[static_cast<size_t>(f.column)];
   const duck::Column &from = columns_[static_cast<size_t>(f.first)];
+  const bool foreign = fields_->facts().foreign;
+  if (foreign) require_fits(from, at_, n, column);
   if (plain_[output]) {
     bridge::pg_call([&] { decode_column(from, at_, n, column.kind, column.precision, column.scale, values, nulls, stride); });
     return;
   }
   Cell cells[kBlockRows];
   duck::get_cells(from, at_, column, cells, 1, n);
+  if (foreign) to_server_text(cells, n, column);
   mapper_->fill_attribute(attribute, cells, n, values, nulls, stride);
 }
 

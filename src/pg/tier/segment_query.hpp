@@ -52,6 +52,7 @@ struct SegmentSample {
 
 struct SegmentQuestion {
   std::string segment;
+  std::shared_ptr<const SegmentFacts> facts;  // of a file of others, instead of a segment
   Oid relid = InvalidOid;               // whose attributes these are
   std::vector<SegmentOutput> outputs;
   std::vector<int> places;              // where in the slot each output goes (from 0); the rest is null

@@ -87,11 +87,11 @@ size_t SegmentReader::next() {
   return kept;
 }
 
-RowMapper::RowMapper(const std::vector<ManifestColumn> &columns, TupleDesc target)
+RowMapper::RowMapper(const std::vector<ManifestColumn> &columns, TupleDesc target, bool foreign)
     : target_(target), width_(columns.size()) {
   std::vector<int> from = stored_columns(columns, target);
   for (int i = 0; i < target->natts; i++) {
-    mapped_.push_back(map_column(columns, from[static_cast<size_t>(i)], TupleDescAttr(target, i)));
+    mapped_.push_back(map_column(columns, from[static_cast<size_t>(i)], TupleDescAttr(target, i), foreign));
     needs_settings_ |= mapped_.back().convert || mapped_.back().codec.needs_settings();
   }
 }
@@ -110,7 +110,7 @@ bool kinds_agree(const ManifestColumn &column, const StoredAs &now) {
 }  // namespace
 
 RowMapper::Mapped RowMapper::map_column(const std::vector<ManifestColumn> &columns, int from,
-                                        Form_pg_attribute attribute) {
+                                        Form_pg_attribute attribute, bool foreign) {
   Mapped m;
   m.from = from;
   if (from < 0) return m;
@@ -120,7 +120,7 @@ RowMapper::Mapped RowMapper::map_column(const std::vector<ManifestColumn> &colum
   MemoryContext context = CurrentMemoryContext;
   if (!OidIsValid(stored)) stored = attribute->atttypid;
   StoredAs now = bridge::pg_call([&] { return stored_as(stored, -1); });
-  if (!kinds_agree(column, now))
+  if (!foreign && !kinds_agree(column, now))
     bridge::raise({Errc::unavailable, "column \"" + column.name + "\" of a segment cannot be read",
                    std::string("It is stored as ") + cell_kind_name(column.kind) + ", its type is now stored as " + cell_kind_name(now.kind) + ".",
                    "Change the column's type back, bring the rows back, then change it again."});

@@ -56,7 +56,8 @@ class SegmentReader {
 /// that came later gets its default of that time or null, a column whose type changed is converted by its text.
 class RowMapper {
  public:
-  RowMapper(const std::vector<ManifestColumn> &columns, TupleDesc target);
+  /// `foreign`: of a file of others, whose kinds the table's types do not tell.
+  RowMapper(const std::vector<ManifestColumn> &columns, TupleDesc target, bool foreign = false);
   /// Fills `n` rows of values and isnull (target->natts each) in the current memory context. May not be called inside pg_call.
   void fill(const Cell *cells, size_t n, Datum *values, bool *isnull);
   /// The same of one attribute (from 1); values and nulls are `stride` apart.
@@ -76,7 +77,7 @@ class RowMapper {
     FmgrInfo output{}, input{};
     Oid io_param = InvalidOid;
   };
-  Mapped map_column(const std::vector<ManifestColumn> &columns, int from, Form_pg_attribute attribute);
+  Mapped map_column(const std::vector<ManifestColumn> &columns, int from, Form_pg_attribute attribute, bool foreign);
   Datum value_of(Mapped &m, const Cell &cell) const;
 
   TupleDesc target_;

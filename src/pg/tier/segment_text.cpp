@@ -11,7 +11,7 @@ extern "C" {
 
 namespace vectorshard::tier {
 
-SegmentFields::SegmentFields(const SegmentQuestion &question) : question_(question), facts_(facts_of(question.segment)) {
+SegmentFields::SegmentFields(const SegmentQuestion &question) : question_(question), facts_(question.facts ? *question.facts : facts_of(question.segment)) {
   Relation rel = bridge::pg_call([&] { return table_open(question.relid, AccessShareLock); });
   stored_ = stored_columns(facts_.segment.columns, RelationGetDescr(rel));
   bridge::pg_call([&] { table_close(rel, NoLock); });
@@ -94,6 +94,17 @@ std::string chance_text(double share) {
 
 }  // namespace
 
+/// What rows are read from, with the columns of the manifest; `numbered`: and file_row_number.
+std::string SegmentFields::source(const std::string &path, bool numbered) const {
+  std::string file = "read_parquet(" + sql_literal(path) + (numbered ? ", file_row_number = true)" : ")");
+  if (facts_.fields.empty()) return file;
+  std::string list = numbered ? "file_row_number" : "";
+  std::vector<bool> wanted = read();
+  for (size_t c = 0; c < wanted.size(); c++)
+    if (wanted[c]) list += (list.empty() ? "" : ", ") + facts_.fields[c].expression + " AS " + name(static_cast<int>(c));
+  return "(SELECT " + (list.empty() ? "1" : list) + " FROM " + file + ")";
+}
+
 std::string SegmentFields::statement(const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part, double share) const {
   std::string list, groups, order, where;
   for (const std::string &l : list_) list += (list.empty() ? "" : ", ") + l;
@@ -110,7 +121,7 @@ std::string SegmentFields::statement(const std::string &path, const std::optiona
     order += (order.empty() ? " ORDER BY " : ", ") + name(column) + (o.descending ? " DESC" : " ASC") + (o.nulls_first ? " NULLS FIRST" : " NULLS LAST");
   }
   std::string out = std::string("SELECT ") + (question_.distinct && !list.empty() ? "DISTINCT " : "") + (list.empty() ? "1" : list);
-  out += " FROM read_parquet(" + sql_literal(path) + (part || numbered_ ? ", file_row_number = true)" : ")") + where + groups + order;
+  out += " FROM " + source(path, part.has_value() || numbered_) + where + groups + order;
   if (question_.limit > 0) out += " LIMIT " + std::to_string(question_.limit);
   return out;
 }

@@ -11,6 +11,7 @@
 #include "core/store/sha256.hpp"
 #include "core/tier/blocks.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/tier/foreign_files.hpp"
 #include "pg/tier/spool.hpp"
 #include "pg/tier/stores.hpp"
 
@@ -86,10 +87,14 @@ std::vector<bool> SparseCopy::present() const {
 
 void SparseCopy::fetch(int64_t first, int64_t end) {
   int64_t at = first * kBlockBytes, length = std::min(end * kBlockBytes, bytes()) - at;
-  auto got = store_->get_range(facts_.segment.key, at, static_cast<size_t>(length));
+  auto got = facts_.version.empty() ? store_->get_range(facts_.segment.key, at, static_cast<size_t>(length))
+                                    : store_->get_range_of(facts_.segment.key, facts_.version, at, static_cast<size_t>(length));
+  if (!got.ok() && facts_.foreign) raise_foreign(facts_.segment.key, got.error());
   if (!got.ok()) raise_unreadable(*store_, facts_.segment.key, got.error());
   fetched_ += length;
-  if (static_cast<int64_t>(got.value().size()) != length || !blocks_match(facts_.blocks, first, got.value()))
+  if (facts_.foreign && static_cast<int64_t>(got.value().size()) != length)
+    raise_foreign(facts_.segment.key, {Errc::conflict, "", "It is shorter than it was.", "Retry the statement."});
+  if (static_cast<int64_t>(got.value().size()) != length || (!facts_.foreign && !blocks_match(facts_.blocks, first, got.value())))
     bridge::raise({Errc::corrupt, "segment object \"" + facts_.segment.key + "\" is damaged",
                    "Bytes " + std::to_string(at) + " to " + std::to_string(at + length - 1) + " are not those that were written.",
                    "Restore the object, or the store's directory, from its backup."});

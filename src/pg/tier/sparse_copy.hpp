@@ -1,5 +1,5 @@
 // A copy of an object of which only those blocks are fetched that somebody needs, shared by all processes. Each block is checked against the
-// manifest before anybody may read it. What is not there reads as zeros, which DuckDB takes for damage: whoever reads must ask for it first.
+// manifest before anybody may read it; those of a file of others are of one version of it. What is not there reads as zeros, which DuckDB takes for damage: whoever reads must ask for it first.
 #pragma once
 #include <cstdint>
 #include <memory>
