@@ -133,14 +133,14 @@ SELECT subject, direction, state, rows FROM vectorshard.tier_moves ORDER BY move
 SELECT vectorshard.move_to_cold('car2') AS move \gset
 CALL wait_for(:move, 'done');
 DO $$ BEGIN
-  EXECUTE format('COPY (SELECT) TO PROGRAM %L', (SELECT format('truncate -s -1 %s/regress_store/%s', current_setting('data_directory'), object_key)
+  EXECUTE format('COPY (SELECT) TO PROGRAM %L', (SELECT format('cat; truncate -s -1 %s/regress_store/%s', current_setting('data_directory'), object_key)
     FROM vectorshard.segment WHERE table_name = 'tier.trip' AND state = 'live' AND segment IN (SELECT segment FROM vectorshard.cold_client)));
 END $$;
 \set VERBOSITY sqlstate
 SELECT vectorshard.move_to_hot('car2');
 SELECT count(*) FROM ONLY trip WHERE client = 'car2';
 DO $$ BEGIN
-  EXECUTE format('COPY (SELECT) TO PROGRAM %L', (SELECT format('rm %s/regress_store/%s', current_setting('data_directory'), object_key)
+  EXECUTE format('COPY (SELECT) TO PROGRAM %L', (SELECT format('cat; rm %s/regress_store/%s', current_setting('data_directory'), object_key)
     FROM vectorshard.segment WHERE table_name = 'tier.trip' AND state = 'live' AND segment IN (SELECT segment FROM vectorshard.cold_client)));
 END $$;
 SELECT vectorshard.move_to_hot('car2');
