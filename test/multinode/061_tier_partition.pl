@@ -81,6 +81,34 @@ is($f->sql('c1', q{UPDATE event_3 SET words = 'free' WHERE id = 900 RETURNING wo
 is($f->sql('c1', q{SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'zz_vectorshard_moving%'}), '0', 'no fence is left');
 $reader->quit;
 
+# The table changes between the export and its verification, which reads what was stored into rows of the table as it is: the move is taken back.
+$f->sql('c1', q{
+	CREATE TABLE log (id int, note text, at date NOT NULL) PARTITION BY RANGE (at);
+	CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+	INSERT INTO log SELECT i, md5(i::text), date '2020-01-01' + i % 300 FROM generate_series(1, 3000) i;
+	CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = 0 SET search_path = pg_catalog AS $$ BEGIN
+		PERFORM pg_advisory_xact_lock_shared(77, hashtext(NEW.state)); RETURN NULL; END $$;
+	CREATE TRIGGER zz_hold AFTER UPDATE ON vectorshard.tier_move FOR EACH ROW EXECUTE FUNCTION hold();
+	ALTER TABLE vectorshard.tier_move ENABLE ALWAYS TRIGGER zz_hold});
+my $log = q{SELECT count(*) || md5(string_agg(id::text, '|' ORDER BY id)) FROM log};
+my $logged = $f->sql('c1', $log);
+my $holder = $f->node('c1')->background_psql('postgres');
+for my $change ('ADD COLUMN more int', 'DROP COLUMN note', 'DROP COLUMN more, ADD COLUMN more text') {
+	$holder->query_safe(q{SELECT pg_advisory_lock(77, hashtext('exported'))});
+	$move = $f->sql('c1', q{SELECT vectorshard.move_to_cold('log_1'::regclass, grace => interval '0')});
+	$f->poll('c1', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 77 AND NOT granted}, '1', "$change: the object is written");
+	$f->sql('c1', "ALTER TABLE log $change");
+	$holder->query_safe('SELECT pg_advisory_unlock_all()');
+	$f->poll('c1', state_of($move), 'failed', "$change: the move is taken back");
+	like($f->sql('c1', "SELECT error FROM vectorshard.tier_moves WHERE move = $move"), qr/changed while it was moved/, "$change: for this");
+	is($f->sql('c1', $log), $logged, "$change: all rows are there");
+}
+$holder->quit;
+$f->sql('c1', 'DROP TRIGGER zz_hold ON vectorshard.tier_move');
+$move = $f->sql('c1', q{SELECT vectorshard.move_to_cold('log_1'::regclass, grace => interval '0')});
+$f->poll('c1', state_of($move), 'done', 'then it goes as it is now');
+is($f->sql('c1', $log), $logged, 'with all rows');
+
 # Clients come back and their segment is worn, while a transaction goes on that began before: of those objects none is removed before it ends.
 $f->sql('c1', $_) for 'ALTER SYSTEM SET vectorshard.object_retention_s = 0', 'SELECT pg_reload_conf()', q{
 	CREATE TABLE trip (client text COLLATE "C", id int, words text, PRIMARY KEY (client, id));

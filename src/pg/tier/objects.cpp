@@ -50,8 +50,8 @@ TransactionId oldest_unsettled() {
   });
 }
 
-/// Those that nobody can read any more: what an old snapshot sees in the manifest is there.
-std::vector<DeadObject> dead_segments(int64_t dead_s) {
+/// Those that nobody can read any more: what an old snapshot sees in the manifest is there. `held`: how many others are old enough.
+std::vector<DeadObject> dead_segments(int64_t dead_s, size_t *held) {
   bridge::WorkerTransaction tx;
   std::vector<DeadObject> out;
   {
@@ -64,6 +64,7 @@ std::vector<DeadObject> dead_segments(int64_t dead_s) {
     const TransactionId oldest = oldest_unsettled();
     for (size_t i = 0; i < rows.size(); i++)
       if (TransactionIdPrecedes(static_cast<TransactionId>(rows.int8(i, 4)), oldest)) out.push_back({rows.at(i, 0), rows.at(i, 1), rows.at(i, 2), rows.at(i, 3)});
+    *held = rows.size() - out.size();
   }
   tx.commit();
   return out;
@@ -295,10 +296,10 @@ void purge_unknown_copies() {
   tx.commit();
 }
 
-int collect_objects(int64_t dead_s) {
+size_t remove_dead_segments(int64_t dead_s) {
   if (!fabric::certain()) return 0;  // a copy of the data directory must not remove what the original needs
-  int removed = 0;
-  for (const DeadObject &d : dead_segments(dead_s)) {
+  size_t held = 0;
+  for (const DeadObject &d : dead_segments(dead_s, &held)) {
     bridge::WorkerTransaction tx;
     {
       bridge::Spi spi;
@@ -307,14 +308,14 @@ int collect_objects(int64_t dead_s) {
     }
     remove_object(d.store, d.key, d.sha256);
     tx.commit();
-    removed++;
   }
-  for (const std::string &store : store_names()) {
-    auto orphans = collect_orphans(store, dead_s, false);
-    if (orphans.ok()) removed += orphans.value();  // else the store is away: later
-  }
+  return held;
+}
+
+void collect_objects(int64_t dead_s) {
+  if (!fabric::certain()) return;
+  for (const std::string &store : store_names()) (void)collect_orphans(store, dead_s, false).ok();  // a store that is away: later
   purge_unknown_copies();
-  return removed;
 }
 
 }  // namespace vectorshard::tier

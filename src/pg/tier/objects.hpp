@@ -37,8 +37,12 @@ void destroy_orphans();
 /// Removes copies of objects whose segments are no more. Own transaction.
 void purge_unknown_copies();
 
-/// Removes objects of segments that have been dead for `dead_s` wall-clock seconds, with their manifest rows, and objects
-/// that this node made, no manifest row and no unfinished move names and that are as old. Gives how many. Own transactions.
-int collect_objects(int64_t dead_s);
+/// Removes segments that have been dead for `dead_s` wall-clock seconds, with their objects and manifest rows. Gives how many others are as old,
+/// but may still be read by a snapshot. Own transactions.
+size_t remove_dead_segments(int64_t dead_s);
+
+/// Removes objects that this node made, no manifest row and no unfinished move names and that are `dead_s` seconds old, and copies of what is no more.
+/// Own transactions.
+void collect_objects(int64_t dead_s);
 
 }  // namespace vectorshard::tier

@@ -195,15 +195,18 @@ namespace {
 /// Converts tuples back to cells, as a query result would be if it were written again.
 class Rewriter {
  public:
+  /// The table may have other columns by now than were stored: new ones are of no interest; that one is gone is an error.
   Rewriter(TupleDesc desc, const std::vector<ManifestColumn> &columns) : desc_(desc), cells_(columns.size() * SegmentReader::kBlockRows) {
     MemoryContext context = CurrentMemoryContext;
-    for (int i = 0; i < desc->natts; i++) {
-      Form_pg_attribute a = TupleDescAttr(desc, i);
-      if (a->attisdropped) continue;
-      const ManifestColumn &column = columns[attributes_.size()];
-      StoredAs as = stored_as(column);
-      attributes_.push_back(i);
-      codecs_.push_back(bridge::pg_call([&] { return ColumnCodec::make(a->atttypid, as, context); }));
+    std::vector<int> stored = stored_columns(columns, desc);
+    for (size_t c = 0; c < columns.size(); c++) {
+      auto at = std::find(stored.begin(), stored.end(), static_cast<int>(c));
+      if (at == stored.end())
+        bridge::raise_sqlstate(ERRCODE_WRONG_OBJECT_TYPE, "the table changed while it was moved", "Its column \"" + columns[c].name + "\" is gone.");
+      int attribute = static_cast<int>(at - stored.begin());
+      StoredAs as = stored_as(columns[c]);
+      attributes_.push_back(attribute);
+      codecs_.push_back(bridge::pg_call([&] { return ColumnCodec::make(TupleDescAttr(desc, attribute)->atttypid, as, context); }));
       needs_settings_ |= codecs_.back().needs_settings();
     }
   }

@@ -35,6 +35,8 @@ using bridge::steady_s;
 using bridge::p_text;
 
 constexpr double kTidyEveryS = 60;
+// Objects that only old snapshots need are looked at again so soon, then less and less often.
+constexpr double kFirstRemovalS = 1;
 // After a failed pack the next attempt waits this long, doubled each time.
 constexpr double kFirstPauseS = 1;
 constexpr double kMostPauseS = 300;
@@ -60,9 +62,10 @@ class Tiering {
   void note_run(size_t due);
   void make_pass();
   void tidy();
+  void remove_dead();
 
   bool started_ = false;
-  double next_look_s_ = 0, next_tidy_s_ = 0, next_note_s_ = 0, no_pack_before_s_ = 0, pause_s_ = 0;
+  double next_look_s_ = 0, next_tidy_s_ = 0, next_removal_s_ = 0, removal_pause_s_ = 0, next_note_s_ = 0, no_pack_before_s_ = 0, pause_s_ = 0;
   IdleFinder idle_;
   PartitionMoves partitions_;
   std::map<std::string, double> return_not_before_s_;
@@ -233,6 +236,13 @@ void Tiering::make_pass() {
   run_packs(packs);
 }
 
+void Tiering::remove_dead() {
+  if (steady_s() < next_removal_s_) return;
+  bool held = remove_dead_segments(bridge::guc::object_retention_s) > 0;
+  removal_pause_s_ = held ? std::clamp(removal_pause_s_ * 2, kFirstRemovalS, kTidyEveryS) : kTidyEveryS;
+  next_removal_s_ = steady_s() + removal_pause_s_;
+}
+
 void Tiering::tidy() {
   if (steady_s() < next_tidy_s_) return;
   next_tidy_s_ = steady_s() + kTidyEveryS;
@@ -242,6 +252,8 @@ void Tiering::tidy() {
     if (bridge::guc::tiering) spi.query("SELECT vectorshard.plan_due_partitions()");
   });
   if (bridge::guc::tiering) compact_segments();
+  next_removal_s_ = removal_pause_s_ = 0;
+  remove_dead();
   collect_objects(bridge::guc::object_retention_s);
   purge_spool();
 }
@@ -261,6 +273,7 @@ long Tiering::round() {
     bring_back_wished();
     if (bridge::guc::tiering && steady_s() >= no_pack_before_s_) run_packs(plan_packs());
     tidy();
+    remove_dead();
   }
   long check_ms = ship::check_round();
   double left_ms = std::min((next_look_s_ - steady_s()) * 1000, static_cast<double>(check_ms));
