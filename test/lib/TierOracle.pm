@@ -1,8 +1,13 @@
-# Random queries of one table with a column of nearly every kind, for test/multinode/068_tier_scan.pl: conditions that a segment answers
+# Random queries of one table with a column of nearly every kind, for tests of partitions in a store: conditions that a segment answers
 # itself, conditions that it cannot, aggregates, groups, DISTINCT, the first rows of an order. Each is text with %T for the table.
+#
+#   TierOracle::tables($f, key => …, indexes => …, where => …)   makes `cold`, of whose four partitions two go to a store, and `hot`, the same in heaps
+#   TierOracle->new($seed)->compare($f, $queries, @settings)     so many queries of both, under settings that change
 package TierOracle;
 use strict;
 use warnings;
+use PostgreSQL::Test::Utils;
+use Test::More;
 
 our $COLUMNS = q{id int8 NOT NULL, s int2, i int4, n numeric(12,2), x numeric(6,3), w numeric, d date, at timestamp, tz timestamptz, day date NOT NULL, t text,
 	c text COLLATE "C", v varchar(20), p char(5), b bool, f float8, r float4, u uuid, y bytea, e mood, j jsonb, a int[], o text, g int};
@@ -84,4 +89,53 @@ sub query {
 	return 'SELECT id, t, n, f FROM %T ' . $self->where . " ORDER BY $order LIMIT " . (1 + $self->below(20)) . ($self->below(4) ? '' : ' OFFSET 3') if $kind == 8;
 	return 'SELECT id, s, n, x, w, d, at, tz, t, c, v, p, b, f, r, u, y, e, j, a, z, h FROM %T WHERE id % 97 = 5 AND ' . $self->condition(1);
 }
+
+# `key`: after the columns; `indexes`: statements with %T; `where`: which rows.
+sub tables {
+	my ($f, %o) = @_;
+	my $store = PostgreSQL::Test::Utils::tempdir;
+	$f->sql('c1', "SELECT vectorshard.create_store('cold', 'file://$store')");
+	$f->sql('c1', q{CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad')});
+	for my $table ('cold', 'hot') {
+		$f->sql('c1', "CREATE TABLE $table ($COLUMNS" . ($o{key} // '') . ') PARTITION BY RANGE (day)');
+		my @from = ('2020-01-01', '2021-12-01', '2022-06-18', '2022-08-07', '2030-01-01');
+		$f->sql('c1', "CREATE TABLE ${table}_$_ PARTITION OF $table FOR VALUES FROM ('$from[$_ - 1]') TO ('$from[$_]')") for 1 .. 4;
+		$f->sql('c1', $o{indexes} =~ s/%T/$table/gr) if $o{indexes};
+		$f->sql('c1', "INSERT INTO $table $ROWS FROM generate_series(0, 99999) k" . ($o{where} ? " WHERE $o{where}" : ''));
+		$f->sql('c1', "ANALYZE $table");
+	}
+	for my $part (1, 2) {
+		my $move = $f->sql('c1', "SELECT vectorshard.move_to_cold('cold_$part'::regclass, grace => '0 s')");
+		$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $move", 'done', "partition $part is in the store");
+	}
+	is($f->sql('c1', q{SELECT count(*) FROM pg_class c JOIN pg_am a ON a.oid = c.relam JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'cold'::regclass AND a.amname = 'vectorshard_cold'}), '2', 'two are stubs');
+	return;
+}
+
+sub compare {
+	my ($self, $f, $queries, @settings) = @_;
+	my (@asked, $script, %got, @wrong, %errors);
+	for my $n (1 .. $queries) {
+		my $query = $self->query;
+		push @asked, $query;
+		$script .= $self->one_of(@settings) . ";\n" if $n % 10 == 1;
+		for my $table ('cold', 'hot') {
+			(my $of = $query) =~ s/%T/$table/g;
+			$script .= qq{SELECT '$n $table ' || count(*) || ' ' || md5(coalesce(string_agg(q::text, '|' ORDER BY q::text COLLATE "C"), '')) FROM ($of) q;\n};
+		}
+	}
+	my ($rc, $out, $err) = $f->node('c1')->psql('postgres', $script, on_error_stop => 0, timeout => 900);
+	for (split /\n/, $out) { $got{$1}{$2} = $3 if /^(\d+) (cold|hot) (.*)/; }
+	for my $n (1 .. $queries) {
+		my ($cold, $hot) = map { $got{$n}{$_} // 'error' } 'cold', 'hot';
+		push @wrong, "$asked[$n - 1]: $cold, not $hot" if $cold ne $hot;
+	}
+	is(join("\n", @wrong[ 0 .. ($#wrong > 9 ? 9 : $#wrong) ]), '', "$queries queries");
+	my $right = grep { ($got{$_}{hot} // 'error') ne 'error' } keys %got;
+	cmp_ok($right, '>', 0.8 * $queries, "$right of them without an error");
+	$errors{$1}++ while $err =~ /ERROR:  ([^\n]*)/g;
+	note "$errors{$_} times $_" for keys %errors;
+	return;
+}
+
 1;

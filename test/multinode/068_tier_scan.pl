@@ -4,28 +4,16 @@
 # SEED and QUERIES of the environment repeat or lengthen a run.
 use strict;
 use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
 use Fabric;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use TierOracle;
 
 my $f = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\n");
-my $store = PostgreSQL::Test::Utils::tempdir;
 sub sql { my ($sql) = @_; return $f->sql('c1', $sql); }
-sql("SELECT vectorshard.create_store('cold', 'file://$store')");
-sql(q{CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad')});
-for my $table ('cold', 'hot') {
-	sql("CREATE TABLE $table ($TierOracle::COLUMNS) PARTITION BY RANGE (day)");
-	my @from = ('2020-01-01', '2021-12-01', '2022-06-18', '2022-08-07', '2030-01-01');
-	sql("CREATE TABLE ${table}_$_ PARTITION OF $table FOR VALUES FROM ('$from[$_ - 1]') TO ('$from[$_]')") for 1 .. 4;
-	sql("INSERT INTO $table $TierOracle::ROWS FROM generate_series(0, 99999) k");
-	sql("ANALYZE $table");
-}
-for my $part (1, 2) {
-	my $move = sql("SELECT vectorshard.move_to_cold('cold_$part'::regclass, grace => '0 s')");
-	$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $move", 'done', "partition $part is in the store");
-}
-is(sql(q{SELECT count(*) FROM pg_class c JOIN pg_am a ON a.oid = c.relam JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'cold'::regclass AND a.amname = 'vectorshard_cold'}), '2', 'two are stubs');
+TierOracle::tables($f);
 # The table changes after the move.
 sql("ALTER TABLE $_ ADD COLUMN z int DEFAULT 7; ALTER TABLE $_ RENAME COLUMN o TO h; ALTER TABLE $_ DROP COLUMN g") for 'cold', 'hot';
 sql(qq{INSERT INTO $_ (id, day, z, h) SELECT 100000 + k, '2029-01-01', k % 5, 'new ' || k FROM generate_series(1, 100) k}) for 'cold', 'hot';
@@ -77,27 +65,5 @@ note "SEED=$seed";
 my $oracle = TierOracle->new($seed);
 my @kinds = (
 	'RESET ALL', 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0', 'SET enable_hashagg = off', 'SET enable_sort = off; SET max_parallel_workers_per_gather = 0', 'SET TimeZone = \'Asia/Kathmandu\'; SET DateStyle = \'German\'');
-my (@asked, $script);
-for my $n (1 .. $queries) {
-	my $query = $oracle->query;
-	push @asked, $query;
-	$script .= $oracle->one_of(@kinds) . ";\n" if $n % 10 == 1;
-	for my $table ('cold', 'hot') {
-		(my $of = $query) =~ s/%T/$table/g;
-		$script .= qq{SELECT '$n $table ' || count(*) || ' ' || md5(coalesce(string_agg(q::text, '|' ORDER BY q::text COLLATE "C"), '')) FROM ($of) q;\n};
-	}
-}
-my ($rc, $out, $err) = $f->node('c1')->psql('postgres', $script, on_error_stop => 0, timeout => 900);
-my (%got, @wrong);
-for (split /\n/, $out) { $got{$1}{$2} = $3 if /^(\d+) (cold|hot) (.*)/; }
-for my $n (1 .. $queries) {
-	my ($cold, $hot) = map { $got{$n}{$_} // 'error' } 'cold', 'hot';
-	push @wrong, "$asked[$n - 1]: $cold, not $hot" if $cold ne $hot;
-}
-is(join("\n", @wrong[ 0 .. ($#wrong > 9 ? 9 : $#wrong) ]), '', "$queries queries");
-my $right = grep { ($got{$_}{hot} // 'error') ne 'error' } keys %got;
-cmp_ok($right, '>', 0.8 * $queries, "$right of them without an error");
-my %errors;
-$errors{$1}++ while $err =~ /ERROR:  ([^\n]*)/g;
-note "$errors{$_} times $_" for keys %errors;
+$oracle->compare($f, $queries, @kinds);
 done_testing();

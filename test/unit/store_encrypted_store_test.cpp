@@ -9,37 +9,11 @@
 #include "core/store/check.hpp"
 #include "core/store/digests.hpp"
 #include "core/store/file_store.hpp"
+#include "store_bytes.hpp"
 #include "store_memory_files.hpp"
 
 namespace vectorshard::store {
 namespace {
-
-class Source : public ByteSource {
- public:
-  explicit Source(std::string bytes) : bytes_(std::move(bytes)) {}
-  Result<size_t> read(char *out, size_t max) override {
-    size_t n = bytes_.copy(out, std::min<size_t>(max, 70001), at_);
-    at_ += n;
-    return n;
-  }
-  Result<void> rewind() override {
-    at_ = 0;
-    return {};
-  }
-
- private:
-  std::string bytes_;
-  size_t at_ = 0;
-};
-
-class Sink : public ByteSink {
- public:
-  std::string bytes;
-  Result<void> write(std::string_view b) override {
-    bytes.append(b);
-    return {};
-  }
-};
 
 KeyRing ring(std::vector<std::string> ids) {
   std::vector<StoreKey> keys;

@@ -5,43 +5,11 @@
 
 #include "core/store/check.hpp"
 #include "core/store/sha256.hpp"
+#include "store_bytes.hpp"
 #include "store_memory_files.hpp"
 
 namespace vectorshard::store {
 namespace {
-
-class Source : public ByteSource {
- public:
-  explicit Source(std::string bytes) : bytes_(std::move(bytes)) {}
-  Result<size_t> read(char *out, size_t max) override {
-    size_t n = bytes_.copy(out, max, at_);
-    at_ += n;
-    return n;
-  }
-  Result<void> rewind() override {
-    at_ = 0;
-    return {};
-  }
-
- private:
-  std::string bytes_;
-  size_t at_ = 0;
-};
-
-class Sink : public ByteSink {
- public:
-  std::string bytes;
-  Result<void> write(std::string_view b) override {
-    bytes.append(b);
-    return {};
-  }
-};
-
-ObjectContent content_of(const std::string &bytes) {
-  Sha256 sha;
-  sha.add(bytes);
-  return {static_cast<int64_t>(bytes.size()), sha.hex()};
-}
 
 Result<void> put(MemoryFiles &files, const std::string &key, const std::string &bytes) {
   FileStore store(files, "/root", "t1");

@@ -6,41 +6,11 @@
 #include "core/store/check.hpp"
 #include "core/store/s3_store.hpp"
 #include "core/store/sha256.hpp"
+#include "store_bytes.hpp"
 #include "store_fake_http.hpp"
 
 namespace vectorshard::store {
 namespace {
-
-class Source : public ByteSource {
- public:
-  explicit Source(std::string bytes) : bytes_(std::move(bytes)) {}
-  Result<size_t> read(char *out, size_t max) override {
-    size_t n = bytes_.copy(out, std::min<size_t>(max, 70000), at_);
-    at_ += n;
-    return n;
-  }
-  Result<void> rewind() override {
-    at_ = 0;
-    return {};
-  }
-
- private:
-  std::string bytes_;
-  size_t at_ = 0;
-};
-
-class Sink : public ByteSink {
- public:
-  std::string bytes;
-  bool full = false;
-  Result<void> write(std::string_view b) override {
-    if (full) return Error{Errc::no_space, "full", "", ""};
-    bytes.append(b);
-    return {};
-  }
-};
-
-ObjectContent content_of(const std::string &bytes) { return {static_cast<int64_t>(bytes.size()), sha256_hex(bytes)}; }
 
 struct Bucket {
   FakeHttp http;
@@ -184,6 +154,24 @@ TEST(StoreS3, RangesAreChecked) {
   std::string big = large();
   b.http.objects["/bucket/pre/n/b"] = {big, {}};
   EXPECT_EQ(b.store.get_range("n/b", 3, kBodyMax + 100).value(), big.substr(3, kBodyMax + 100));
+}
+
+TEST(StoreS3, RangesOfOneVersion) {
+  Bucket b;
+  ASSERT_TRUE(b.put("n/a", "0123456789").ok());
+  auto part = [](const char *tag) { return answer(206, "123", {{"content-range", "bytes 1-3/10"}, {"etag", tag}}); };
+  b.http.script = {part("\"v1\"")};
+  EXPECT_EQ(b.store.get_range_of("n/a", "v1", 1, 3).value(), "123");
+  EXPECT_EQ(FakeHttp::header(b.http.sent.back(), "if-match"), "\"v1\"");
+  b.http.script = {answer(412)};
+  EXPECT_EQ(b.store.get_range_of("n/a", "v1", 1, 3).error().code, Errc::conflict);
+  b.http.script = {part("\"v2\"")};  // of a store that does not know the condition
+  EXPECT_EQ(b.store.get_range_of("n/a", "v1", 1, 3).error().code, Errc::conflict);
+  b.http.script = {part("\"v2\"")};
+  EXPECT_EQ(b.store.get_range("n/a", 1, 3).value(), "123");
+  EXPECT_EQ(FakeHttp::header(b.http.sent.back(), "if-match"), "");
+  b.http.script = {answer(200, "", {{"content-length", "10"}, {"etag", "W/\"v3\""}})};
+  EXPECT_EQ(b.store.head("n/a").value().version, "v3");
 }
 
 TEST(StoreS3, LargeObjectsInParts) {

@@ -38,9 +38,6 @@ struct Modify {
 
 [[noreturn]] void refuse_for(Relation relation, Role role, CmdType command) {
   const char *what = command == CMD_INSERT ? "insert into" : command == CMD_UPDATE ? "update" : "delete from";
-  if (role == Role::partition)
-    refuse(relation, what, "Its rows are in a store, in segments that never change.",
-           "Bring the partition back with vectorshard.move_to_hot() first.");
   if (role == Role::parquet) refuse(relation, what, "Its rows are in Parquet files of a store.", "Copy them into a table of your own.");
   if (role == Role::telemetry)
     refuse(relation, what, "Reports become the motion of their clients; they are not kept.", "Insert reports into it.");
@@ -48,8 +45,7 @@ struct Modify {
          "Insert into the table itself: the client's rows are brought here first.");
 }
 
-/// Whether such a statement may be planned. UPDATE and DELETE of a partitioned table meet its moved partitions in the plan
-/// although they mostly hit others: those are refused when a row is really hit.
+/// Whether such a statement may be planned.
 bool allowed(Role role, CmdType command) {
   if (role == Role::parquet) return false;
   return role == Role::telemetry ? command == CMD_INSERT : command == CMD_UPDATE || command == CMD_DELETE;
@@ -96,11 +92,6 @@ List *updated_columns(PlannerInfo *root, Index result_relation, Relation relatio
   return out;
 }
 
-void refuse_partition(ResultRelInfo *rel, CmdType command) {
-  const Modify *m = static_cast<Modify *>(rel->ri_FdwState);
-  if (m->role == Role::partition) refuse_for(rel->ri_RelationDesc, m->role, command);
-}
-
 TupleTableSlot *take_report(ResultRelInfo *rel, TupleTableSlot *slot) {
   Modify *m = static_cast<Modify *>(rel->ri_FdwState);
   if (!m || m->role != Role::telemetry) refuse_for(rel->ri_RelationDesc, role_of(RelationGetRelid(rel->ri_RelationDesc)), CMD_INSERT);
@@ -138,12 +129,10 @@ TupleTableSlot *exec_insert(EState *, ResultRelInfo *rel, TupleTableSlot *slot, 
 }
 
 TupleTableSlot *exec_update(EState *estate, ResultRelInfo *rel, TupleTableSlot *slot, TupleTableSlot *plan_slot) {
-  refuse_partition(rel, CMD_UPDATE);
   return forward_of(estate, rel).update(estate, slot, plan_slot) ? slot : nullptr;
 }
 
 TupleTableSlot *exec_delete(EState *estate, ResultRelInfo *rel, TupleTableSlot *slot, TupleTableSlot *plan_slot) {
-  refuse_partition(rel, CMD_DELETE);
   return forward_of(estate, rel).remove(estate, slot, plan_slot) ? slot : nullptr;
 }
 

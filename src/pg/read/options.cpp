@@ -25,7 +25,7 @@ struct Option {
   Oid catalog;  // the catalog of the objects that may carry it
 };
 
-constexpr Option kOptions[] = {{"role", ForeignTableRelationId}, {"segment", ForeignTableRelationId}, {"file", ForeignTableRelationId}, {"folder", ForeignTableRelationId},
+constexpr Option kOptions[] = {{"role", ForeignTableRelationId}, {"file", ForeignTableRelationId}, {"folder", ForeignTableRelationId},
                                {"allow_http", ForeignServerRelationId}};
 
 // Credentials of a store, whose server has its name (src/pg/tier/store_server.hpp).
@@ -85,7 +85,7 @@ const char *valid_options(Oid catalog) {
   if (catalog == UserMappingRelationId)
     return "Valid options in this context are: user, password, sslcert, sslkey, sslpassword; of a store, access_key_id, "
            "secret_access_key, session_token (S3), account_key, sas_token (Azure).";
-  if (catalog == ForeignTableRelationId) return "Valid options in this context are: role, segment; of role parquet, file or folder.";
+  if (catalog == ForeignTableRelationId) return "Valid options in this context are: role; of role parquet, file or folder.";
   return "There are no valid options in this context.";
 }
 
@@ -108,8 +108,6 @@ void refuse_value(const char *name, const char *value, const char *hint) {
 bool parse_role(const char *text, Role *role) {
   if (strcmp(text, "elsewhere") == 0)
     *role = Role::elsewhere;
-  else if (strcmp(text, "partition") == 0)
-    *role = Role::partition;
   else if (strcmp(text, "telemetry") == 0)
     *role = Role::telemetry;
   else if (strcmp(text, "parquet") == 0)
@@ -133,7 +131,7 @@ void check_value(const char *name, const char *value) {
   if (strcmp(name, "port") == 0) check_number(name, value, 1, 65535);
   if (strcmp(name, "connect_timeout") == 0) check_number(name, value, 0, 86400);
   if (strcmp(name, "role") == 0 && !parse_role(value, &role))
-    refuse_value(name, value, "Valid roles are: elsewhere, partition, telemetry, parquet.");
+    refuse_value(name, value, "Valid roles are: elsewhere, telemetry, parquet.");
   bool on = false;
   if (strcmp(name, "allow_http") == 0 && !parse_bool(value, &on)) refuse_value(name, value, "Give on or off.");
   if (is_store_secret(name) && (!*value || strpbrk(value, "\r\n")))

@@ -5,10 +5,10 @@
 
 namespace vectorshard::read {
 
-/// What a foreign table stands for (its option "role").
+/// What a scan is of; of a foreign table its option "role" says so.
 enum class Role {
   elsewhere,  // the rows of a vector-shard table that are not in the local heap
-  partition,  // a range partition that was moved to a store
+  partition,  // a range partition that was moved to a store: a stub, which is no foreign table
   telemetry,  // reports of clients: insert only
   parquet,    // Parquet files of others in a store: read only
 };

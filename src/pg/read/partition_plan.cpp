@@ -71,10 +71,10 @@ bool take_conditions(PlannerInfo *root, RelOptInfo *rel, RelPlan *known) {
 
 }  // namespace
 
-void partition_size(PlannerInfo *root, RelOptInfo *rel, Oid) {
+void files_size(PlannerInfo *root, RelOptInfo *rel) {
   auto *known = static_cast<RelPlan *>(rel->fdw_private);
   bool some = take_conditions(root, rel, known);
-  rel->tuples = known->role == Role::parquet ? tier::foreign_rows(known->table, &known->files) : static_cast<double>(known->segment->rows);
+  rel->tuples = tier::foreign_rows(known->table, &known->files);
   bridge::pg_call([&] {
     set_baserel_size_estimates(root, rel);
     if (!some) mark_dummy_rel(rel);
@@ -159,7 +159,6 @@ void stub_paths(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *
     auto *known = bridge::pg_call([] { return static_cast<RelPlan *>(palloc0(sizeof(RelPlan))); });
     known->role = Role::partition;
     known->table = entry->relid;
-    known->stub = true;
     if (!take_conditions(root, rel, known)) return bridge::pg_call([&] { mark_dummy_rel(rel); });
     bool reads = bridge::pg_call([&] { return only_reads_columns(root, rel) && make_foreign(rel, known); });
     if (!reads) return row_paths(root, rel, known);
@@ -177,7 +176,7 @@ void init_stub_paths() {
 }
 
 ForeignScan *stub_plan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist, List *clauses, ScanPlan plan) {
-  plan.stub = true;
+  plan.packed = true;
   List *expressions = plan_partition(root, rel, clauses, &plan);
   return bridge::pg_call([&] {
     List *columns = NIL;

@@ -27,8 +27,8 @@ const SegmentView *view_segment(Oid table);
 /// Appends clauses to those that the segment answers itself, or to those that are looked at here; false if its zones show that no row is left.
 bool sort_conditions(PlannerInfo *root, RelOptInfo *rel, const SegmentView &segment, List *clauses, List **inside, List **here);
 
-/// Rows that the manifest has for it, or footers of files of others, and how many may be wanted; proves it empty if its zones do.
-void partition_size(PlannerInfo *root, RelOptInfo *rel, Oid table);
+/// Of files of others: the rows that their footers tell of, and how many may be wanted.
+void files_size(PlannerInfo *root, RelOptInfo *rel);
 /// Fills in `plan` and gives the expressions of its parameters.
 List *plan_partition(PlannerInfo *root, RelOptInfo *rel, List *clauses, ScanPlan *plan);
 

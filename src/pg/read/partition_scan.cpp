@@ -68,7 +68,7 @@ tier::SegmentQuestion question_of(const ScanPlan &plan, List *values, SharedPart
   add_outputs(plan, columns, values, &q);
   foreach (lc, plan.columns) {
     q.outputs.push_back({tier::SegmentOutput::Kind::attribute, lfirst_int(lc), std::nullopt});
-    q.places.push_back(plan.stub ? static_cast<int>(q.places.size()) : lfirst_int(lc) - 1);
+    q.places.push_back(plan.packed ? static_cast<int>(q.places.size()) : lfirst_int(lc) - 1);
   }
   forboth(lc, plan.order, flags, plan.order_flags)
     q.order.push_back({static_cast<Var *>(lfirst(lc))->varattno, (lfirst_int(flags) & kDescending) != 0, (lfirst_int(flags) & kNullsFirst) != 0});

@@ -245,13 +245,13 @@ void get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid table) {
     rel->rows = named ? 1 : rows_elsewhere(root, rel, known->parent);
   }
   rel->fdw_private = known;
-  if (known->role == Role::partition || known->role == Role::parquet) return partition_size(root, rel, table);
+  if (known->role == Role::parquet) return files_size(root, rel);
   if (known->role == Role::telemetry) set_baserel_size_estimates(root, rel);
 }
 
 void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid table) {
   RelPlan *known = rel_plan(rel);
-  if (known->role == Role::partition || known->role == Role::parquet) return partition_paths(root, rel);
+  if (known->role == Role::parquet) return partition_paths(root, rel);
   if (known->role == Role::telemetry) {
     ForeignPath *path = create_foreignscan_path(root, rel, nullptr, rel->rows, kAskAll, kAskAll + rel->rows * 0.02, NIL,
                                                 rel->lateral_relids, nullptr, NIL);
@@ -285,9 +285,9 @@ ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid table, ForeignPath
   plan.ahead = mark == kColdAlone ? 0 : mark;
   plan.columns = needed_columns(rel, clauses, table, known->client.attnum);
   plan_locking(root, rel, &plan);
-  if (known->stub) return stub_plan(root, rel, path, tlist, clauses, plan);
+  if (known->role == Role::partition) return stub_plan(root, rel, path, tlist, clauses, plan);
   List *expressions = NIL;
-  if (plan.role == Role::partition || plan.role == Role::parquet) expressions = plan_partition(root, rel, clauses, &plan);
+  if (plan.role == Role::parquet) expressions = plan_partition(root, rel, clauses, &plan);
   if (plan.role == Role::elsewhere && plan.part == Part::all) {
     expressions = plan_conditions(root, rel, clauses, &plan);
     if (!path->path.param_info) plan_limit(root, rel, clauses, &plan, &expressions);

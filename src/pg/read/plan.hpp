@@ -26,7 +26,6 @@ struct RelPlan {
   Oid table;
   ClientColumn client;
   PathTarget *parent_target;  // of the parent as it was when its children were made
-  bool stub;                  // a partition in a store that is no foreign table: the scan is of no one table then
   const struct SegmentView *segment;  // of a partition in a store (partition_plan.hpp)
   List *inside, *here;                // its conditions (RestrictInfo): those that the segment answers, and the others
   double given;                       // its rows that those leave

@@ -22,7 +22,7 @@ List *to_private(const ScanPlan &plan) {
   numbers = lappend_int(numbers, plan.distinct);
   numbers = lappend_int(numbers, plan.groups);
   numbers = lappend_int(numbers, plan.limit);
-  numbers = lappend_int(numbers, plan.stub);
+  numbers = lappend_int(numbers, plan.packed);
   List *out = list_make4(numbers, list_make2_oid(plan.parent, plan.table), plan.columns, plan.conditions);
   out = lappend(lappend(lappend(out, plan.outputs), plan.order), plan.order_flags);
   return lappend(lappend(out, plan.leaves), plan.join);
@@ -43,7 +43,7 @@ ScanPlan from_private(List *fdw_private) {
   plan.distinct = list_nth_int(numbers, 9);
   plan.groups = list_nth_int(numbers, 10);
   plan.limit = list_nth_int(numbers, 11);
-  plan.stub = list_nth_int(numbers, 12);
+  plan.packed = list_nth_int(numbers, 12);
   plan.parent = linitial_oid(static_cast<List *>(lsecond(fdw_private)));
   plan.table = lsecond_oid(static_cast<List *>(lsecond(fdw_private)));
   plan.columns = static_cast<List *>(lthird(fdw_private));

@@ -35,7 +35,7 @@ struct ScanPlan {
   // What other nodes do beyond finding rows. Their answers cannot be filtered here by client then, so `exact` is set: they are told
   // every client whose rows are read here.
   bool exact = false;
-  bool stub = false;             // of a partition in a store: its columns come one after the other, not at their numbers
+  bool packed = false;           // the columns come one after the other, not at their numbers
   bool distinct = false;
   int groups = 0;                // so many of the outputs, from the first, are grouped by
   List *outputs = NIL;           // instead of columns: shippable forms, each a column of the answer

@@ -49,23 +49,19 @@ std::string store_of(Oid relid) {
 }
 
 /// What a column's values are there: by the table alone, so that it is the same in every file. Plain C.
-CellKind kind_of(Oid type, int32 typmod, StoredAs *decimal) {
-  switch (type) {
-    case BOOLOID: return CellKind::boolean;
-    case INT2OID: return CellKind::int2;
-    case INT4OID: return CellKind::int4;
-    case INT8OID: return CellKind::int8;
-    case FLOAT4OID: return CellKind::float4;
-    case FLOAT8OID: return CellKind::float8;
-    case BYTEAOID: return CellKind::bytes;
-    case DATEOID: return CellKind::date;
+StoredAs form_of(Oid type, int32 typmod) {
+  StoredAs out = stored_as(type, typmod);
+  switch (out.kind) {
+    case CellKind::wkb:
+    case CellKind::send: out = {CellKind::output}; break;
+    case CellKind::bytes: if (type != BYTEAOID) out = {CellKind::output}; break;
+    case CellKind::text: if (type != TEXTOID || duck::text_as_blob()) out = {CellKind::output}; break;
     // With a modifier values go through the input function, which heeds it.
-    case TIMESTAMPOID: return typmod < 0 ? CellKind::timestamp : CellKind::output;
-    case TIMESTAMPTZOID: return typmod < 0 ? CellKind::timestamptz : CellKind::output;
-    case TEXTOID: return duck::text_as_blob() ? CellKind::output : CellKind::text;
-    case NUMERICOID: *decimal = stored_as(type, typmod); return decimal->kind == CellKind::decimal ? CellKind::decimal : CellKind::output;
-    default: return CellKind::output;
+    case CellKind::timestamp:
+    case CellKind::timestamptz: if (typmod >= 0) out = {CellKind::output}; break;
+    default: break;
   }
+  return out;
 }
 
 std::string duck_type(const ManifestColumn &c) {
@@ -183,15 +179,17 @@ SegmentFacts foreign_facts(Oid relid) {
     ManifestColumn c;
     c.name = NameStr(a->attname);
     c.attnum = a->attnum;
-    StoredAs decimal;
+    StoredAs form;
     const char *type = bridge::pg_call([&] {
       int32 typmod = a->atttypmod;
       Oid base = getBaseTypeAndTypmod(a->atttypid, &typmod);
-      c.kind = kind_of(base, typmod, &decimal);
+      form = form_of(base, typmod);
       return format_type_with_typemod(a->atttypid, a->atttypmod);
     });
     c.type = type;
-    if (c.kind == CellKind::decimal) c.precision = decimal.precision, c.scale = decimal.scale;
+    c.kind = form.kind;
+    c.precision = form.precision;
+    c.scale = form.scale;
     facts.segment.columns.push_back(std::move(c));
   }
   bridge::pg_call([&] { table_close(rel, NoLock); });

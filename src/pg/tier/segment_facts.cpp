@@ -10,8 +10,6 @@
 extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "commands/defrem.h"
-#include "foreign/foreign.h"
 #include "parser/parse_type.h"
 #include "utils/lsyscache.h"
 }
@@ -84,21 +82,7 @@ const SegmentFacts &facts_of(const std::string &name) {
   return known[{manifest, name}] = std::move(facts);
 }
 
-std::string segment_of_table(Oid relid) {
-  if (bridge::pg_call([&] { return get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE; })) return require_stub_segment(relid);
-  const char *name = bridge::pg_call([&]() -> const char * {
-    ListCell *lc;
-    foreach (lc, GetForeignTable(relid)->options) {
-      DefElem *def = static_cast<DefElem *>(lfirst(lc));
-      if (strcmp(def->defname, "segment") == 0) return defGetString(def);
-    }
-    return nullptr;
-  });
-  if (!name)
-    bridge::raise_sqlstate(ERRCODE_FDW_OPTION_NAME_NOT_FOUND, "the foreign table of a partition names no segment", "",
-                           "Only vectorshard.move_to_cold() makes such tables.");
-  return name;
-}
+std::string segment_of_table(Oid relid) { return require_stub_segment(relid); }
 
 SegmentFacts facts_of_table(Oid relid) {
   bool foreign = bridge::pg_call([&] { return get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE; });

@@ -35,7 +35,7 @@ const SegmentFacts &facts_of(const std::string &segment);
 /// Of a stub its segment's, of a foreign table over files of others those of its columns.
 SegmentFacts facts_of_table(Oid relid);
 
-/// The segment of a moved partition: that a foreign table names, or that of a stub. Raises if it is neither.
+/// The segment of a moved partition (a stub). Raises if it is none.
 std::string segment_of_table(Oid relid);
 
 /// Where the columns of a relation lie in a segment: by name, a renamed one by its number. Per attribute (from 0): the manifest column,
