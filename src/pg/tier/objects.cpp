@@ -299,6 +299,7 @@ void purge_unknown_copies() {
 size_t remove_dead_segments(int64_t dead_s) {
   if (!fabric::certain()) return 0;  // a copy of the data directory must not remove what the original needs
   size_t held = 0;
+  bool any = false;
   for (const DeadObject &d : dead_segments(dead_s, &held)) {
     bridge::WorkerTransaction tx;
     {
@@ -308,7 +309,9 @@ size_t remove_dead_segments(int64_t dead_s) {
     }
     remove_object(d.store, d.key, d.sha256);
     tx.commit();
+    any = true;
   }
+  if (any) purge_unknown_copies();
   return held;
 }
 

@@ -37,7 +37,7 @@ void destroy_orphans();
 /// Removes copies of objects whose segments are no more. Own transaction.
 void purge_unknown_copies();
 
-/// Removes segments that have been dead for `dead_s` wall-clock seconds, with their objects and manifest rows. Gives how many others are as old,
+/// Removes segments that have been dead for `dead_s` wall-clock seconds, with their objects, copies and manifest rows. Gives how many others are as old,
 /// but may still be read by a snapshot. Own transactions.
 size_t remove_dead_segments(int64_t dead_s);
 
