@@ -8,6 +8,8 @@ package ObjectStores;
 #   my $r = ObjectStores->rgw($dir);      S3 by Ceph's gateway (make test-rgw): key test:tester, secret testing
 #   my $p = $s->proxy;                    $p->rules([{…}]), $p->log, $p->archive(seconds)
 #   $x->url('folder', %options)           for create_store();   $x->options: for CREATE USER MAPPING
+#   $x->url('folder', style => 'virtual', endpoint => $x->named)    the bucket in the name of the host, which libcurl finds on loopback
+#   my $t = $r->with_roles; $t->assume_role    its other gateway: { key, secret, token }: credentials for an hour, with the rights of a role
 #   $x->stop; $x->start;   $x->upload(name, file)
 use strict;
 use warnings;
@@ -73,7 +75,7 @@ main(sys.argv)", "$ring.builder", @$step);    # 1 is a warning
 	}
 	write_file("$dir/etc/proxy.conf", "[DEFAULT]\nbind_ip = 127.0.0.1\nbind_port = $self->{port}\nworkers = 0\nswift_dir = $dir/etc\nuser = $user\nlog_address = $dir/log/none\n"
 		  . "[pipeline:main]\npipeline = catch_errors cache s3api tempauth slo proxy-server\n[filter:catch_errors]\nuse = egg:swift#catch_errors\n[filter:cache]\nuse = egg:swift#memcache\n"
-		  . "memcache_servers = 127.0.0.1:1\n[filter:s3api]\nuse = egg:swift#s3api\ns3_acl = false\nlocation = us-east-1\ncheck_bucket_owner = false\nallow_multipart_uploads = true\n[filter:slo]\nuse = egg:swift#slo\n"
+		  . "memcache_servers = 127.0.0.1:1\n[filter:s3api]\nuse = egg:swift#s3api\ns3_acl = false\nlocation = us-east-1\nstorage_domain = localhost\ncheck_bucket_owner = false\nallow_multipart_uploads = true\n[filter:slo]\nuse = egg:swift#slo\n"
 		  . "[filter:tempauth]\nuse = egg:swift#tempauth\nuser_test_tester = testing .admin .reseller_admin\n[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\nallow_account_management = true\n");
 	push @all, $self;
 	$self->start;
@@ -90,10 +92,11 @@ sub azurite {
 	return $self;
 }
 
-# One monitor, one OSD in memory, one gateway; keys are needed, as the gateway does not go without.
+# One monitor, one OSD in memory, two gateways; keys are needed, as a gateway does not go without. The second gives credentials for roles and takes them;
+# it does not tell a wrong secret from a missing right, as the first does.
 sub rgw {
 	my ($class, $dir) = @_;
-	my $self = bless { kind => 's3', rgw => 1, dir => $dir, pids => [], port => PostgreSQL::Test::Cluster::get_free_port() }, $class;
+	my $self = bless { kind => 's3', rgw => 1, dir => $dir, pids => [], map { $_ => PostgreSQL::Test::Cluster::get_free_port() } 'port', 'sts' }, $class;
 	my ($monitor, $monitor1) = map { PostgreSQL::Test::Cluster::get_free_port() } 1, 2;
 	my ($fsid, $osd) = map { my $id = do { local @ARGV = '/proc/sys/kernel/random/uuid'; <> }; chomp $id; $id } 1, 2;
 	mkdir "$dir/$_" or die "mkdir: $!" for qw(mon mon/a osd osd/0 run log);
@@ -101,12 +104,13 @@ sub rgw {
 		  . "osd pool default size = 1\nosd pool default min size = 1\nosd pool default pg num = 8\nosd pool default pgp num = 8\nosd pool default pg autoscale mode = off\nmon allow pool size one = true\n"
 		  . "osd crush chooseleaf type = 0\nosd objectstore = memstore\nmemstore device bytes = 2147483648\nosd class load list = *\nosd class default list = *\nmon data avail crit = 1\nmon data avail warn = 2\n"
 		  . "run dir = $dir/run\nadmin socket = $dir/run/\$name.asok\nlog file = $dir/log/\$name.log\npid file = $dir/run/\$name.pid\nsetuser match path = $dir/none\nkeyring = $dir/keyring\n"
-		  . "[mon.a]\nmon data = $dir/mon/a\n[osd.0]\nosd data = $dir/osd/0\n[client.rgw]\nrgw frontends = beast endpoint=127.0.0.1:$self->{port}\nrgw enable apis = s3\nrgw s3 auth use sts = false\nrgw thread pool size = 16\n");
+		  . "[mon.a]\nmon data = $dir/mon/a\n[osd.0]\nosd data = $dir/osd/0\n[client.rgw]\nrgw frontends = beast endpoint=127.0.0.1:$self->{port}\nrgw enable apis = s3\nrgw s3 auth use sts = false\nrgw thread pool size = 16\n"
+		  . "[client.sts]\nrgw frontends = beast endpoint=127.0.0.1:$self->{sts}\nrgw enable apis = s3, sts\nrgw s3 auth use sts = true\nrgw sts key = 16bytesfortests0\nrgw thread pool size = 16\n");
 	local $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
 	my @c = ('-c', "$dir/ceph.conf");
 	my $run = sub { system("@_ >> $dir/log/setup.log 2>&1") == 0 or die "failed: @_\n" . PostgreSQL::Test::Utils::slurp_file("$dir/log/setup.log"); };
 	$run->("ceph-authtool --create-keyring $dir/keyring --gen-key -n mon. --cap mon 'allow *'");
-	$run->("ceph-authtool $dir/keyring --gen-key -n $_ --cap mon 'allow *' --cap osd 'allow *' --cap mgr 'allow *'") for 'client.admin', 'client.rgw';
+	$run->("ceph-authtool $dir/keyring --gen-key -n $_ --cap mon 'allow *' --cap osd 'allow *' --cap mgr 'allow *'") for 'client.admin', 'client.rgw', 'client.sts';
 	$run->("monmaptool --create --addv a '[v2:127.0.0.1:$monitor,v1:127.0.0.1:$monitor1]' --fsid $fsid $dir/monmap");
 	$run->("ceph-mon @c --mkfs -i a --monmap $dir/monmap --keyring $dir/keyring --no-mon-config");
 	push @all, $self;
@@ -119,9 +123,17 @@ sub rgw {
 	$self->spawn("$dir/log/rgw.out", 'radosgw', @c, '-n', 'client.rgw', '-f');
 	wait_port($self->{port});
 	$run->("radosgw-admin @c user create --uid=t --display-name=t --access-key=test:tester --secret=testing");
+	$self->spawn("$dir/log/sts.out", 'radosgw', @c, '-n', 'client.sts', '-f');
+	wait_port($self->{sts});
+	my %may = (Version => '2012-10-17');
+	my @policy = map { encode_json({ %may, Statement => [ { Effect => 'Allow', %$_ } ] }) } { Principal => { AWS => ['arn:aws:iam:::user/t'] }, Action => ['sts:AssumeRole'] }, { Action => ['s3:*'], Resource => ['arn:aws:s3:::*'] };
+	$run->("radosgw-admin @c role create --role-name=packer --path=/ --assume-role-policy-doc='$policy[0]'");
+	$run->("radosgw-admin @c role-policy put --role-name=packer --policy-name=all --policy-doc='$policy[1]'");
 	die "no bucket: $_" for grep { $_ ne 200 } $self->request('PUT', '/cold');
 	return $self;
 }
+
+sub with_roles { my ($self) = @_; return bless { %$self, pids => [], port => $self->{sts} }, ref $self; }
 
 sub start {
 	my ($self) = @_;
@@ -180,6 +192,33 @@ sub url {
 }
 sub options { my ($self) = @_; return $self->{kind} eq 's3' ? "access_key_id 'test:tester', secret_access_key 'testing'" : "account_key '$AZURITE_KEY'"; }
 
+sub named { my ($self) = @_; return "http://localhost:$self->{port}"; }
+
+# The headers that sign a request to a service of Amazon's or of who speaks its protocol; these headers are signed too.
+sub sign_v4 {
+	my ($self, $service, $method, $path, $query, $body, %h) = @_;
+	my $time = strftime('%Y%m%dT%H%M%SZ', gmtime);
+	my $day = substr $time, 0, 8;
+	%h = (%h, 'x-amz-date' => $time, 'x-amz-content-sha256' => sha256_hex($body));
+	my %signed = (%h, host => "127.0.0.1:$self->{port}");
+	my $names = join ';', sort keys %signed;
+	my $canonical = "$method\n$path\n$query\n" . join('', map { "$_:$signed{$_}\n" } sort keys %signed) . "\n$names\n$h{'x-amz-content-sha256'}";
+	my $to_sign = "AWS4-HMAC-SHA256\n$time\n$day/us-east-1/$service/aws4_request\n" . sha256_hex($canonical);
+	my $key = 'AWS4testing';
+	$key = hmac_sha256($_, $key) for $day, 'us-east-1', $service, 'aws4_request';
+	return (%h, authorization => "AWS4-HMAC-SHA256 Credential=test:tester/$day/us-east-1/$service/aws4_request, SignedHeaders=$names, Signature=" . hmac_sha256_hex($to_sign, $key));
+}
+
+sub assume_role {
+	my ($self) = @_;
+	my $body = 'Action=AssumeRole&DurationSeconds=3600&RoleArn=arn%3Aaws%3Aiam%3A%3A%3Arole%2Fpacker&RoleSessionName=test&Version=2011-06-15';
+	my %h = $self->sign_v4('sts', 'POST', '/', '', $body, 'content-type' => 'application/x-www-form-urlencoded');
+	my $r = HTTP::Tiny->new->request('POST', "http://127.0.0.1:$self->{port}/", { headers => \%h, content => $body });
+	my %got = map { $r->{content} =~ m{<$_>([^<]+)</$_>} ? ($_ => $1) : () } qw(AccessKeyId SecretAccessKey SessionToken);
+	die "AssumeRole: $r->{status} $r->{content}" unless 3 == keys %got;
+	return { key => $got{AccessKeyId}, secret => $got{SecretAccessKey}, token => $got{SessionToken} };
+}
+
 # A request of the test's own, signed without the extension; the status, and in list context the body too where it is asked for.
 sub request {
 	my ($self, $method, $path, %query) = @_;
@@ -188,14 +227,7 @@ sub request {
 	my $body = $self->{send} // '';
 	my %h;
 	if ($self->{kind} eq 's3') {
-		my $time = strftime('%Y%m%dT%H%M%SZ', gmtime);
-		my $day = substr $time, 0, 8;
-		%h = ('x-amz-date' => $time, 'x-amz-content-sha256' => sha256_hex($body));
-		my $canonical = "$method\n$path\n$query\nhost:$host\nx-amz-content-sha256:$h{'x-amz-content-sha256'}\nx-amz-date:$time\n\nhost;x-amz-content-sha256;x-amz-date\n$h{'x-amz-content-sha256'}";
-		my $to_sign = "AWS4-HMAC-SHA256\n$time\n$day/us-east-1/s3/aws4_request\n" . sha256_hex($canonical);
-		my $key = 'AWS4testing';
-		$key = hmac_sha256($_, $key) for $day, 'us-east-1', 's3', 'aws4_request';
-		$h{authorization} = "AWS4-HMAC-SHA256 Credential=test:tester/$day/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=" . hmac_sha256_hex($to_sign, $key);
+		%h = $self->sign_v4('s3', $method, $path, $query, $body);
 	}
 	else {
 		%h = ('x-ms-date' => strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime), 'x-ms-version' => '2021-12-02');

@@ -3,14 +3,17 @@
 
 fault_proxy.py PORT UPSTREAM_PORT. POST /_rules with a JSON list sets the rules:
   {"method": "PUT", "match": "part of the URL", "skip": 0, "times": 1, "do": …, …}
-  do: status (status, body, headers), reset, hang (seconds), delay (seconds), short, corrupt, twice
+  do: status (status, body, headers), reset, hang (seconds), delay (seconds), short, corrupt, twice,
+      token: the token of a session is another when it gets to the store
   late: true: the store does what is asked before the answer is spoilt.
 POST /_archive {"thaw_s": 2} makes it an archive: what is moved to the classes GLACIER or Archive cannot be read until it was asked
-for and thaw_s have passed. GET /_log: the requests, one a line.
+for and thaw_s have passed. GET /_log: the requests, one a line, each with its Host, its
+Range and the names of the headers that are signed.
 """
 import http.client
 import http.server
 import json
+import re
 import socket
 import struct
 import sys
@@ -91,6 +94,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reset()
         if kind == "delay":
             time.sleep(rule["seconds"])
+        if kind == "token":
+            self.headers.replace_header("x-amz-security-token", "of-somebody-else")
         status, data, headers = answer or self.forward(body)
         if kind == "twice":
             status, data, headers = self.forward(body)
@@ -150,7 +155,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/_"):
             return self.control(body)
         with LOCK:
-            LOG.append(f"{self.command} {self.path}")
+            signed = re.search(r"SignedHeaders=([^,]*)", self.headers.get("Authorization", ""))
+            LOG.append(f"{self.command} {self.path} host={self.headers.get('Host')} range={self.headers.get('Range', '')} signed={signed[1] if signed else ''}")
         try:
             rule, key = rule_for(self.command, self.path), self.path.split("?")[0]
             if rule:

@@ -127,7 +127,8 @@ TEST(StoreUrls, S3) {
   u = read_store_url("s3://bucket?endpoint=https://host:9000&style=virtual").value();
   EXPECT_EQ(u.base + u.base_path, "https://bucket.host:9000");
   for (const char *bad : {"s3://", "s3://x", "s3://bucket/../a", "s3://bucket?endpoint=host", "s3://bucket?style=other", "s3://bucket?x=1",
-                          "s3://bucket?endpoint=https://user:word@host", "s3://bucket?thaw_days=0", "s3://bucket?region=a/b", "ftp://x"})
+                          "s3://bucket?endpoint=https://user:word@host", "s3://bucket?thaw_days=0", "s3://bucket?region=a/b", "ftp://x",
+                          "s3://bucket?endpoint=http://127.0.0.1:9000&style=virtual", "s3://bucket?endpoint=https://[::1]&style=virtual"})
     EXPECT_EQ(read_store_url(bad).error().code, Errc::invalid_argument) << bad;
 }
 
@@ -146,7 +147,10 @@ TEST(StoreUrls, AzureAndExposure) {
   EXPECT_FALSE(exposed(u));
   auto open = [](const std::string &host) { return exposed(read_store_url("s3://bucket?endpoint=http://" + host).value()); };
   EXPECT_FALSE(open("localhost:9000"));
+  EXPECT_FALSE(open("localhost:9000&style=virtual"));
   EXPECT_FALSE(open("[::1]:9000"));
+  EXPECT_TRUE(open("localhost.example.com"));
+  EXPECT_TRUE(open("notlocalhost"));
   EXPECT_TRUE(open("10.0.0.1"));
   EXPECT_TRUE(open("127.0.0.1.example.com"));
   EXPECT_FALSE(exposed(read_store_url("s3://bucket").value()));

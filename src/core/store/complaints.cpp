@@ -22,6 +22,9 @@ constexpr const char *kMapping = "Give the right one with ALTER USER MAPPING …
 constexpr const char *kClock = "Set the clock of this server right (NTP).";
 constexpr const char *kRegion = "Make the store anew with region=… in its URL.";
 constexpr const char *kRights = "Let the key read, write, list and delete there.";
+// Ceph's gateway, where it gives out session tokens, says AccessDenied of keys and tokens that are wrong too.
+constexpr const char *kKeyOrRights =
+    "Let the key read, write, list and delete there, or give the right one with ALTER USER MAPPING … SERVER … OPTIONS (SET …).";
 constexpr const char *kMake = "Make it, or make the store anew with the right name in its URL.";
 constexpr const char *kThaw = "It has to be thawed first, which takes the store up to some hours.";
 
@@ -32,7 +35,7 @@ constexpr Meaning kMeanings[] = {
     {"InvalidToken", Errc::denied, "the session token is not valid", kMapping},
     {"AuthenticationFailed", Errc::denied, "the account key or SAS token is wrong or has expired", kMapping},
     {"RequestTimeTooSkewed", Errc::clock_skew, "the clocks of this server and of the store differ too much", kClock},
-    {"AccessDenied", Errc::denied, "the key has no right to do this", kRights},
+    {"AccessDenied", Errc::denied, "the key, or its session token, is not accepted or has no right to do this", kKeyOrRights},
     {"AuthorizationFailure", Errc::denied, "the key has no right to do this", kRights},
     {"AuthorizationPermissionMismatch", Errc::denied, "the SAS token or key has no right to do this", kRights},
     {"AuthorizationProtocolMismatch", Errc::denied, "the SAS token wants https", kRights},

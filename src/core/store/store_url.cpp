@@ -73,6 +73,17 @@ Result<Endpoint> read_endpoint(const std::string &text) {
   return out;
 }
 
+/// Of scheme://host[:port].
+std::string host_of(const std::string &base) {
+  std::string host = base.substr(std::min(base.size(), base.find("://") + 3));
+  return host.substr(0, host.starts_with('[') ? host.find(']') + 1 : host.find(':'));
+}
+
+/// 127.0.0.1, not 127.0.0.1.example.com
+bool is_address(const std::string &host) {
+  return host.starts_with('[') || host.find_first_not_of("0123456789.") == std::string::npos;
+}
+
 bool bucket_ok(const std::string &name) {
   auto good = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
@@ -128,6 +139,10 @@ Result<StoreUrl> read_s3(const std::string &names, const std::string &options) {
   out.base_path = endpoint.value().path;
   // A certificate for *.host does not cover names with more dots.
   bool path_style = o["style"].empty() ? own || bucket.find('.') != std::string::npos : o["style"] == "path";
+  if (!path_style && is_address(host_of(out.base)))
+    return bad_url("style=virtual needs an endpoint with a name",
+                   "The bucket's name stands before that of the host, which is an address here.",
+                   "Give the host's name in endpoint=…, or style=path.");
   if (path_style)
     out.base_path += "/" + bucket;
   else
@@ -175,12 +190,10 @@ Result<StoreUrl> read_store_url(const std::string &url) {
 }
 
 bool over_network(const std::string &base) {
-  std::string host = base.substr(std::min(base.size(), base.find("://") + 3));
-  bool six = host.starts_with('[');
-  host = host.substr(0, six ? host.find(']') + 1 : host.find(':'));
-  // 127.0.0.1, not 127.0.0.1.example.com
-  bool four = host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
-  return !(four || host == "localhost" || host == "[::1]");
+  std::string host = host_of(base);
+  bool four = host.starts_with("127.") && is_address(host);
+  // Names in localhost are asked of nobody: libcurl gives them this machine's addresses.
+  return !(four || host == "localhost" || host.ends_with(".localhost") || host == "[::1]");
 }
 
 bool exposed(const StoreUrl &url) { return url.base.starts_with("http://") && over_network(url.base); }
