@@ -161,4 +161,21 @@ tidied();
 is($f->sql('c1', $dead), '0', 'until it has ended');
 is($f->sql('c1', $trips), $all, 'all rows are there');
 
+# The same rows go once more: when their first object is removed, the copy stays that is read of the second, which has the same bytes.
+sub keep_objects { my ($s) = @_; $f->sql('c1', $_) for "ALTER SYSTEM SET vectorshard.object_retention_s = $s", 'SELECT pg_reload_conf()'; return; }
+keep_objects(3600);
+for my $to ('hot', 'cold') {
+	$move = $f->sql('c1', "SELECT vectorshard.move_to_$to('log_1'::regclass, grace => interval '0')");
+	$f->poll('c1', state_of($move), 'done', "the same rows go $to");
+}
+is($f->sql('c1', q{SELECT count(*) || ' ' || count(DISTINCT sha256) || ' ' || count(*) FILTER (WHERE state = 'dead') FROM vectorshard.segment WHERE table_name = 'public.log_1'}), '2 1 1',
+	'two objects of the same bytes, of which one is dead');
+is($f->sql('c1', $log), $logged, 'all rows are read');
+my $copy = $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/' . $f->sql('c1', q{SELECT min(sha256) FROM vectorshard.segment WHERE table_name = 'public.log_1'}) . '.parquet';
+ok(-e $copy, 'from a copy');
+keep_objects(0);
+tidied();
+is($f->sql('c1', q{SELECT count(*) FROM vectorshard.segment WHERE table_name = 'public.log_1'}), '1', 'the first object is gone');
+ok(-e $copy, 'the copy is not');
+
 done_testing();

@@ -124,6 +124,15 @@ for my $kind (split ' ', $ENV{ONLY_STORES} // 'swift azurite') {
 	like($session->{stderr}, qr/object "far\/big\.parquet" has changed while it was read/, 'one that is replaced under a scan is an error');
 	$session->quit;
 	is(sql("SELECT count(*), max(n) FROM $kind.both"), '400000|200010', 'and the next one reads the new one');
+	# The cleaner removes copies of what no segment is called by; these are no segments.
+	my $copies = sub { return scalar(() = glob $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*.sparse.parquet'); };
+	my $before = $copies->();
+	cmp_ok($before, '>', 0, 'parts are kept here');
+	my $nobodys = $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/' . 'e' x 64 . '.parquet';
+	ObjectStores::write_file($nobodys, '');
+	sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'vectorshard tiering'});
+	ok($f->wait_for(sub { return !-e $nobodys; }), 'a copy of nothing goes');
+	is($copies->(), $before, 'they stay');
 	$s->upload('far/odd.parquet', "$store/kinds/odd.parquet");
 	sql("IMPORT FOREIGN SCHEMA far LIMIT TO (odd) FROM SERVER $kind INTO $kind");
 	is(sql(qq{SELECT "a, b", a FROM $kind.odd WHERE file_row_number = 4000}), '4001|{"b": 4000}', 'a file whose names tell no place');

@@ -124,6 +124,12 @@ Result<int> sweep(const std::string &name, bool now) {
   return swept;
 }
 
+/// Whether an object of these bytes is in the manifest: the same rows, moved once more, have the same copy, which somebody may be about to read.
+bool is_segment(const std::string &sha256) {
+  bridge::Spi spi;
+  return spi.query_kept("SELECT EXISTS (SELECT FROM vectorshard.segment WHERE sha256 = $1)", {p_text(sha256)}).boolean(0, 0);
+}
+
 std::vector<std::string> orphans_of(const std::string &store, int64_t dead_s) {
   bridge::WorkerTransaction tx;
   std::vector<std::string> out;
@@ -263,7 +269,7 @@ void verify_segment(const NewSegment &n, Oid relid) {
 void remove_object(const std::string &name, const std::string &key, const std::string &sha256) {
   auto store = try_open_store(name, store_entry(name), Patience::little);
   if (store.ok() && store.value()->remove(key).ok()) forget_made(name, key);
-  if (!sha256.empty()) remove_copies(sha256);
+  if (!sha256.empty() && !is_segment(sha256)) remove_copies(sha256);
 }
 
 void destroy_object(const std::string &name, const std::string &key, const std::string &sha256) {

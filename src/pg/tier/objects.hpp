@@ -23,8 +23,8 @@ void put_segment(const NewSegment &segment, const std::string &path);
 /// rows that were written. Needs an open transaction.
 void verify_segment(const NewSegment &segment, Oid relid);
 
-/// Removes an object and the name under which it was read, as far as the store lets it: what stays is an orphan, which
-/// collect_objects() finds. Needs an open transaction.
+/// Removes an object and the name under which it was read, unless a segment of the manifest has the same bytes; as far as the store lets it: what stays is
+/// an orphan, which collect_objects() finds. Needs an open transaction.
 void remove_object(const std::string &store, const std::string &key, const std::string &sha256);
 
 /// Removes an object and every copy of it that this node keeps. Raises unless they are gone. Needs an open transaction.
