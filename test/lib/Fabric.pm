@@ -74,6 +74,16 @@ CONF
 sub node { my ($self, $name) = @_; return $self->{nodes}{$name} // die "no node $name"; }
 sub sql { my ($self, $name, $sql) = @_; return $self->node($name)->safe_psql('postgres', $sql); }
 
+# A file with one key, for encrypted stores (vectorshard.store_key_file).
+sub key_file {
+	my $name = PostgreSQL::Test::Utils::tempdir() . '/keys';
+	open my $out, '>', $name or die "$name: $!";
+	print $out 'k1 ', join('', map { sprintf '%02x', $_ } 1 .. 32), "\n";
+	close $out;
+	chmod 0600, $name;
+	return $name;
+}
+
 # The n-th place on a line of nodes, about 9 km apart.
 sub place { my ($self, $n) = @_; return sprintf('ST_SetSRID(ST_MakePoint(%.2f, 37.70), 4326)', -122.50 + 0.1 * $n); }
 sub next_place { my ($self) = @_; return $self->place($self->{places}++); }

@@ -14,11 +14,7 @@ use Test::More;
 use TierOracle;
 
 my $store = PostgreSQL::Test::Utils::tempdir;
-my $keys = PostgreSQL::Test::Utils::tempdir . '/keys';
-open my $out, '>', $keys or die $!;
-print $out 'k1 ', join('', map { sprintf '%02x', $_ } 1 .. 32), "\n";
-close $out;
-chmod 0600, $keys;
+my $keys = Fabric::key_file();
 my $f = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\nautovacuum = off\nvectorshard.store_key_file = '$keys'\n");
 sub sql { my ($sql) = @_; return $f->sql('c1', $sql); }
 sub to_store {

@@ -10,11 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $store = PostgreSQL::Test::Utils::tempdir;
-my $keys = PostgreSQL::Test::Utils::tempdir . '/keys';
-open my $out, '>', $keys or die $!;
-print $out 'k1 ', join('', map { sprintf '%02x', $_ } 1 .. 32), "\n";
-close $out;
-chmod 0600, $keys;
+my $keys = Fabric::key_file();
 my $f = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\nvectorshard.store_key_file = '$keys'\nautovacuum = off\n");
 my $cache = $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read';
 sub sql { my ($sql) = @_; return $f->sql('c1', $sql); }

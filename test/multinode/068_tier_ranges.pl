@@ -8,11 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $store = PostgreSQL::Test::Utils::tempdir;
-my $keys = PostgreSQL::Test::Utils::tempdir . '/keys';
-open my $out, '>', $keys or die $!;
-print $out 'k1 ', join('', map { sprintf '%02x', $_ } 1 .. 32), "\n";
-close $out;
-chmod 0600, $keys;
+my $keys = Fabric::key_file();
 my $f = Fabric->new(core => 'c1', config => "vectorshard.tiering_interval_ms = 200\nvectorshard.placement_mode = off\nvectorshard.store_key_file = '$keys'\n");
 sub sql { my ($sql) = @_; return $f->sql('c1', $sql); }
 sql("SELECT vectorshard.create_store('vault', 'file://$store', encrypted => true)");
@@ -72,7 +68,7 @@ my ($object) = glob("$store/node1/*");
 my $good = slurp_file($object);
 my $bad = $good;
 substr($bad, length($bad) * 0.37, 100) = 'x' x 100;
-open $out, '>:raw', $object or die $!;
+open my $out, '>:raw', $object or die $!;
 print $out $bad;
 close $out;
 damaged('an object that is damaged there');
