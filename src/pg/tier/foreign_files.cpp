@@ -25,23 +25,6 @@ constexpr const char *kSuffix = ".parquet";
 constexpr size_t kMostFooters = 256;
 constexpr const char *kNumbers = "file_row_number";  // a column that DuckDB adds
 
-class FetchSink : public store::ByteSink {
- public:
-  explicit FetchSink(const std::string &path) : handle_(bridge::value_or_raise(posix_files().create(path))) {}
-  ~FetchSink() override { posix_files().close(handle_); }
-  Result<void> write(std::string_view bytes) override {
-    while (!bytes.empty()) {
-      auto n = posix_files().write(handle_, bytes);
-      if (!n.ok()) return n.error();
-      bytes.remove_prefix(n.value());
-    }
-    return {};
-  }
-
- private:
-  int handle_;
-};
-
 std::string type_for(const std::string &t) {
   static const std::map<std::string, const char *> kTypes = {
       {"BOOLEAN", "boolean"}, {"TINYINT", "smallint"}, {"SMALLINT", "smallint"}, {"UTINYINT", "smallint"}, {"USMALLINT", "integer"},
@@ -139,7 +122,7 @@ void ForeignFile::open_local(const std::string &path) {
   std::string name = spool_file("foreign");
   if (link(path.c_str(), name.c_str()) != 0) {
     std::unique_ptr<store::Store> store = open_store(store_);
-    FetchSink sink(name);
+    FileSink sink(name);
     local_ = name;
     if (Result<void> got = store->get(key_, sink); !got.ok()) {
       remove_file(name);

@@ -131,6 +131,19 @@ int64_t read_file(const std::string &path, const std::function<void(std::string_
   }
 }
 
+FileSink::FileSink(const std::string &path) : handle_(bridge::value_or_raise(posix_files().create(path))) {}
+
+FileSink::~FileSink() { posix_files().close(handle_); }
+
+Result<void> FileSink::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    auto n = posix_files().write(handle_, bytes);
+    if (!n.ok()) return n.error();
+    bytes.remove_prefix(n.value());
+  }
+  return {};
+}
+
 FileSource::~FileSource() {
   if (handle_ >= 0) posix_files().close(handle_);
 }

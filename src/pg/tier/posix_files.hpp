@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/store/file_ops.hpp"
+#include "core/store/sha256.hpp"
 #include "core/store/types.hpp"
 #include "pg/bridge/postgres.hpp"
 
@@ -31,6 +32,33 @@ class FileSource : public store::ByteSource {
   std::string path_;
   int handle_ = -1;
   int64_t at_ = 0;
+};
+
+/// A local file, made anew, as the sink of a get(). Making it raises if it cannot be made.
+class FileSink : public store::ByteSink {
+ public:
+  explicit FileSink(const std::string &path);
+  ~FileSink() override;
+  FileSink(const FileSink &) = delete;
+  FileSink &operator=(const FileSink &) = delete;
+  Result<void> write(std::string_view bytes) override;
+
+ private:
+  int handle_;
+};
+
+/// The same, hashed.
+class HashedFileSink : public FileSink {
+ public:
+  using FileSink::FileSink;
+  Result<void> write(std::string_view bytes) override {
+    sha_.add(bytes);
+    return FileSink::write(bytes);
+  }
+  std::string sha256() { return sha_.hex(); }
+
+ private:
+  store::Sha256 sha_;
 };
 
 }  // namespace vectorshard::tier

@@ -45,28 +45,6 @@ void raise_unreadable(store::Store &store, const std::string &key, Error e, OnAr
 
 namespace {
 
-
-/// Writes an object into a local file while it is fetched, and hashes it.
-class FileSink : public store::ByteSink {
- public:
-  explicit FileSink(const std::string &path) : handle_(bridge::value_or_raise(posix_files().create(path))) {}
-  ~FileSink() override { posix_files().close(handle_); }
-  Result<void> write(std::string_view bytes) override {
-    sha_.add(bytes);
-    while (!bytes.empty()) {
-      auto n = posix_files().write(handle_, bytes);
-      if (!n.ok()) return n.error();
-      bytes.remove_prefix(n.value());
-    }
-    return {};
-  }
-  std::string sha256() { return sha_.hex(); }
-
- private:
-  int handle_;
-  store::Sha256 sha_;
-};
-
 /// One process at a time fetches an object; whoever waits can be cancelled.
 class FetchLock {
  public:
@@ -101,7 +79,7 @@ bool fetch_once(store::Store &store, const std::string &key, const std::string &
                 OnArchived on_archived, std::string *found) {
   SpoolFile guard(spool_file("fetch"));
   {
-    FileSink sink(guard.path());
+    HashedFileSink sink(guard.path());
     Result<void> got = store.get(key, sink);
     if (!got.ok()) raise_unreadable(store, key, got.error(), on_archived);
     *found = sink.sha256();

@@ -4,7 +4,6 @@
 #include <map>
 #include <set>
 
-#include "core/store/sha256.hpp"
 #include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
@@ -30,29 +29,19 @@ using bridge::p_text;
 
 std::string in_words(const Error &e) { return e.message + (e.detail.empty() ? "" : ". " + e.detail); }
 
-/// Keeps the bytes of an object in a file, hashed. Ends early where the caller is to end: nothing may be raised through the store.
-class FileSink : public store::ByteSink {
+/// Keeps the bytes of an object in a file. Ends early where the caller is to end: nothing may be raised through the store.
+class VerifySink : public HashedFileSink {
  public:
-  explicit FileSink(const std::string &path) : handle_(bridge::value_or_raise(posix_files().create(path))) {}
-  ~FileSink() override { posix_files().close(handle_); }
+  using HashedFileSink::HashedFileSink;
   Result<void> write(std::string_view bytes) override {
     if (InterruptPending) return Error{Errc::io, "interrupted", "", ""};
-    sha_.add(bytes);
     bytes_ += static_cast<int64_t>(bytes.size());
-    while (!bytes.empty()) {
-      auto n = posix_files().write(handle_, bytes);
-      if (!n.ok()) return n.error();
-      bytes.remove_prefix(n.value());
-    }
-    return {};
+    return HashedFileSink::write(bytes);
   }
-  std::string sha256() { return sha_.hex(); }
   int64_t bytes() const { return bytes_; }
 
  private:
-  int handle_;
   int64_t bytes_ = 0;
-  store::Sha256 sha_;
 };
 
 class Verifier {
@@ -91,7 +80,7 @@ std::string Verifier::read_problem(store::Store &store, const Segment &segment, 
   ensure_spool();
   SpoolFile file(spool_file("verify"));
   {
-    FileSink sink(file.path());
+    VerifySink sink(file.path());
     Result<void> got = store.get(segment.key, sink);
     bridge::pg_call([] { CHECK_FOR_INTERRUPTS(); });
     if (!got.ok()) return in_words(got.error());
