@@ -10,9 +10,10 @@ namespace vectorshard::tier {
 int64_t decimal_units(Datum value, int scale);
 /// The numeric of so many units, with `scale` digits behind the point. May ereport.
 Datum decimal_datum(int64_t units, int scale);
-/// Writes that numeric to `memory`, which has room for kDecimalBytesMax bytes and is aligned as an int; how many it takes, with what
-/// aligns the next.
+/// What writes the numeric of so many units with `scale` (0 to kDecimalDigitsMax) digits behind the point to `memory`, which has room for
+/// kDecimalBytesMax bytes and is aligned as an int, and gives how many it takes, with what aligns the next.
 constexpr size_t kDecimalBytesMax = 28;
-size_t put_decimal(int64_t units, int scale, char *memory);
+using PutDecimal = size_t(int64_t units, char *memory);
+PutDecimal *put_decimal(int scale);
 
 }  // namespace vectorshard::tier

@@ -35,6 +35,7 @@ constexpr int64_t kPieceRows = 61440;
 constexpr double kNearlyAll = 0.8;
 // A sample by chance has more or fewer rows than asked for; rather more.
 constexpr double kSampleMargin = 1.03;
+constexpr int kRowNumber = -1;
 
 class Answer : public ColdScan {
  public:
@@ -72,6 +73,7 @@ class Answer : public ColdScan {
   double share_ = 1;                    // of the rows in them
   std::optional<RowMapper> mapper_;   // for what goes through functions of its type
   std::vector<bool> plain_;           // per output: decode_column() takes it
+  std::vector<int> places_;           // per output: of the slot, kRowNumber: it is the row's TID
   std::unique_ptr<duck::Stream> stream_;
   std::vector<duck::Column> columns_;
   idx_t at_ = 0, chunk_rows_ = 0;     // of the chunk
@@ -110,6 +112,7 @@ void Answer::open() {
   mapper_.emplace(segment.columns, desc_, fields_->facts().foreign);
   MemoryContextSwitchTo(before);
   for (size_t o = 0; o < question_.outputs.size(); o++) {
+    places_.push_back(question_.outputs[o].kind == SegmentOutput::Kind::row ? kRowNumber : question_.places[o]);
     int column = fields_->fields()[o].column;
     plain_.push_back(column >= 0 && !is_opaque(segment.columns[static_cast<size_t>(column)].kind) &&
                      (question_.outputs[o].kind != SegmentOutput::Kind::attribute || mapper_->is_plain(question_.outputs[o].attribute)));
@@ -325,16 +328,19 @@ bool Answer::next(TupleTableSlot *slot) {
     ended_ = true;
     return false;
   }
-  const size_t width = question_.outputs.size(), row = row_++ * width;
+  const size_t width = places_.size();
+  const Datum *values = values_.data() + row_ * width;
+  const bool *nulls = nulls_.get() + row_ * width;
+  row_++;
   if (width < static_cast<size_t>(slot->tts_tupleDescriptor->natts)) memset(slot->tts_isnull, true, static_cast<size_t>(slot->tts_tupleDescriptor->natts));
   for (size_t i = 0; i < width; i++) {
-    int place = question_.places[i];
-    if (question_.outputs[i].kind == SegmentOutput::Kind::row) {
-      slot->tts_tid = stub_tid(static_cast<uint64_t>(DatumGetInt64(values_[row + i])) + 1);
+    const auto place = static_cast<size_t>(places_[i]);
+    if (places_[i] == kRowNumber) {
+      slot->tts_tid = stub_tid(static_cast<uint64_t>(DatumGetInt64(values[i])) + 1);
       continue;
     }
-    slot->tts_values[place] = values_[row + i];
-    slot->tts_isnull[place] = nulls_[row + i];
+    slot->tts_values[place] = values[i];
+    slot->tts_isnull[place] = nulls[i];
   }
   ExecStoreVirtualTuple(slot);
   return true;
