@@ -36,6 +36,23 @@ like(sql(q{SET plan_cache_mode = force_generic_plan; PREPARE none(int8) AS SELEC
 like(sql(q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) SELECT count(f) FROM cold_1 WHERE f > -1 OR f IS NULL AND s + 1 > 0}),
 	qr/Parallel Foreign Scan/, 'workers share a scan');
 
+# How values are laid out: decimals of every scale, signs, leading and trailing zeros; text of every length around the sizes of headers; with nulls and without.
+{
+	my $decimals = join ', ', map { "n$_ numeric(18,$_) NOT NULL" } 0 .. 18;
+	my $values = join ', ', map { "(CASE k % 4 WHEN 0 THEN -1 ELSE 1 END * (CASE k % 19 WHEN 18 THEN 999999999999999999 ELSE (10::numeric ^ (k % 19)) * (1 + k / 19 % 9) END)) * 0.1::numeric ^ $_" } 0 .. 18;
+	for my $table ('laid', 'kept') {
+		sql("CREATE TABLE $table (k int NOT NULL, t text NOT NULL, u text, b bytea, $decimals) PARTITION BY RANGE (k)");
+		sql("CREATE TABLE ${table}_1 PARTITION OF $table FOR VALUES FROM (0) TO (1000)");
+		sql(qq{INSERT INTO $table SELECT k, repeat(chr(65 + k % 26), k), CASE WHEN k % 3 > 0 THEN repeat('é', k / 2) || k END, CASE WHEN k % 5 > 0 THEN decode(repeat('00ff', k), 'hex') END, $values FROM generate_series(0, 189) k});
+	}
+	my $laid = sql(q{SELECT vectorshard.move_to_cold('laid_1'::regclass, grace => '0 s')});
+	$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $laid", 'done', 'values of every size are in the store');
+	my $bytes = join " || ", map { "numeric_send(n$_)" } 0 .. 18;
+	my $each = "SELECT k || ' ' || md5(textsend(t) || coalesce(textsend(u), 'null') || coalesce(b, 'null') || $bytes) FROM %s ORDER BY k";
+	is(sql(sprintf $each, 'laid'), sql(sprintf $each, 'kept'), 'and are the same from there');
+	is(sql('SELECT count(*) FROM laid JOIN kept USING (k) WHERE laid.t = kept.t AND laid.u IS NOT DISTINCT FROM kept.u AND laid.b IS NOT DISTINCT FROM kept.b AND laid.n7 = kept.n7'), 190, 'and compare as equal');
+}
+
 # Times cut off to units: the same moments, before 1970 and 2000 too, on both sides of every border.
 for my $table ('old', 'new') {
 	sql("CREATE TABLE $table (id int, at timestamp, tz timestamptz, odd timestamp, day date NOT NULL) PARTITION BY RANGE (day)");
