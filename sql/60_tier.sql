@@ -150,7 +150,7 @@ SELECT vectorshard.move_to_hot('car2');
 CREATE TABLE event (id bigint NOT NULL, at date NOT NULL, words text) PARTITION BY RANGE (at);
 CREATE TABLE event_2020 PARTITION OF event FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
 CREATE TABLE event_2021 PARTITION OF event FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
-CREATE TABLE event_rest PARTITION OF event DEFAULT;
+CREATE UNLOGGED TABLE event_rest PARTITION OF event DEFAULT;
 CREATE INDEX ON event (id);
 -- The owner is nobody special; what runs while his table is loaded runs with his rights.
 CREATE ROLE regress_tier_owner;

@@ -26,12 +26,10 @@ CREATE FUNCTION vectorshard.check_movable(partition regclass) RETURNS void
 #variable_conflict use_variable
 DECLARE
   c pg_class;
-  parent pg_class;
   found text;
   refused text := format('cannot move "%s" to a store', partition);
 BEGIN
   SELECT t.* INTO c FROM pg_class t WHERE t.oid = partition;
-  SELECT t.* INTO parent FROM pg_inherits i JOIN pg_class t ON t.oid = i.inhparent WHERE i.inhrelid = partition;
   IF vectorshard.is_stub(partition) THEN
     RAISE object_not_in_prerequisite_state USING MESSAGE = refused, DETAIL = 'Its rows lie in a store.',
       HINT = 'Nothing is to be done; vectorshard.move_to_hot() brings it back.';
@@ -41,15 +39,10 @@ BEGIN
       HINT = coalesce(format('Move the partitions that hold its rows: %s.', found), 'It has no partitions.');
   ELSIF c.relkind <> 'r' OR NOT c.relispartition THEN
     RAISE wrong_object_type USING MESSAGE = refused, DETAIL = 'It is not a partition that holds rows itself.',
-      HINT = 'Give a partition of a table that is partitioned by range.';
-  ELSIF pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT' OR c.relpersistence <> 'p' OR
-        NOT EXISTS (SELECT FROM pg_partitioned_table p
-                     WHERE p.partrelid = parent.oid AND p.partstrat = 'r' AND p.partexprs IS NULL) THEN
-    -- An expression in the key would run functions of the table's owner with the rights of the worker.
-    RAISE wrong_object_type USING MESSAGE = refused,
-      DETAIL = format('Its bound is %s, its key %s, its persistence "%s".', pg_get_expr(c.relpartbound, c.oid),
-                      pg_get_partkeydef(parent.oid), c.relpersistence),
-      HINT = 'Give a permanent partition with a range of columns.';
+      HINT = 'Give a partition of a partitioned table.';
+  ELSIF c.relpersistence <> 'p' THEN
+    RAISE wrong_object_type USING MESSAGE = refused, DETAIL = format('It is %s.', CASE c.relpersistence WHEN 't' THEN 'temporary' ELSE 'unlogged' END),
+      HINT = 'Give a permanent partition.';
   END IF;
 END $$;
 COMMENT ON FUNCTION vectorshard.check_movable(regclass) IS 'internal: raises unless a partition can move to a store';
@@ -92,7 +85,7 @@ BEGIN
   RETURN vectorshard.plan_partition_move(partition, 'cold', vectorshard.require_store(store), NULL, grace);
 END $$;
 COMMENT ON FUNCTION vectorshard.move_to_cold(regclass, text, interval) IS
-  'moves a range partition to a store once the transaction has committed; the heap is dropped when grace has passed. Returns the number of the move in tier_moves';
+  'moves a partition to a store once the transaction has committed; the heap is dropped when grace has passed. Returns the number of the move in tier_moves';
 REVOKE ALL ON FUNCTION vectorshard.move_to_cold(regclass, text, interval) FROM PUBLIC;
 
 CREATE FUNCTION vectorshard.move_to_hot(partition regclass, grace interval DEFAULT '1 day') RETURNS bigint
