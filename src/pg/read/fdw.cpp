@@ -3,12 +3,15 @@
 #include "pg/bridge/guard.hpp"
 #include "pg/read/import.hpp"
 #include "pg/read/modify.hpp"
+#include "pg/read/options.hpp"
 #include "pg/read/partition_scan.hpp"
 #include "pg/read/plan.hpp"
 #include "pg/read/scan.hpp"
+#include "pg/tier/api.hpp"
 extern "C" {
 #include "commands/vacuum.h"
 #include "foreign/fdwapi.h"
+#include "utils/rel.h"
 }
 
 namespace vectorshard::read {
@@ -31,7 +34,12 @@ int acquire_no_sample(Relation, int, HeapTuple *, int, double *total_rows, doubl
   return 0;
 }
 
-bool analyze(Relation, AcquireSampleRowsFunc *function, BlockNumber *pages) {
+bool analyze(Relation rel, AcquireSampleRowsFunc *function, BlockNumber *pages) {
+  if (bridge::pg_call([&] { return role_of(RelationGetRelid(rel)); }) == Role::parquet) {
+    *function = Guard<tier::sample_foreign_files>::call;
+    *pages = tier::foreign_pages(rel);
+    return true;
+  }
   *function = acquire_no_sample;
   *pages = 1;
   return true;
@@ -80,7 +88,7 @@ VECTORSHARD_FUNCTION(vectorshard_fdw_handler) {
   f->ExecForeignTruncate = Guard<truncate>::call;
   f->IsForeignRelUpdatable = updatable;
   f->ExplainForeignScan = Guard<explain_scan>::call;
-  f->AnalyzeForeignTable = analyze;
+  f->AnalyzeForeignTable = Guard<analyze>::call;
   f->ImportForeignSchema = Guard<import_schema>::call;
   PG_RETURN_POINTER(f);
 }

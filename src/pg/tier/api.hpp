@@ -12,6 +12,9 @@
 #include "pg/tier/segment_condition.hpp"
 #include "pg/tier/segment_query.hpp"
 extern "C" {
+#include "access/htup.h"
+#include "storage/block.h"
+#include "utils/relcache.h"
 #include "utils/snapshot.h"
 }
 
@@ -48,6 +51,9 @@ std::vector<ForeignColumn> foreign_columns(const std::string &store, const store
 SegmentFacts foreign_facts(Oid relid);
 /// The rows that its files have now, about, and how many files they are.
 double foreign_rows(Oid relid, int *files);
+/// ANALYZE of such a table: the pages that a heap of its rows would have, by which a parent weighs it; and, as AcquireSampleRowsFunc, a sample.
+BlockNumber foreign_pages(Relation rel);
+int sample_foreign_files(Relation rel, int level, HeapTuple *rows, int most, double *total, double *dead);
 /// The store and the file or folder in it, for people.
 std::string foreign_place(Oid relid);
 /// Its files as they are now.

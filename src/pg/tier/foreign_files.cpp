@@ -15,7 +15,6 @@
 #include "pg/tier/posix_files.hpp"
 #include "pg/tier/row_groups.hpp"
 #include "pg/tier/spool.hpp"
-#include "pg/tier/stores.hpp"
 
 namespace vectorshard::tier {
 
@@ -79,10 +78,11 @@ std::string hash_of(const std::string &text) {
   return "file-" + sha.hex();
 }
 
-/// What tells a version of a file from another.
-std::string identity_of(const std::string &path, const std::string &key) {
+/// What tells a version of a file from another, and its size.
+std::string identity_of(const std::string &path, const std::string &key, int64_t *bytes) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) raise_foreign(key, {Errc::io, strerror(errno), "", ""});
+  *bytes = info.st_size;
   return std::to_string(info.st_dev) + "." + std::to_string(info.st_ino) + "." + std::to_string(info.st_size) + "." + std::to_string(info.st_mtim.tv_sec) + "." +
          std::to_string(info.st_mtim.tv_nsec);
 }
@@ -95,16 +95,16 @@ void raise_foreign(const std::string &key, Error e) {
   bridge::raise(e);
 }
 
-ForeignFile::ForeignFile(const std::string &store_name, const store::ObjectInfo &object) : key_(object.key), store_(store_name), version_(object.version) {
+ForeignFile::ForeignFile(const std::string &store_name, const store::ObjectInfo &object, Patience patience)
+    : key_(object.key), store_(store_name), version_(object.version), bytes_(object.bytes) {
   if (!store::valid_key(key_))
     bridge::raise({Errc::invalid_argument, "\"" + key_ + "\" is no name of an object", "", "Give names of letters, digits, \"-\", \"_\" and \".\", with \"/\" between them."});
   ensure_spool();
-  std::unique_ptr<store::Store> store = open_store(store_name);
+  std::unique_ptr<store::Store> store = open_store(store_name, patience);
   if (std::string path = store->local_path(key_); !path.empty()) {
     open_local(path);
     return;
   }
-  bytes_ = object.bytes;
   static int64_t unversioned = 0;
   std::string version = version_.empty() ? "\n" + std::to_string(MyProcPid) + "." + std::to_string(++unversioned) : version_;
   id_ = hash_of("foreign\n" + store_name + "\n" + key_ + "\n" + version + "\n" + std::to_string(bytes_));
@@ -130,12 +130,13 @@ void ForeignFile::open_local(const std::string &path) {
     }
   }
   local_ = name;
-  identity_ = identity_of(local_, key_);
+  identity_ = identity_of(local_, key_, &bytes_);
   id_ = hash_of("local\n" + identity_);
 }
 
 void ForeignFile::require_same() const {
-  if (!local_.empty() && identity_of(local_, key_) != identity_) raise_foreign(key_, {Errc::conflict, "", "Somebody has written into the file.", "Retry the statement."});
+  int64_t bytes = 0;
+  if (!local_.empty() && identity_of(local_, key_, &bytes) != identity_) raise_foreign(key_, {Errc::conflict, "", "Somebody has written into the file.", "Retry the statement."});
 }
 
 void ForeignFile::describe(SegmentFacts *facts) const {
@@ -156,8 +157,8 @@ const ForeignFooter &ForeignFile::footer() {
   return known[id_] = read_footer(path());
 }
 
-std::vector<store::ObjectInfo> foreign_objects(const std::string &name, const std::string &folder) {
-  std::unique_ptr<store::Store> store = open_store(name);
+std::vector<store::ObjectInfo> files_in_folder(const std::string &name, const std::string &folder, Patience patience) {
+  std::unique_ptr<store::Store> store = open_store(name, patience);
   std::vector<store::ObjectInfo> out;
   std::string after;
   while (true) {
@@ -169,6 +170,8 @@ std::vector<store::ObjectInfo> foreign_objects(const std::string &name, const st
     if (objects.size() < store::kListMax) return out;
   }
 }
+
+std::vector<store::ObjectInfo> foreign_objects(const std::string &name, const std::string &folder) { return files_in_folder(name, folder, Patience::usual); }
 
 std::vector<ForeignColumn> foreign_columns(const std::string &name, const store::ObjectInfo &object) { return ForeignFile(name, object).footer().columns; }
 

@@ -7,6 +7,7 @@
 
 #include "pg/tier/api.hpp"
 #include "pg/tier/sparse_copy.hpp"
+#include "pg/tier/stores.hpp"
 
 namespace vectorshard::tier {
 
@@ -22,7 +23,7 @@ struct ForeignFooter {
 /// One version of a file, open for reading as long as this lives.
 class ForeignFile {
  public:
-  ForeignFile(const std::string &store, const store::ObjectInfo &object);
+  ForeignFile(const std::string &store, const store::ObjectInfo &object, Patience patience = Patience::usual);
   ~ForeignFile();
   ForeignFile(const ForeignFile &) = delete;
   ForeignFile &operator=(const ForeignFile &) = delete;
@@ -33,6 +34,7 @@ class ForeignFile {
   void describe(SegmentFacts *facts) const;
   /// Raises if a file in a directory has been written into since it was opened.
   void require_same() const;
+  int64_t bytes() const { return bytes_; }
   int64_t fetched() const { return sparse_ ? sparse_->fetched() : 0; }
 
  private:
@@ -44,5 +46,8 @@ class ForeignFile {
   std::string local_, identity_;  // of a file in a directory: its name in the spool directory
   std::unique_ptr<SparseCopy> sparse_;
 };
+
+/// The files directly in a folder of a store: as foreign_objects(), with patience.
+std::vector<store::ObjectInfo> files_in_folder(const std::string &store, const std::string &folder, Patience patience);
 
 }  // namespace vectorshard::tier

@@ -1,14 +1,14 @@
 // Foreign tables over Parquet files of others (api.hpp). Every column is cast by DuckDB to what the table says it is, unless the file has it so, and a value that
 // does not fit is an error, never another value; from there on it is a column of a segment, so that whatever a segment answers, a file answers.
+#include "pg/tier/foreign_parquet.hpp"
+
 #include <algorithm>
 
 #include "pg/bridge/guard.hpp"
 #include "pg/tier/api.hpp"
 #include "pg/tier/cells.hpp"
 #include "pg/tier/duckdb_types.hpp"
-#include "pg/tier/foreign_files.hpp"
 #include "pg/tier/spool.hpp"
-#include "pg/tier/stores.hpp"
 extern "C" {
 #include "access/table.h"
 #include "catalog/pg_type.h"
@@ -21,11 +21,6 @@ extern "C" {
 }
 
 namespace vectorshard::tier {
-
-struct ForeignFiles {
-  std::string store;
-  std::vector<store::ObjectInfo> objects;
-};
 
 namespace {
 
@@ -41,11 +36,6 @@ std::string option_of(Oid relid, const char *name) {
     }
     return "";
   });
-}
-
-std::string store_of(Oid relid) {
-  const char *name = bridge::pg_call([&] { return GetForeignServer(GetForeignTable(relid)->serverid)->servername; });
-  return name;
 }
 
 /// What a column's values are there: by the table alone, so that it is the same in every file. Plain C.
@@ -126,7 +116,8 @@ class ForeignScanOfFiles : public ColdScan {
   std::unique_ptr<ColdScan> answer_;
 };
 
-/// The file that is open, as facts of the table.
+}  // namespace
+
 SegmentFacts facts_of_file(const SegmentFacts &table, ForeignFile &file) {
   SegmentFacts facts = table;
   file.describe(&facts);
@@ -140,6 +131,8 @@ SegmentFacts facts_of_file(const SegmentFacts &table, ForeignFile &file) {
   facts.places_known = footer.named_apart;
   return facts;
 }
+
+namespace {
 
 void ForeignScanOfFiles::open() {
   file_ = std::make_unique<ForeignFile>(files_->store, files_->objects[at_++]);
@@ -198,30 +191,37 @@ SegmentFacts foreign_facts(Oid relid) {
   return facts;
 }
 
-std::string foreign_place(Oid relid) {
-  std::string file = option_of(relid, "file");
-  return store_of(relid) + ": " + (file.empty() ? option_of(relid, "folder") + "/*.parquet" : file);
+std::string foreign_store(Oid relid) {
+  const char *name = bridge::pg_call([&] { return GetForeignServer(GetForeignTable(relid)->serverid)->servername; });
+  return name;
 }
 
-std::shared_ptr<const ForeignFiles> foreign_files_of(Oid relid) {
-  auto out = std::make_shared<ForeignFiles>();
-  out->store = store_of(relid);
+std::string foreign_place(Oid relid) {
+  std::string file = option_of(relid, "file");
+  return foreign_store(relid) + ": " + (file.empty() ? option_of(relid, "folder") + "/*.parquet" : file);
+}
+
+ForeignFiles list_foreign_files(Oid relid, Patience patience) {
+  ForeignFiles out;
+  out.store = foreign_store(relid);
   std::string file = option_of(relid, "file");
   if (file.empty()) {
-    out->objects = foreign_objects(out->store, option_of(relid, "folder"));
+    out.objects = files_in_folder(out.store, option_of(relid, "folder"), patience);
     return out;
   }
   store::ObjectInfo object;
   object.key = file;
-  std::unique_ptr<store::Store> store = open_store(out->store);
+  std::unique_ptr<store::Store> store = open_store(out.store, patience);
   if (store::valid_key(file) && store->local_path(file).empty()) {
     auto head = store->head(file);
     if (!head.ok()) raise_foreign(file, head.error());
     object = head.value();
   }
-  out->objects.push_back(std::move(object));
+  out.objects.push_back(std::move(object));
   return out;
 }
+
+std::shared_ptr<const ForeignFiles> foreign_files_of(Oid relid) { return std::make_shared<ForeignFiles>(list_foreign_files(relid)); }
 
 double foreign_rows(Oid relid, int *files) {
   std::shared_ptr<const ForeignFiles> all = foreign_files_of(relid);

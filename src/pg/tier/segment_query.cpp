@@ -184,9 +184,13 @@ void Answer::open_foreign(const Segment &segment) {
       bridge::raise_sqlstate(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND, "object \"" + segment.key + "\" has no column \"" + segment.columns[c].name + "\"", "",
                              "Drop the foreign table and import it anew.");
   path_ = facts.path;
-  if (!path_.empty()) return;
-  sparse_ = std::make_unique<SparseCopy>(open_store(segment.store), facts);
+  if (!path_.empty()) {
+    if (question_.sample) choose_parts(row_groups_of(path_, facts));
+    return;
+  }
+  sparse_ = std::make_unique<SparseCopy>(open_store(segment.store, question_.sample ? Patience::little : Patience::usual), facts);
   const std::vector<RowGroup> &groups = row_groups_of(*sparse_, facts);
+  if (question_.sample) choose_parts(groups);
   hull_ = rows_needed(groups, question_.conditions).value_or(std::pair<int64_t, int64_t>(0, 0));
   path_ = sparse_->path();
   if (facts.places_known && all_lie_somewhere(groups, read_)) return;

@@ -4,16 +4,14 @@
 
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/guard.hpp"
-#include "pg/bridge/spi.hpp"
+#include "pg/tier/sample_rows.hpp"
 #include "pg/tier/segment_query.hpp"
 #include "pg/tier/stub_rows.hpp"
 extern "C" {
 #include "access/htup_details.h"
-#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "commands/progress.h"
-#include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/backend_status.h"
@@ -36,34 +34,9 @@ struct StubSample {
 
 namespace {
 
-constexpr double kRowsOfTarget = 300;       // by which PostgreSQL multiplies a statistics target
 constexpr BlockNumber kSampledBlocks = 10000;
 constexpr double kLeastShare = 0.001;
-constexpr size_t kLeastRows = 30;           // however wide they are
 constexpr double kShareMargin = 2;          // shares are estimates
-
-/// The table that this process analyzes now.
-Oid analyzed_table() {
-  bool any = MyBEEntry && MyBEEntry->st_progress_command == PROGRESS_COMMAND_ANALYZE;
-  return any ? MyBEEntry->st_progress_command_target : InvalidOid;
-}
-
-/// What ANALYZE has told of its progress; the end of a subtransaction forgets it, and what stands above needs it.
-class Progress {
- public:
-  Progress() : table_(analyzed_table()) {
-    if (OidIsValid(table_)) std::copy_n(MyBEEntry->st_progress_param, PGSTAT_NUM_PROGRESS_PARAM, told_);
-  }
-  void restore() const {
-    if (!OidIsValid(table_) || OidIsValid(analyzed_table())) return;
-    pgstat_progress_start_command(PROGRESS_COMMAND_ANALYZE, table_);
-    for (int i = 0; i < PGSTAT_NUM_PROGRESS_PARAM; i++) pgstat_progress_update_param(i, told_[i]);
-  }
-
- private:
-  Oid table_;
-  int64 told_[PGSTAT_NUM_PROGRESS_PARAM];
-};
 
 /// True while rows of this table are asked for; not while tables are weighed against each other.
 bool is_being_sampled(Oid relid) {
@@ -101,128 +74,28 @@ double share_of_sample(Oid relid) {
   return Min(Max(pages_of(relid) / Max(pages, 1) * kShareMargin, kLeastShare), 1.0);
 }
 
-int column_target(Oid relid, int attribute) {
-  HeapTuple row = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(static_cast<int16>(attribute)));
-  if (!HeapTupleIsValid(row)) return -1;
-  bool null;
-  Datum value = SysCacheGetAttr(ATTNUM, row, Anum_pg_attribute_attstattarget, &null);
-#if PG_VERSION_NUM >= 160000
-  int target = null ? -1 : DatumGetInt16(value);
-#else
-  int target = null ? -1 : DatumGetInt32(value);
-#endif
-  ReleaseSysCache(row);
-  return target;
+void keep(const std::vector<HeapTuple> &rows, StubSample *sample) {
+  const size_t n = rows.size();
+  sample->rows = bridge::pg_call([&] {
+    return static_cast<HeapTuple *>(MemoryContextAllocHuge(sample->context, sizeof(HeapTuple) * (n + 1)));
+  });
+  std::copy(rows.begin(), rows.end(), sample->rows);
+  sample->count = n;
 }
-
-/// The most rows that PostgreSQL can want.
-double rows_wanted(Relation rel, double share) {
-  int target = default_statistics_target;
-  Oid table = OidIsValid(analyzed_table()) ? analyzed_table() : RelationGetRelid(rel);
-  for (int i = 1; i <= RelationGetNumberOfAttributes(rel); i++) target = Max(target, column_target(table, i));
-  double most = kRowsOfTarget * target;
-  return Min(most, most * share + kRowsOfTarget);
-}
-
-/// Rows as they come, as long as there is memory for them; then every second one, every fourth, …: they stay spread over all.
-class Collected {
- public:
-  Collected(StubSample *sample, double most_bytes) : sample_(sample), most_bytes_(most_bytes) {}
-
-  void add(TupleTableSlot *slot) {
-    if (seen_++ % every_ != 0) return;
-    ItemPointerData place = stub_tid(seen_);
-    HeapTuple row = bridge::pg_call([&] {
-      CHECK_FOR_INTERRUPTS();
-      MemoryContext before = MemoryContextSwitchTo(sample_->context);
-      HeapTuple t = heap_form_tuple(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
-      MemoryContextSwitchTo(before);
-      t->t_self = place;
-      return t;
-    });
-    rows_.push_back(row);
-    bytes_ += row->t_len;
-    while (bytes_ > most_bytes_ && rows_.size() > 2 * kLeastRows) thin_out();
-  }
-
-  void end() {
-    const size_t n = rows_.size();
-    sample_->rows = bridge::pg_call([&] {
-      return static_cast<HeapTuple *>(MemoryContextAllocHuge(sample_->context, sizeof(HeapTuple) * (n + 1)));
-    });
-    std::copy(rows_.begin(), rows_.end(), sample_->rows);
-    sample_->count = n;
-  }
-
- private:
-  void thin_out() {
-    every_ *= 2;
-    size_t kept = 0;
-    for (size_t i = 0; i < rows_.size(); i++) {
-      if (i % 2 == 0) {
-        rows_[kept++] = rows_[i];
-        continue;
-      }
-      bytes_ -= rows_[i]->t_len;
-      heap_freetuple(rows_[i]);
-    }
-    rows_.resize(kept);
-  }
-
-  StubSample *sample_;
-  double most_bytes_, bytes_ = 0;
-  uint64_t seen_ = 0, every_ = 1;
-  std::vector<HeapTuple> rows_;
-};
 
 void read_sample(StubSample *sample, Relation rel, const std::string &segment, double share) {
-  const Oid relid = RelationGetRelid(rel);
-  SegmentQuestion question;
+  SegmentQuestion question = question_for_sample(rel);
   question.segment = segment;
-  question.relid = relid;
-  for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++) {
-    if (TupleDescAttr(RelationGetDescr(rel), i)->attisdropped) continue;
-    question.outputs.push_back({SegmentOutput::Kind::attribute, i + 1, std::nullopt});
-    question.places.push_back(i);
-  }
   double wanted = bridge::pg_call([&] { return rows_wanted(rel, share); });
   question.sample = SegmentSample{wanted, static_cast<int64_t>(share * bridge::guc::analyze_mb * 1024 * 1024)};
   TupleTableSlot *slot = bridge::pg_call([&] { return MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual); });
-  Collected rows(sample, share * maintenance_work_mem * 1024);
+  SampleRows rows(sample->context, share * maintenance_work_mem * 1024);
   {
     auto scan = ask_segment(std::move(question));
     while (scan->next(slot)) rows.add(slot);
   }
-  rows.end();
+  keep(rows.rows(), sample);
   bridge::pg_call([&] { ExecDropSingleTupleTableSlot(slot); });
-}
-
-/// A store that did not answer is not asked again by the same command: each time would be a wait.
-struct AwayStore {
-  std::string name, why;
-  TimestampTz since = 0;  // start of the transaction
-};
-AwayStore away;
-
-void refuse_away(const std::string &store) {
-  if (away.name != store || away.since != GetCurrentTransactionStartTimestamp()) return;
-  bridge::raise_sqlstate(ERRCODE_CONNECTION_FAILURE, "store \"" + store + "\" did not answer a moment ago", away.why);
-}
-
-/// What ends the command, or the session, and says nothing of a store.
-bool is_of_command(int sqlstate) {
-  return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_OPERATOR_INTERVENTION || sqlstate == ERRCODE_OUT_OF_MEMORY || sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;
-}
-
-void warn(Relation rel, const bridge::PgError &e) {
-  std::string why = e.message + (e.detail.empty() ? "" : ": " + e.detail);
-  const char *name = RelationGetRelationName(rel), *reason = why.c_str();
-  bool own = !OidIsValid(analyzed_table()) || analyzed_table() == RelationGetRelid(rel);
-  bridge::pg_call([&] {
-    ereport(WARNING, (errmsg("skipping \"%s\" --- its rows cannot be read from the store", name), errdetail("%s", reason),
-                      own ? errhint("Its statistics stay as they are. ANALYZE it again when they can be read.")
-                          : errhint("Its rows are counted, and have no part in the other statistics. ANALYZE the parent again when they can be read.")));
-  });
 }
 
 StubSample *take_sample(Relation rel) {
@@ -235,22 +108,12 @@ StubSample *take_sample(Relation rel) {
     return s;
   });
   double share = bridge::pg_call([&] { return share_of_sample(RelationGetRelid(rel)); });
-  const Progress progress;
-  std::string store;
-  try {
-    bridge::Subtransaction sub;
+  (void)try_sample(rel, [&] {
     const std::string segment = require_stub_segment(RelationGetRelid(rel));
     sample->total = static_cast<double>(facts_of(segment).segment.rows);
-    store = facts_of(segment).segment.store;
-    refuse_away(store);
+    ask_store_for_sample(facts_of(segment).segment.store);
     read_sample(sample, rel, segment, share);
-    sub.release();
-  } catch (const bridge::PgError &e) {
-    progress.restore();
-    if (is_of_command(e.sqlstate)) bridge::raise_sqlstate(e.sqlstate, e.message, e.detail, e.hint);
-    if (e.sqlstate == ERRCODE_CONNECTION_FAILURE && away.why != e.detail) away = {store, e.detail.empty() ? e.message : e.detail, GetCurrentTransactionStartTimestamp()};
-    warn(rel, e);
-  }
+  });
   return sample;
 }
 
