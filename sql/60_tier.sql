@@ -96,7 +96,15 @@ SELECT count(*) FROM trip JOIN profile USING (client) WHERE words LIKE 'long%';
 SET force_parallel_mode = regress;
 SELECT count(*), sum(twice) FROM trip;
 RESET force_parallel_mode;
-SELECT client, state FROM vectorshard.holder WHERE client IN ('car1', 'car2', 'ca"r,3') ORDER BY 1;
+SELECT client, state, store FROM vectorshard.holder WHERE client IN ('car1', 'car2', 'ca"r,3') ORDER BY 1;
+-- A row of this node that comes back from a peer may tell where they lay, not where they lie.
+SET session_replication_role = replica;
+UPDATE vectorshard.holder SET store = 'elsewhere' WHERE client = 'car1';
+RESET session_replication_role;
+SELECT generation AS told FROM vectorshard.holder WHERE client = 'ca"r,3' \gset
+SELECT vectorshard.restate_holdings();
+SELECT state, store FROM vectorshard.holder WHERE client = 'car1';
+SELECT generation = :told AS untouched FROM vectorshard.holder WHERE client = 'ca"r,3';
 SELECT client, count(*) AS segments, sum(rows) AS rows FROM vectorshard.cold_client GROUP BY 1 ORDER BY 1;
 SELECT tier, store, class, table_name, clients, rows, segments, month_cost FROM vectorshard.tier_usage WHERE tier = 'cold' ORDER BY table_name;
 -- What is not known is not invented; what is, is reckoned with.
@@ -125,7 +133,7 @@ SELECT client, x.rows = t.rows AS same_count, x.hash = t.hash AS same_rows
   FROM truth t JOIN (SELECT t.client, count(*) AS rows, md5(string_agg(t::text, '|' ORDER BY id)) AS hash
                        FROM ONLY trip t WHERE id < 2000 GROUP BY 1) x USING (client) ORDER BY 1;
 SELECT count(*) FROM ONLY profile p JOIN truth_profile t ON p = t;
-SELECT client, state FROM vectorshard.holder WHERE client IN ('car1', 'car2', 'ca"r,3') ORDER BY 1;
+SELECT client, state, store FROM vectorshard.holder WHERE client IN ('car1', 'car2', 'ca"r,3') ORDER BY 1;
 SELECT count(*) FROM vectorshard.cold_client;
 SELECT subject, direction, state, rows FROM vectorshard.tier_moves ORDER BY move;
 

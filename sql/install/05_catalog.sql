@@ -65,6 +65,7 @@ CREATE TABLE vectorshard.holder (
   state      text NOT NULL CHECK (state IN ('copying', 'live', 'cold', 'gone')),
   _version   bigint NOT NULL,
   bytes      bigint NOT NULL DEFAULT 0,
+  store      text,                       -- cold: the store that its rows lie in
   PRIMARY KEY (client, node)
 );
 COMMENT ON TABLE vectorshard.holder IS 'what each node holds; written by that node alone, generations only grow';

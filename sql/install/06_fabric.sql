@@ -297,10 +297,12 @@ REVOKE ALL ON FUNCTION vectorshard.grant_life(int, uuid, bigint) FROM PUBLIC;
 CREATE OR REPLACE FUNCTION vectorshard.restate_holdings() RETURNS void
   LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
   UPDATE vectorshard.holder h SET generation = greatest(h.generation, vectorshard.next_version()),
-         state = CASE WHEN EXISTS (SELECT FROM vectorshard.cold_client c WHERE c.client = h.client) THEN 'cold' ELSE 'gone' END
+         state = CASE WHEN EXISTS (SELECT FROM vectorshard.cold_client c WHERE c.client = h.client) THEN 'cold' ELSE 'gone' END,
+         store = (SELECT g.store FROM vectorshard.cold_client c JOIN vectorshard.segment g ON g.segment = c.segment WHERE c.client = h.client LIMIT 1)
    WHERE h.node = vectorshard.self_node() AND h.state IN ('live', 'cold')
      AND NOT EXISTS (SELECT FROM vectorshard.resident r WHERE r.client = h.client)
-     AND (h.state = 'live' OR NOT EXISTS (SELECT FROM vectorshard.cold_client c WHERE c.client = h.client));
+     AND (h.state = 'live' OR NOT EXISTS (SELECT FROM vectorshard.cold_client c LEFT JOIN vectorshard.segment g ON g.segment = c.segment
+                                           WHERE c.client = h.client AND coalesce(g.store, '') = coalesce(h.store, '')));
   INSERT INTO vectorshard.holder AS h (client, node, generation, state, _version)
     SELECT r.client, vectorshard.self_node(), r.generation, 'live', 0 FROM vectorshard.resident r
       LEFT JOIN vectorshard.holder h ON h.client = r.client AND h.node = vectorshard.self_node()

@@ -1,6 +1,6 @@
-# Topology: core c1, edge e1; an archive (the fault proxy before Swift) that takes 6 s, and says 20.
+# Topology: core c1, edge e1; an archive (the fault proxy before Swift) that takes 6 s, and says 20; directories that say 0 and two hours.
 # Proves: a read of what is archived says when it could be there, and once it is asked for, when it will be; a client that is expected is asked for ahead
-# by what its store takes, so that its rows are there in time.
+# by what its own store takes, so that its rows are there in time, and not by what another store of its home takes.
 use strict;
 use warnings;
 use FindBin;
@@ -16,13 +16,18 @@ $p->archive(6);
 $f->sql('c1', q{
 	CREATE TABLE trip (client text COLLATE "C", id int, words text, PRIMARY KEY (client, id));
 	SELECT vectorshard.create_vector_shard_table('trip', 'client');
-	INSERT INTO trip SELECT c, i, md5(c || i) FROM unnest(ARRAY['parked', 'due']) c, generate_series(1, 50) i;
+	INSERT INTO trip SELECT c, i, md5(c || i) FROM unnest(ARRAY['parked', 'due', 'near_c1', 'near_e1', 'far_c1', 'far_e1']) c, generate_series(1, 50) i;
 });
 $f->node('c1')->psql('postgres', "SELECT vectorshard.create_store('deep', '" . $p->url('deep', class => 'GLACIER') . "', 20); CREATE USER MAPPING FOR CURRENT_USER SERVER deep OPTIONS (" . $p->options . ')');
-$f->poll('e1', q{SELECT count(*) FROM vectorshard.client}, '2', 'the edge knows the clients');
-for my $client ('parked', 'due') {
-	my $move = $f->sql('c1', "SELECT vectorshard.move_to_cold('$client', 'deep')");
-	$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $move", 'done', "$client goes to the archive");
+for ([near => 0], [far => 7200]) {
+	my ($name, $thaw_s) = @$_;
+	$f->sql('c1', "SELECT vectorshard.create_store('$name', 'file://" . PostgreSQL::Test::Utils::tempdir() . "', $thaw_s)");
+}
+$f->poll('e1', q{SELECT (SELECT count(*) FROM vectorshard.client) + (SELECT count(*) FROM vectorshard.store)}, '9', 'the edge knows the clients and the stores');
+for ([parked => 'deep'], [due => 'deep'], map { ["near_$_", 'near'], ["far_$_", 'far'] } 'c1', 'e1') {
+	my ($client, $store) = @$_;
+	my $move = $f->sql('c1', "SELECT vectorshard.move_to_cold('$client', '$store')");
+	$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $move", 'done', "$client goes to the store $store");
 }
 # Forgets what this server has read before, the copies of both.
 sub forget_copies { unlink glob $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*'; return; }
@@ -59,5 +64,18 @@ ok($f->wait_for(sub { $p->log =~ /POST \S*restore/ }, 30), 'its thaw is asked fo
 $f->poll('e1', q{SELECT count(*) FROM ONLY trip WHERE client = 'due'}, '50', 'its rows are on the edge', 100);
 is($f->sql('c1', "SELECT clock_timestamp() < timestamptz '$due'"), 't', 'before they are needed');
 is($f->sql('c1', q{SELECT brought_back_by FROM vectorshard.tier_moves WHERE subject = 'due' AND direction = 'hot'}), 'prediction', 'by prediction');
+
+# Two stores in one home, whoever plans: the home, or a node that knows of it what it was told. In an hour both are needed: it is time for
+# what takes two. Both are looked at together, so when one is wished the other would be.
+$f->poll($_, q{SELECT string_agg(store, ' ' ORDER BY client) FROM vectorshard.holder WHERE state = 'cold' AND client ~ '^(near|far)'}, 'far far near near', "$_ knows where they lie")
+  for 'c1', 'e1';
+for my $node ('c1', 'e1') {
+	$f->sql($node, "SELECT " . join ', ', map { "vectorshard.hint('${_}_$node', 'e1', now() + interval '1 hour', now() + interval '2 hours')" } 'near', 'far');
+	$f->poll($node, "SELECT string_agg(client, ' ') FROM vectorshard.wish WHERE client ~ '(near|far)_$node' AND until > now()", "far_$node",
+		"$node wishes who lies in the slow store, and nobody else");
+}
+$f->poll('e1', q{SELECT string_agg(DISTINCT client, ' ' ORDER BY client) FROM ONLY trip WHERE client ~ '^(near|far)'}, 'far_c1 far_e1', 'those come');
+is($f->sql('c1', q{SELECT string_agg(client, ' ' ORDER BY client) FROM vectorshard.holder WHERE state = 'cold' AND client ~ '^(near|far)'}), 'near_c1 near_e1', 'the others lie in their store until they are due');
+is($f->sql('c1', q{SELECT count(*) FROM vectorshard.holder WHERE state <> 'cold' AND store IS NOT NULL}), '0', 'who has come back lies in none');
 
 done_testing();

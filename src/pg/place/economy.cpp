@@ -45,6 +45,7 @@ constexpr char kSharesQuery[] = R"(
    WHERE s.kind = 'vector_shard' AND s.state = 'enrolled' AND to_regclass(s.table_name) IS NOT NULL)";
 constexpr char kWeighedQuery[] = R"(
   SELECT EXISTS (SELECT FROM vectorshard.shard_table WHERE kind = 'vector_shard' AND state = 'enrolled' AND (weight <> 1 OR NOT in_size)))";
+constexpr char kStoresQuery[] = "SELECT store, thaw_s FROM vectorshard.store";
 constexpr char kThawQuery[] = R"(
   SELECT g.home, max(s.thaw_s) FROM vectorshard.store s JOIN vectorshard.segment g ON g.store = s.store
    WHERE s.thaw_s > 0 AND g.kind = 'client' AND g.state = 'live' GROUP BY g.home
@@ -66,6 +67,13 @@ std::map<NodeId, NodeState> read_states(bridge::Spi &spi, NodeId node) {
     s.least_value = rows.float8(i, 9);
     if (!rows.null(i, 10)) s.paths[static_cast<NodeId>(rows.int8(i, 10))] = {rows.float8(i, 11), rows.float8(i, 12), rows.float8(i, 13)};
   }
+  return out;
+}
+
+std::map<std::string, double, std::less<>> read_stores(bridge::Spi &spi) {
+  std::map<std::string, double, std::less<>> out;
+  auto rows = spi.query_kept(kStoresQuery);
+  for (size_t i = 0; i < rows.size(); i++) out[rows.at(i, 0)] = rows.float8(i, 1);
   return out;
 }
 
@@ -112,6 +120,7 @@ const Economy &economy(bridge::Spi &spi) {
   if (start < next_s) return now;
   now.states = read_states(spi, 0);
   now.prices = read_prices(spi);
+  now.store_thaw_s = read_stores(spi);
   if (start >= next_seldom_s) {
     bool weighed = !now.prices.empty() || spi.query_kept(kWeighedQuery).boolean(0, 0);
     shares = weighed ? read_shares(spi) : std::vector<TableShare>{};
@@ -148,19 +157,24 @@ const Path *Economy::path(NodeId target, NodeId source) const {
   return at == state->second.paths.end() ? nullptr : &at->second;
 }
 
-double Economy::lead_to(NodeId target, NodeId home, double bytes, bool cold) const {
+double Economy::lead_to(NodeId target, NodeId home, double bytes, double thaw_s) const {
   double scale = bridge::guc::time_scale;
   LeadInput in;
   if (const Path *p = path(target, home)) in.path = {p->rtt_s * scale, p->setup_s * scale, p->bytes_per_s / scale};
   in.bytes = bytes > 0 ? bytes : average_bytes;
   if (auto state = states.find(target); state != states.end()) in.queue_s = state->second.queue_s * scale;
-  if (cold) in.thaw_s = thaw_of(home);
+  in.thaw_s = thaw_s;
   in.fallback_s = copy_time_ms(home) / 1000 * scale;
   in.least_s = bridge::guc::copy_time_s;
   return lead_s(in);
 }
 
-double Economy::thaw_of(NodeId home) const {
+double Economy::thaw_of(NodeId home, std::string_view store) const {
+  auto at = store_thaw_s.find(store);
+  return at == store_thaw_s.end() ? thaw_at_most(home) : at->second * bridge::guc::time_scale;
+}
+
+double Economy::thaw_at_most(NodeId home) const {
   auto at = thaw_s.find(home);
   if (at == thaw_s.end()) at = thaw_s.find(kNoNode);
   return at == thaw_s.end() ? 0 : at->second * bridge::guc::time_scale;

@@ -12,6 +12,7 @@ namespace vectorshard::place {
 
 struct Economy {
   std::map<NodeId, NodeState> states;
+  std::map<std::string, double, std::less<>> store_thaw_s;  // by store
   std::map<NodeId, double> thaw_s;  // by home: the slowest store that its cold clients lie in; kNoNode: of all stores
   std::vector<PriceRow> prices;
   double average_bytes = 0;    // of a copy; 0: not known
@@ -19,10 +20,12 @@ struct Economy {
   Price edge, home, cold;
 
   bool fabric_full() const;
-  /// How long a copy of a client of `bytes` (0: not known) takes to a node; clients' seconds. `cold`: in a store of its home.
-  double lead_to(NodeId target, NodeId home, double bytes, bool cold) const;
-  /// How long the store takes to give a client of this home back, if it lies, or will lie, in one; clients' seconds.
-  double thaw_of(NodeId home) const;
+  /// How long a copy of a client of `bytes` (0: not known) takes to a node; clients' seconds. `thaw_s`: what its store takes.
+  double lead_to(NodeId target, NodeId home, double bytes, double thaw_s) const;
+  /// How long `store` takes to give back a client that lies there; clients' seconds. Of a store that is not known: as thaw_at_most.
+  double thaw_of(NodeId home, std::string_view store) const;
+  /// The same of a client of this home that lies, or will lie, in any store.
+  double thaw_at_most(NodeId home) const;
   /// What is particular to a client as a copy on `target`.
   double miss_at(NodeId target, NodeId home, double bytes) const;
   double price_of(double bytes) const { return price_factor(edge, bytes, average_bytes); }

@@ -28,7 +28,7 @@ constexpr char kWishesQuery[] = R"(
   SELECT client, node, planner, extract(epoch FROM until)::float8, reason, _version, until > now()
     FROM vectorshard.wish WHERE client = ANY ($1) AND (until > now() OR (planner = node AND reason = $2)))";
 constexpr char kHoldersQuery[] =
-    "SELECT client, node, state, bytes FROM vectorshard.holder WHERE client = ANY ($1) AND state IN ('copying', 'live', 'cold')";
+    "SELECT client, node, state, bytes, coalesce(store, '') FROM vectorshard.holder WHERE client = ANY ($1) AND state IN ('copying', 'live', 'cold')";
 // A forecast is made for each class of lead times.
 constexpr size_t kLeadClasses = 3;
 
@@ -45,7 +45,7 @@ struct Draft {
   Version own_serves = 0, other_serves = 0;  // newest rows by which a planner says that it serves the client
   NodeId other = kNoNode;
   double bytes = 0;   // of the client; 0: not known
-  bool cold = false;  // in a store of its home
+  double thaw_s = 0;  // what the store takes that it lies in
 };
 
 using Drafts = std::map<std::string, std::pair<Plan *, Draft>, std::less<>>;
@@ -73,7 +73,7 @@ void load_wishes(bridge::Spi &spi, const bridge::Param &clients, Drafts &drafts)
   }
 }
 
-void load(bridge::Spi &spi, const NodeMap &map, Drafts &drafts) {
+void load(bridge::Spi &spi, const NodeMap &map, const Economy &economy, Drafts &drafts) {
   std::vector<std::string> names;
   for (auto &[client, draft] : drafts) names.push_back(client);
   bridge::Param clients = p_text_array(names);
@@ -90,7 +90,7 @@ void load(bridge::Spi &spi, const NodeMap &map, Drafts &drafts) {
     draft.bytes = std::max(draft.bytes, holders.float8(i, 3));
     plan->held[node] = state;
     if (state == "cold") {
-      draft.cold = true;
+      draft.thaw_s = std::max(draft.thaw_s, economy.thaw_of(node, holders.at(i, 4)));
       continue;
     }
     draft.view.holders.push_back(node);
@@ -201,7 +201,7 @@ std::vector<Target> targets_of(const Plan &plan, const Draft &draft, const NodeM
   std::vector<Target> targets;
   double price = economy.price_of(draft.bytes);
   for (const NodeSite &site : map.sites()) {
-    Target t{site.node, economy.lead_to(site.node, plan.home, draft.bytes, draft.cold)};
+    Target t{site.node, economy.lead_to(site.node, plan.home, draft.bytes, draft.thaw_s)};
     if (auto state = economy.states.find(site.node); state != economy.states.end() && state->second.full()) {
       t.full = true;
       t.least_value = state->second.least_value;
@@ -216,7 +216,7 @@ std::vector<Target> targets_of(const Plan &plan, const Draft &draft, const NodeM
 void decide(Plan &plan, Draft &draft, const NodeMap &map, const Economy &economy) {
   if (plan.home == kNoNode) return;
   std::vector<Target> targets = targets_of(plan, draft, map, economy);
-  plan.lead_s = economy.lead_to(bridge::self_node(), plan.home, draft.bytes, draft.cold);
+  plan.lead_s = economy.lead_to(bridge::self_node(), plan.home, draft.bytes, draft.thaw_s);
   const telemetry::Motion &motion = plan.subject.known.motion;
   ClientView &view = draft.view;
   view.now_s = telemetry::clients_now();
@@ -244,7 +244,7 @@ void fence(bridge::Spi &spi, const Economy &economy, Drafts &drafts) {
     const Plan &plan = *each.first;
     const telemetry::Motion &m = plan.subject.known.motion;
     if (!plan.serving || m.reports == 0 || plan.home == kNoNode) continue;
-    double lead = economy.lead_to(bridge::self_node(), plan.home, each.second.bytes, each.second.cold);
+    double lead = economy.lead_to(bridge::self_node(), plan.home, each.second.bytes, each.second.thaw_s);
     double ahead_s = now_s - m.at_s + lead + predict::look_ahead_s(m, bridge::guc::horizon_margin_s);
     clients.push_back({client, {m.lat, m.lon}, predict::position_after(m, ahead_s), &each.second.view.policies});
   }
@@ -278,8 +278,8 @@ std::vector<Plan> make_plans(std::vector<Subject> subjects, const WouldBe *would
   }
   NodeMap map = predict::node_map();
   bridge::Spi spi;
-  load(spi, map, drafts);
   const Economy &reckoning = economy(spi);
+  load(spi, map, reckoning, drafts);
   if (would_be) add_would_be(drafts, *would_be);
   for (auto &[client, each] : drafts) decide_who_serves(*each.first, each.second);
   fence(spi, reckoning, drafts);

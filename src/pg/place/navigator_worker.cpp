@@ -58,11 +58,12 @@ constexpr char kWishStatement[] = R"(
   ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until, reason = excluded.reason,
     value = excluded.value, eta = excluded.eta)";
 
-// Given here, in force or soon, and not wished for all of its time; the home of cold ones.
+// Given here, in force or soon, and not wished for all of its time; of cold ones the home and the store.
 constexpr char kDueQuery[] = R"(
-  SELECT p.client, extract(epoch FROM p.valid_from)::float8,
-         (SELECT min(h.node) FROM vectorshard.holder h WHERE h.client = p.client AND h.state = 'cold')
+  SELECT p.client, extract(epoch FROM p.valid_from)::float8, h.node, coalesce(h.store, '')
     FROM vectorshard.policy p
+    LEFT JOIN LATERAL (SELECT h.node, h.store FROM vectorshard.holder h
+                        WHERE h.client = p.client AND h.state = 'cold' ORDER BY h.node LIMIT 1) h ON true
    WHERE p.kind IN ('hint', 'pin') AND p.valid_to > now() AND (p._version & 1023) = $1
      AND NOT EXISTS (SELECT FROM vectorshard.wish w
                       WHERE w.client = p.client AND w.node = p.node AND w.planner = $1
@@ -162,7 +163,7 @@ void Navigator::add_due(std::vector<Subject> &out) {
     for (size_t i = 0; i < rows.size(); i++) {
       // The planner takes the measured copy time into account; being early by a look costs nothing. An archive may take hours, though.
       double from_s = rows.float8(i, 1) * bridge::guc::time_scale - bridge::guc::horizon_margin_s - bridge::guc::copy_time_s;
-      if (!rows.null(i, 2)) from_s -= reckoning.thaw_of(static_cast<NodeId>(rows.int8(i, 2)));
+      if (!rows.null(i, 2)) from_s -= reckoning.thaw_of(static_cast<NodeId>(rows.int8(i, 2)), rows.at(i, 3));
       double wait_s = (from_s - now_s) / bridge::guc::time_scale;
       if (wait_s > 0) {
         next = std::min(next, now + wait_s);

@@ -48,7 +48,7 @@ constexpr char kSilentStatement[] = R"(
 const std::string kRestQuery = R"(
   SELECT r.client, encode(r.state, 'hex'), extract(epoch FROM r.ended_at)::float8, c.home,
          coalesce((SELECT max(h.bytes) FROM vectorshard.holder h WHERE h.client = r.client), 0),
-         EXISTS (SELECT FROM vectorshard.holder h WHERE h.client = r.client AND h.node = c.home AND h.state = 'cold')
+         (SELECT coalesce(h.store, '') FROM vectorshard.holder h WHERE h.client = r.client AND h.node = c.home AND h.state = 'cold')
     FROM vectorshard.rest r JOIN vectorshard.client c ON c.client = r.client WHERE )";
 const std::string kDueQuery = kRestQuery + "r.look_at <= now() ORDER BY r.look_at LIMIT 256";
 const std::string kOneQuery = kRestQuery + "r.client = $1 AND r.ended_at IS NOT NULL";
@@ -121,7 +121,7 @@ struct Resting {
   RestHabit habit;
   NodeId home = kNoNode;
   bool cold = false;   // in a store of its home
-  double slow_s = 0;   // what a store takes that it lies in, or will
+  double slow_s = 0;   // what the store takes that it lies in, or any that it may go to
   RestInput in;
 
   /// How it is there: here, at its home (rows that are hot there stay there by themselves, unless somebody moves idle ones into a store), or
@@ -135,10 +135,10 @@ struct Resting {
 
 Resting resting(const bridge::Rows &rows, size_t i, const Economy &reckoning, double now_s) {
   NodeId self = bridge::self_node();
-  Resting r{rows.at(i, 0), habit_of(rows.at(i, 1)), static_cast<NodeId>(rows.int8(i, 3)), rows.boolean(i, 5), 0, {}};
+  Resting r{rows.at(i, 0), habit_of(rows.at(i, 1)), static_cast<NodeId>(rows.int8(i, 3)), !rows.null(i, 5), 0, {}};
   double bytes = rows.float8(i, 4);
-  r.slow_s = reckoning.thaw_of(r.home);
-  r.in = {rows.float8(i, 2) * scale(), now_s, reckoning.lead_to(self, r.home, bytes, false), r.cold ? r.slow_s : 0};
+  r.slow_s = r.cold ? reckoning.thaw_of(r.home, rows.at(i, 5)) : reckoning.thaw_at_most(r.home);
+  r.in = {rows.float8(i, 2) * scale(), now_s, reckoning.lead_to(self, r.home, bytes, 0), r.cold ? r.slow_s : 0};
   r.in.miss_s = reckoning.miss_at(self, r.home, bytes);
   r.in.cold_miss_s = std::max(kMissS, r.slow_s);
   r.in.edge_cost_h = kCopyHourCost * reckoning.price_of(bytes);

@@ -215,7 +215,7 @@ void become_resident(const std::string &client) {
   spi.execute("INSERT INTO vectorshard.resident (client, generation) VALUES ($1, $2)",
               {p_text(client), p_int8(generation)});
   spi.execute("INSERT INTO vectorshard.holder (client, node, generation, state, _version) VALUES ($1, $2, $3, 'live', 0) "
-              "ON CONFLICT (client, node) DO UPDATE SET generation = excluded.generation, state = excluded.state",
+              "ON CONFLICT (client, node) DO UPDATE SET generation = excluded.generation, state = excluded.state, store = NULL",
               {p_text(client), p_int4(bridge::self_node()), p_int8(generation)});
 }
 

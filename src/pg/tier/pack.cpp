@@ -217,8 +217,8 @@ size_t Pack::publish() {
   for (const Leaver &l : leavers_) {
     apply::remove_rows(l.name);
     bridge::Spi spi;
-    spi.execute("UPDATE vectorshard.holder SET state = 'cold' WHERE client = $1 AND node = $2",
-                {p_text(l.name), p_int4(bridge::self_node())});
+    spi.execute("UPDATE vectorshard.holder SET state = 'cold', store = $3 WHERE client = $1 AND node = $2",
+                {p_text(l.name), p_int4(bridge::self_node()), p_text(store_)});
   }
   {
     bridge::Spi spi;
