@@ -58,9 +58,16 @@ void check_columns(const std::string &key, const Columns &columns) {
                              "Its column \"" + c.name + "\" has a name that PostgreSQL cannot have, or that is there twice.", "Leave it out with EXCEPT.");
 }
 
+void tell(const std::string &table, const tier::ForeignColumn &c) {
+  if (c.remark.empty()) return;
+  const char *name = table.c_str(), *column = c.name.c_str(), *type = c.type.c_str(), *remark = c.remark.c_str();
+  bridge::pg_call([&] { ereport(NOTICE, (errmsg("column \"%s\" of foreign table \"%s\" is of type %s", column, name, type), errdetail("%s", remark))); });
+}
+
 std::string statement_of(const std::string &table, const Columns &columns, const char *server, const char *option, const std::string &value) {
   std::string list;
   for (const tier::ForeignColumn &c : columns) list += (list.empty() ? "" : ", ") + quoted(c.name) + " " + c.type;
+  for (const tier::ForeignColumn &c : columns) tell(table, c);
   return "CREATE FOREIGN TABLE " + quoted(table) + " (" + list + ") SERVER " + quoted(server) + " OPTIONS (role 'parquet', " + option + " " + literal(value) + ")";
 }
 
@@ -89,12 +96,13 @@ List *import_schema(ImportForeignSchemaStmt *statement, Oid server_oid) {
   for (const store::ObjectInfo &o : objects)
     if (as_folder || wanted(base_name(o.key), statement)) check_columns(o.key, files[o.key] = tier::foreign_columns(server->servername, o));
   bool alike = true;
-  for (const auto &[key, columns] : files) alike = alike && columns == files.begin()->second;
+  Columns common = files.empty() ? Columns() : files.begin()->second;
+  for (const auto &[key, columns] : files) alike = alike && tier::share_columns(&common, columns);
   if (as_folder && !alike && per == "folder")
     bridge::raise_sqlstate(ERRCODE_FDW_INCONSISTENT_DESCRIPTOR_INFORMATION, "the files in \"" + folder + "\" have different columns", "",
                            "Import them one by one: OPTIONS (per 'file').");
   if (as_folder && alike)
-    out.push_back(statement_of(base_name(folder), files.begin()->second, server->servername, "folder", folder));
+    out.push_back(statement_of(base_name(folder), common, server->servername, "folder", folder));
   else
     for (const auto &[key, columns] : files)
       if (wanted(base_name(key), statement)) out.push_back(statement_of(base_name(key), columns, server->servername, "file", key));

@@ -1,12 +1,14 @@
 // What other stages may ask of tier: reading the rows of cold clients and of moved partitions, and bringing back.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/ids.hpp"
 #include "core/store/types.hpp"
+#include "core/tier/foreign_geometry.hpp"
 #include "pg/bridge/postgres.hpp"
 #include "pg/tier/cold_rows.hpp"
 #include "pg/tier/segment_condition.hpp"
@@ -41,12 +43,16 @@ bool bring_back(std::string_view client);
 /// Parquet files of others in a store (foreign tables of role 'parquet', src/pg/tier/foreign_parquet.cpp). They are in no manifest and may be replaced at
 /// any time. All of these raise and need an open transaction.
 struct ForeignColumn {
-  std::string name, duck_type, type;  // in the file, and the type of PostgreSQL that holds its values exactly
+  std::string name, duck_type, type;           // in the file, and the type of PostgreSQL that holds its values exactly
+  std::optional<ForeignGeometry> geometry{};  // of well-known binary
+  std::string remark{};                        // a sentence: what is not as it might be expected
   bool operator==(const ForeignColumn &) const = default;
 };
 /// The files (*.parquet) directly in a folder of the store, and the columns of one.
 std::vector<store::ObjectInfo> foreign_objects(const std::string &store, const std::string &folder);
 std::vector<ForeignColumn> foreign_columns(const std::string &store, const store::ObjectInfo &object);
+/// Makes the columns of some files those of one more, too; false if they have others.
+bool share_columns(std::vector<ForeignColumn> *all, const std::vector<ForeignColumn> &one);
 /// The columns of a foreign table as a segment would have them, of no certain file.
 SegmentFacts foreign_facts(Oid relid);
 /// The rows that its files have now, about, and how many files they are.

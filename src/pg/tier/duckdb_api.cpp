@@ -48,7 +48,7 @@ std::string set_up(duckdb_database db) {
   std::string error;
   const std::string statements[] = {
       "SET allowed_directories = [" + sql_literal(spool_directory()) + "]",
-      "SET enable_geoparquet_conversion = false",  // geometries are their bytes
+      "SET GLOBAL enable_geoparquet_conversion = false",  // of every connection: geometries are their bytes
       "SET enable_external_access = false",
       "SET lock_configuration = true",
   };

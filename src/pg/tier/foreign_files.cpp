@@ -12,6 +12,7 @@
 #include "core/store/sha256.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/tier/duckdb_run.hpp"
+#include "pg/tier/foreign_spatial.hpp"
 #include "pg/tier/posix_files.hpp"
 #include "pg/tier/row_groups.hpp"
 #include "pg/tier/spool.hpp"
@@ -62,6 +63,7 @@ ForeignFooter read_footer(const std::string &path) {
       }
     }
   }
+  mark_geometries(path, &out.columns);
   // DuckDB renames what differs by case only, and a path of names is told as one text.
   std::set<std::string> lying;
   for (std::string &n : texts("SELECT DISTINCT split_part(path_in_schema, ', ', 1) FROM parquet_metadata" + file)) lying.insert(std::move(n));
@@ -93,6 +95,10 @@ void raise_foreign(const std::string &key, Error e) {
   bool changed = e.code == Errc::conflict;
   e.message = "object \"" + key + "\" " + (changed ? "has changed while it was read" : "cannot be read: " + e.message);
   bridge::raise(e);
+}
+
+void raise_foreign_column(const std::string &key, const std::string &column, const std::string &detail, const std::string &hint) {
+  bridge::raise({Errc::corrupt, "column \"" + column + "\" of object \"" + key + "\" cannot be read", detail, hint});
 }
 
 ForeignFile::ForeignFile(const std::string &store_name, const store::ObjectInfo &object, Patience patience)
@@ -173,6 +179,10 @@ std::vector<store::ObjectInfo> files_in_folder(const std::string &name, const st
 
 std::vector<store::ObjectInfo> foreign_objects(const std::string &name, const std::string &folder) { return files_in_folder(name, folder, Patience::usual); }
 
-std::vector<ForeignColumn> foreign_columns(const std::string &name, const store::ObjectInfo &object) { return ForeignFile(name, object).footer().columns; }
+std::vector<ForeignColumn> foreign_columns(const std::string &name, const store::ObjectInfo &object) {
+  std::vector<ForeignColumn> columns = ForeignFile(name, object).footer().columns;
+  give_spatial_types(&columns);
+  return columns;
+}
 
 }  // namespace vectorshard::tier

@@ -14,6 +14,9 @@ namespace vectorshard::tier {
 /// Raises what the error of reading such an object means.
 [[noreturn]] void raise_foreign(const std::string &key, Error e);
 
+/// Raises: a column of such an object cannot be read.
+[[noreturn]] void raise_foreign_column(const std::string &key, const std::string &column, const std::string &detail, const std::string &hint);
+
 struct ForeignFooter {
   std::vector<ForeignColumn> columns;
   int64_t rows = 0;

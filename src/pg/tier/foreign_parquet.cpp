@@ -8,6 +8,8 @@
 #include "pg/tier/api.hpp"
 #include "pg/tier/cells.hpp"
 #include "pg/tier/duckdb_types.hpp"
+#include "pg/tier/foreign_spatial.hpp"
+#include "pg/tier/spatial.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
 #include "access/table.h"
@@ -43,7 +45,10 @@ StoredAs form_of(Oid type, int32 typmod) {
   StoredAs out = stored_as(type, typmod);
   switch (out.kind) {
     case CellKind::wkb:
-    case CellKind::send: out = {CellKind::output}; break;
+    case CellKind::send:
+      // Well-known binary, of which PostGIS's own function makes a value.
+      out = spatial_of(type) == Spatial::none ? StoredAs{CellKind::output} : StoredAs{CellKind::send, 0, 0, srid_of(typmod)};
+      break;
     case CellKind::bytes: if (type != BYTEAOID) out = {CellKind::output}; break;
     case CellKind::text: if (type != TEXTOID || duck::text_as_blob()) out = {CellKind::output}; break;
     // With a modifier values go through the input function, which heeds it.
@@ -62,6 +67,7 @@ std::string duck_type(const ManifestColumn &c) {
     case CellKind::int8: return "BIGINT";
     case CellKind::float4: return "FLOAT";
     case CellKind::float8: return "DOUBLE";
+    case CellKind::send:
     case CellKind::bytes: return "BLOB";
     case CellKind::date: return "DATE";
     case CellKind::timestamp: return "TIMESTAMP";
@@ -77,6 +83,7 @@ ForeignField field_of(const ManifestColumn &column, const ForeignColumn &in_file
   if (f.as_is) return f;
   auto cast = [](const std::string &what, const std::string &to) { return "CAST(" + what + " AS " + to + ")"; };
   f.expression = cast(name, type);
+  if (is_native_geometry(in_file) && type == "BLOB") f.expression = cast("ST_AsWKB(" + name + ")", type);
   // Rounded from its digits, as PostgreSQL does.
   if (column.kind == CellKind::decimal) f.expression = cast(cast(name, "VARCHAR"), type);
   Oid base = stored_type(column);
@@ -123,8 +130,12 @@ SegmentFacts facts_of_file(const SegmentFacts &table, ForeignFile &file) {
   file.describe(&facts);
   const ForeignFooter &footer = file.footer();
   facts.segment.rows = footer.rows;
-  for (const ManifestColumn &c : facts.segment.columns) {
+  for (ManifestColumn &c : facts.segment.columns) {
     auto in_file = std::find_if(footer.columns.begin(), footer.columns.end(), [&](const ForeignColumn &f) { return f.name == c.name; });
+    if (c.kind == CellKind::send && in_file != footer.columns.end()) {
+      if (in_file->duck_type == "VARCHAR") c.kind = CellKind::output;
+      take_srid(*in_file, facts.segment.key, &c);
+    }
     facts.fields.push_back(in_file != footer.columns.end() ? field_of(c, *in_file) : ForeignField{});
     facts.segment.name += c.name + "\n" + c.type + "\n";
   }
@@ -183,6 +194,7 @@ SegmentFacts foreign_facts(Oid relid) {
     c.kind = form.kind;
     c.precision = form.precision;
     c.scale = form.scale;
+    c.srid = form.srid;
     facts.segment.columns.push_back(std::move(c));
   }
   bridge::pg_call([&] { table_close(rel, NoLock); });

@@ -1,7 +1,9 @@
 // Values of others: see foreign_values.hpp.
 #include "pg/tier/foreign_values.hpp"
 
+#include "core/tier/foreign_geometry.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/tier/foreign_files.hpp"
 extern "C" {
 #include "datatype/timestamp.h"
 #include "mb/pg_wchar.h"
@@ -52,7 +54,38 @@ void require_fits(const duck::Column &from, idx_t at, size_t n, const ManifestCo
   }
 }
 
-void to_server_text(Cell *cells, size_t n, const ManifestColumn &column) {
+namespace {
+
+void to_ewkb(Cell *cells, size_t n, const ManifestColumn &column, const std::string &key) {
+  size_t bytes = 1;
+  for (size_t i = 0; i < n; i++)
+    if (!cells[i].null) bytes += cells[i].bytes.size() + kSridBytes;
+  char *memory = bridge::pg_call([&] { return static_cast<char *>(MemoryContextAllocHuge(CurrentMemoryContext, bytes)); });
+  for (size_t i = 0; i < n; i++) {
+    Cell &c = cells[i];
+    if (c.null) continue;
+    size_t length = ewkb_of_wkb(c.bytes, column.srid, memory);
+    if (length == 0)
+      raise_foreign_column(key, column.name, "A value of " + std::to_string(c.bytes.size()) + " bytes is no well-known binary" +
+                           (column.srid ? " of SRID " + std::to_string(column.srid) : "") + ".", "Give the column type bytea to see its bytes.");
+    c.bytes = {memory, length};
+    memory += length;
+  }
+}
+
+}  // namespace
+
+ForeignContext::ForeignContext(const std::string &key, const ManifestColumn &column) : key_(key.c_str()), column_(column.name.c_str()), callback_{error_context_stack, say, this} {
+  error_context_stack = &callback_;
+}
+
+void ForeignContext::say(void *of) {
+  auto *context = static_cast<ForeignContext *>(of);
+  errcontext("column \"%s\" of object \"%s\"", context->column_, context->key_);
+}
+
+void to_server_form(Cell *cells, size_t n, const ManifestColumn &column, const std::string &key) {
+  if (column.kind == CellKind::send) return to_ewkb(cells, n, column, key);
   if (column.kind != CellKind::output || GetDatabaseEncoding() == PG_UTF8) return;
   bridge::pg_call([&] {
     for (size_t i = 0; i < n; i++) {

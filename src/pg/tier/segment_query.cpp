@@ -236,7 +236,11 @@ void Answer::decode_attribute(size_t output, size_t n) {
   }
   Cell cells[kBlockRows];
   duck::get_cells(from, at_, column, cells, 1, n);
-  if (foreign) to_server_text(cells, n, column);
+  std::optional<ForeignContext> context;
+  if (foreign) {
+    context.emplace(fields_->facts().segment.key, column);
+    to_server_form(cells, n, column, fields_->facts().segment.key);
+  }
   mapper_->fill_attribute(attribute, cells, n, values, nulls, stride);
 }
 
