@@ -2,6 +2,7 @@
 # Proves: checks of foreign keys, row locks, UPDATE and DELETE, and joins that look up single rows of a partition in a store read a part of its segment;
 # many rows are joined by reading it once; all of it means what it means on heaps: random conditions and joins, with NULLs, other types, kept plans;
 # rows that changed while a lock was waited for (EvalPlanQual); plans that were kept while the partition went and came.
+# Many lookups by the same columns: keys that a session keeps in memory answer as the file does, and only as long as the segment is the partition's.
 # SEED and QUERIES of the environment repeat or lengthen a run.
 use strict;
 use warnings;
@@ -131,6 +132,62 @@ like($kept->ask(q{SELECT mode FROM pg_locks WHERE relation = 'event_1'::regclass
 $kept->ask('COMMIT');
 $kept->finish;
 
+# Keys in memory. Without the object and its copies, whoever answers has read nothing.
+sub without_store {
+	my ($ask) = @_;
+	rename $store, "$store.away" or die;
+	forget();
+	my @answers = $ask->();
+	rename "$store.away", $store or die;
+	return @answers;
+}
+my $many = Session->new($f->node('c1'));
+sub of_plan { my ($line, $plan) = @_; return $plan =~ /$line: (\d+)/ ? $1 : 0; }
+sub refer { my (@ids) = @_; return join '', map { $many->ask("INSERT INTO note VALUES (100000 + $_, $_, date '2020-01-01' + $_ / 1500)") } @ids; }
+is(refer(map { 1000 + $_ } 1 .. 12), '', 'a dozen of keys of one part of the segment');
+is_deeply([ without_store(sub { refer(2000), refer(2001, 3000, 3001) }) ], [ '', '' ], 'further ones need no file');
+like((without_store(sub { $many->ask(q{INSERT INTO note VALUES (5000000, 2000, date '2020-12-31')}) }))[0], qr/violates foreign key/, 'nor does one that is not there');
+like((without_store(sub { refer(400000) }))[0], qr/cannot be read/, 'other parts do');
+is(refer(400000), '', 'and can be asked for afterwards');
+is((without_store(sub { $many->ask(q{SELECT id, day FROM event WHERE day = '2020-01-02' AND id = 2500 FOR KEY SHARE}) }))[0], '2500|2020-01-02', 'a lock by the same columns in another order');
+like((without_store(sub { $many->ask(q{SET vectorshard.key_cache_mb = 0}), refer(2002) }))[1], qr/cannot be read/, 'without memory for it the file is asked');
+$many->ask('RESET vectorshard.key_cache_mb');
+is(refer(map { 4000 + $_ } 1 .. 30), '', 'and again');
+
+my $loop = 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_memoize = off; SET max_parallel_workers_per_gather = 0;';
+my $wide = q{SELECT count(*), sum(length(e.words)), min(e.day) FROM account a JOIN event_1 e ON e.id = a.event + 1 WHERE a.account % 2 = 0 OR a.account < 9};
+my $narrow = q{SELECT count(*), sum(e.id) FROM (SELECT event + 500 AS n FROM account UNION ALL SELECT event + 3 FROM account) a JOIN event_1 e ON e.id = a.n};
+my $plan = explained($narrow, $loop);
+cmp_ok(of_plan('Segments Read', $plan), '<', 60, 'of eight hundred lookups a few read the segment');
+cmp_ok(of_plan('Lookups in Memory', $plan), '>', 700, 'the rest is answered from memory') or note $plan;
+$plan = explained($narrow, "$loop SET vectorshard.key_cache_mb = 0;");
+unlike($plan, qr/Lookups in Memory/, 'unless there is none to be used');
+cmp_ok(of_plan('Segments Read', $plan), '>', 700, 'all read it');
+for my $query ($narrow, $wide, q{SELECT count(*), sum(id) FROM (SELECT e.id FROM site s JOIN event_1 e ON e.site = s.site WHERE s.site IN (3, 50, 98, 99, 100)) q},
+	q{SELECT count(*), min(id), max(id) FROM (SELECT e.id FROM generate_series(date '2020-01-01', '2020-03-01', '1 day') d JOIN event_1 e ON e.day = d::date AND e.id % 700 = 0 WHERE e.site > 1) q}) {
+	my ($with, $without) = map { sql("$loop $_ $query") } '', 'SET vectorshard.key_cache_mb = 0;';
+	is($with, $without, "the same rows: $query");
+}
+is(sql("SET vectorshard.key_cache_mb = 1; $loop $narrow"), sql($narrow), 'with little memory, too');
+
+# What changes between lookups of one session.
+like($many->ask('ALTER TABLE event RENAME id TO number; ALTER TABLE event ADD extra int DEFAULT 7; ALTER TABLE event DROP words'), qr/^(NOTICE[^\n]*)?$/, 'columns change');
+is((without_store(sub { $many->ask(q{SELECT number FROM event WHERE day = '2020-01-02' AND number = 2500 FOR KEY SHARE}) }))[0] =~ /cannot be read/ ? 'read' : 'known', 'read', 'what the session knew of the table is gone');
+is(join(' ', map { $many->ask(q{SELECT number, extra FROM event WHERE day = '2020-01-02' AND number = 2500 FOR KEY SHARE}) } 1 .. 12), join(' ', ('2500|7') x 12), 'a renamed key, and a column that came later');
+is((without_store(sub { $many->ask(q{SELECT number FROM event WHERE day = '2020-01-02' AND number = 2501 FOR KEY SHARE}) }))[0], '2501', 'is known by its new name');
+is((without_store(sub { $many->ask(q{SELECT count(*) FROM (SELECT extra FROM event WHERE day = '2020-01-02' AND number = 1000000 AND extra > 5 FOR SHARE) q}) }))[0], '0', 'no row needs no other columns');
+$many->ask('ALTER TABLE event RENAME number TO id');
+is(refer(map { 6000 + $_ } 1 .. 30), '', 'keys are in memory');
+my $home = sql(q{SELECT vectorshard.move_to_hot('event_1'::regclass, grace => '0 s')});
+$f->poll('c1', "SELECT state FROM vectorshard.tier_moves WHERE move = $home", 'done', 'when the partition comes back');
+sql(q{DELETE FROM event WHERE id = 6500});
+like(refer(6500), qr/violates foreign key/, 'a row that goes then is gone');
+is(refer(6501), '', 'others are there');
+to_store('event_1', 'vault');
+is(scalar(grep { refer(6500) =~ /violates foreign key/ } 1 .. 30), 30, 'also when the rest is in the store again');
+is(refer(6502), '', 'where others are');
+$many->finish;
+
 # At random, against the same rows in heaps.
 sql("SELECT vectorshard.create_store('cold', 'file://" . PostgreSQL::Test::Utils::tempdir . "'); DELETE FROM note; UPDATE account SET state = 'new'");
 sql(q{CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad')});
@@ -149,7 +206,7 @@ my $queries = $ENV{QUERIES} // 60;
 my $seed = $ENV{SEED} // int(rand 1_000_000);
 note "SEED=$seed";
 my $oracle = TierOracle->new($seed);
-my @kinds = ('RESET ALL', 'SET enable_hashjoin = off; SET enable_mergejoin = off', 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_memoize = off', 'SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off',
+my @kinds = ('RESET ALL', 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET vectorshard.key_cache_mb = 0', 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_memoize = off; SET vectorshard.key_cache_mb = 1', 'SET enable_hashjoin = off; SET enable_mergejoin = off', 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_memoize = off', 'SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off',
 	'SET enable_partitionwise_join = on; SET enable_hashjoin = off; SET enable_mergejoin = off', q{SET TimeZone = 'Asia/Kathmandu'; SET enable_hashjoin = off});
 my @pairs = ('e.id = p.id', 'e.id = p.narrow', 'e.i = p.wide AND e.id > p.id', 'e.i = p.s AND e.day = p.day', 'e.n = p.i', 'e.n = p.n AND e.d = p.d', 'e.x = p.n', 'e.d = p.at', 'e.at = p.d', 'e.at = p.at', 'e.tz = p.tz', 'e.t = p.t AND e.id % 100 = 0',
 	'e.c = p.c AND e.s = p.s', 'e.v = p.v AND e.i BETWEEN p.s AND p.s + 3', 'e.f = p.f AND e.id < p.id', 'e.r = p.f', 'e.f = p.less', 'e.u = p.u AND e.b = p.b', 'e.id = p.id + 4', 'e.id IN (p.id, p.wide)', 'e.id = p.id OR e.id = 8', 'e.i = p.i AND e.s IS NOT DISTINCT FROM p.s');

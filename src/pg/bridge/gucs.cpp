@@ -27,6 +27,7 @@ int durability_timeout_ms = 10000;
 double horizon_margin_s = 20;
 int insert_wait_ms = 5000;
 double keep_s = 120;
+int key_cache_mb = 32;
 int link_timeout_ms = 5000;
 int malformed_reports = kMalformedError;
 int max_bytes_per_node = 0;
@@ -147,6 +148,7 @@ void define_a_to_l() {
   integer("vectorshard.insert_wait_ms", "How long an INSERT waits for the copy of its client.", &insert_wait_ms, 0,
           INT_MAX, GUC_UNIT_MS, PGC_USERSET);
   real("vectorshard.keep_s", "A copy lives at least this long after it was last wished.", &keep_s, 0, 1e9);
+  integer("vectorshard.key_cache_mb", "Keys of moved partitions that one process keeps in memory for lookups; 0: none.", &key_cache_mb, 0, INT_MAX, GUC_UNIT_MB, PGC_USERSET);
   integer("vectorshard.link_timeout_ms", "Time-out of a link to a peer.", &link_timeout_ms, 10, 600000, GUC_UNIT_MS,
           PGC_SIGHUP);
 }

@@ -30,6 +30,7 @@ extern int durability_timeout_ms;      // how long it waits; 0: for ever
 extern double horizon_margin_s;        // how far beyond the lead time the predictor looks, at least
 extern int insert_wait_ms;             // how long an INSERT waits for its client's copy
 extern double keep_s;                  // a copy lives at least this long after it was last wished
+extern int key_cache_mb;               // keys of moved partitions that a session remembers; 0: none
 extern int link_timeout_ms;            // connect and answer time-out of a link to a peer
 extern int malformed_reports;          // MalformedReports: what becomes of a report that no client can have sent
 extern int max_bytes_per_node;         // most MB of copies on this node; 0: no limit

@@ -480,6 +480,7 @@ void ElsewhereScan::end_sharing() {
 void ElsewhereScan::end_cold() {
   if (!cold_) return;
   segments_read_ += cold_->segments_read();
+  remembered_ += cold_->remembered();
   bytes_fetched_ += cold_->bytes_fetched();
   if (shared_) pg_atomic_fetch_add_u64(&shared_->fetched, static_cast<uint64>(cold_->bytes_fetched()));
   cold_.reset();

@@ -55,6 +55,7 @@ class ElsewhereScan {
   /// The end of a parallel scan: what all processes fetched.
   void end_sharing();
   int segments_read() const { return segments_read_ + (cold_ ? cold_->segments_read() : 0); }
+  int remembered() const { return remembered_ + (cold_ && cold_->remembered() ? 1 : 0); }
 
  private:
   void start();
@@ -126,7 +127,7 @@ class ElsewhereScan {
   std::unordered_map<std::string, bool> resident_;
   std::map<std::string, Tally> nodes_asked_;
   std::optional<ClientsHere> here_;      // kept from round to round
-  int segments_read_ = 0;
+  int segments_read_ = 0, remembered_ = 0;
   int64_t bytes_fetched_ = 0;
 };
 

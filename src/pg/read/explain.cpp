@@ -91,7 +91,7 @@ void explain_scan(ForeignScanState *node, ExplainState *es) {
     if (es->analyze) property(es, "Nodes Asked", ran ? asked_text(*ran, es->timing) : "none");
   }
   if (es->analyze && plan.role != Role::telemetry && plan.part != Part::homes) {
-    explain_reading(plan.role == Role::parquet ? "Files Read" : "Segments Read", ran ? ran->segments_read() : 0, ran ? ran->bytes_fetched() : 0, es);
+    explain_reading(plan.role == Role::parquet ? "Files Read" : "Segments Read", ran ? ran->segments_read() : 0, ran ? ran->remembered() : 0, ran ? ran->bytes_fetched() : 0, es);
   }
 }
 

@@ -24,12 +24,13 @@ constexpr char kName[] = "VectorshardRows";
 struct Rows {
   MemoryContext context = nullptr;
   std::unique_ptr<tier::ColdScan> scan;
-  int segments_read = 0;
+  int segments_read = 0, remembered = 0;
   int64_t bytes_fetched = 0;
 
   void end() {
     if (!scan) return;
     segments_read += scan->segments_read();
+    remembered += scan->remembered();
     bytes_fetched += scan->bytes_fetched();
     scan.reset();
     MemoryContextReset(context);
@@ -120,7 +121,7 @@ void explain(CustomScanState *node, List *, ExplainState *es) {
   bridge::entry([&] {
     explain_segment(state->plan.table, [&] { return question(state->plan, NIL); }, es);
     state->rows->end();
-    if (es->analyze) explain_reading("Segments Read", state->rows->segments_read, state->rows->bytes_fetched, es);
+    if (es->analyze) explain_reading("Segments Read", state->rows->segments_read, state->rows->remembered, state->rows->bytes_fetched, es);
   });
 }
 

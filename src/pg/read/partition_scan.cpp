@@ -99,9 +99,10 @@ void explain_segment(Oid table, const std::function<tier::SegmentQuestion()> &qu
   });
 }
 
-void explain_reading(const char *label, int segments, int64_t bytes, ExplainState *es) {
+void explain_reading(const char *label, int segments, int remembered, int64_t bytes, ExplainState *es) {
   bridge::pg_call([&] {
     ExplainPropertyInteger(label, nullptr, segments, es);
+    if (remembered > 0) ExplainPropertyInteger("Lookups in Memory", nullptr, remembered, es);
     if (bytes > 0) ExplainPropertyInteger("Fetched", "bytes", bytes, es);
   });
 }

@@ -36,9 +36,9 @@ tier::SegmentQuestion question_of(const ScanPlan &plan, List *values, SharedPart
 void note_read(Relation stub, Snapshot snapshot);
 void note_read(const ScanPlan &plan, Snapshot snapshot);
 
-/// What EXPLAIN says: the segment, with VERBOSE what it is asked; and what that took.
+/// What EXPLAIN says: the segment, with VERBOSE what it is asked; and what that took, with lookups that needed no file.
 void explain_segment(Oid table, const std::function<tier::SegmentQuestion()> &question, ExplainState *es);
-void explain_reading(const char *label, int segments, int64_t bytes, ExplainState *es);
+void explain_reading(const char *label, int segments, int remembered, int64_t bytes, ExplainState *es);
 
 // Callbacks of a parallel scan.
 Size estimate_parts(ForeignScanState *node, ParallelContext *context);

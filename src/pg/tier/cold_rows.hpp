@@ -16,6 +16,8 @@ class ColdScan {
   virtual bool next(TupleTableSlot *slot) = 0;
   /// For EXPLAIN ANALYZE: segments read.
   virtual int segments_read() const = 0;
+  /// True if no file was read, as the rows are known by their keys (key_index.hpp).
+  virtual bool remembered() const { return false; }
   /// Of objects in stores elsewhere, in parts.
   virtual int64_t bytes_fetched() const { return 0; }
 };

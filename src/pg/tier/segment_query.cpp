@@ -8,6 +8,7 @@
 #include "pg/tier/duckdb_run.hpp"
 #include "pg/tier/duckdb_types.hpp"
 #include "pg/tier/foreign_values.hpp"
+#include "pg/tier/key_index.hpp"
 #include "pg/tier/manifest.hpp"
 #include "pg/tier/row_decode.hpp"
 #include "pg/tier/row_groups.hpp"
@@ -42,11 +43,13 @@ class Answer : public ColdScan {
   explicit Answer(SegmentQuestion question);
   ~Answer() override;
   bool next(TupleTableSlot *slot) override;
-  int segments_read() const override { return opened_ ? 1 : 0; }
+  int segments_read() const override { return opened_ && !remembered_ ? 1 : 0; }
+  bool remembered() const override { return remembered_; }
   int64_t bytes_fetched() const override { return sparse_ ? sparse_->fetched() : fetched_whole_; }
 
  private:
   void open();
+  bool find_by_key(const Segment &segment);
   void open_file(const Segment &segment);
   void choose_parts(const std::vector<RowGroup> &groups);
   bool next_range(std::optional<RowRange> *part);
@@ -60,6 +63,8 @@ class Answer : public ColdScan {
 
   SegmentQuestion question_;
   bool opened_ = false, ended_ = false;
+  std::unique_ptr<KeyLookup> by_key_;  // gives the rows
+  bool remembered_ = false;            // without the file
   MemoryContext context_, row_context_;
   TupleDesc desc_ = nullptr;
   std::optional<SegmentFields> fields_;
@@ -100,8 +105,8 @@ void Answer::open() {
   const Segment &segment = fields_->facts().segment;
   ended_ = !may_hold(all_of(question_.conditions), fields_->facts().zones, segment.rows) && (question_.groups > 0 || question_.outputs.empty() ||
            question_.outputs[0].kind == SegmentOutput::Kind::attribute || question_.outputs[0].kind == SegmentOutput::Kind::row);
-  if (ended_) return;
-  open_file(segment);
+  if (ended_ || find_by_key(segment)) return;
+  if (path_.empty()) open_file(segment);
   MemoryContext before = MemoryContextSwitchTo(context_);
   desc_ = bridge::pg_call([&] {
     Relation rel = table_open(question_.relid, AccessShareLock);
@@ -119,6 +124,29 @@ void Answer::open() {
   }
   values_.resize(question_.outputs.size() * kBlockRows + 1);
   nulls_.reset(new bool[values_.size()]);
+}
+
+/// True if what this process remembers of the keys answers the question; it may also tell where the rows are.
+bool Answer::find_by_key(const Segment &segment) {
+  by_key_ = KeyLookup::of(question_, *fields_);
+  if (!by_key_) return false;
+  if (!by_key_->known()) {
+    open_file(segment);
+    by_key_->learn(path_, sparse_.get());
+  }
+  const bool known = by_key_->known(), answers = known && by_key_->answers();
+  std::optional<RowRange> range = known && !answers ? by_key_->range() : std::nullopt;
+  ended_ = known && !answers && !range;
+  remembered_ = (answers || ended_) && path_.empty();
+  if (answers) return true;
+  by_key_.reset();
+  question_.few = question_.few || range;
+  if (range) question_.next_part = [part = std::move(range)](int64_t *first, int64_t *end) mutable {
+    if (!part) return false;
+    std::tie(*first, *end) = *std::exchange(part, std::nullopt);
+    return true;
+  };
+  return ended_;
 }
 
 /// What is not on this file system is fetched in parts, unless nearly all of it is wanted.
@@ -332,6 +360,7 @@ bool Answer::next_block() {
 bool Answer::next(TupleTableSlot *slot) {
   ExecClearTuple(slot);
   if (!opened_) open();
+  if (by_key_) return by_key_->next(slot, context_);
   if (ended_ || (row_ == rows_ && !next_block())) {
     ended_ = true;
     return false;
