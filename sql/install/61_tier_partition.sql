@@ -1,4 +1,4 @@
--- Tier, second half: moves of range partitions (src/pg/tier/partition_move.cpp): planned, fenced, settled, exported, verified, registered,
+-- Tier, second half: moves of partitions (src/pg/tier/partition_move.cpp): planned, fenced, settled, exported, verified, registered,
 -- swapped, grace, done; back: planned, loaded, swapped, grace, done. Each function below is the SQL of one step and
 -- runs in the transaction that writes the next state. A partition becomes a stub (62_tier_stub.sql).
 

@@ -8,7 +8,7 @@ namespace vectorshard::read {
 /// What a scan is of; of a foreign table its option "role" says so.
 enum class Role {
   elsewhere,  // the rows of a vector-shard table that are not in the local heap
-  partition,  // a range partition that was moved to a store: a stub, which is no foreign table
+  partition,  // a partition that was moved to a store: a stub, which is no foreign table
   telemetry,  // reports of clients: insert only
   parquet,    // Parquet files of others in a store: read only
 };

@@ -1,4 +1,4 @@
-// Moving range partitions between heap and store, step by step: see core/tier/moves.hpp for the states and what each
+// Moving partitions between heap and store, step by step: see core/tier/moves.hpp for the states and what each
 // guarantees. Every step is a transaction that also writes the next state, so a crash leaves one state or the other.
 #pragma once
 #include <map>
