@@ -22,6 +22,7 @@ namespace vectorshard::tier {
 namespace {
 
 // Row groups are whole parts of a piece (segment_write.cpp).
+constexpr int64_t kPieceRows = 61440;
 static_assert(kPieceRows <= static_cast<int64_t>(KeyPiece::kRowsMax));
 // So many lookups read the file first: whoever asks for a few rows needs no memory.
 constexpr int kFew = 8;

@@ -31,6 +31,8 @@ namespace vectorshard::tier {
 namespace {
 
 constexpr size_t kBlockRows = 256;
+// Rows that are read on are asked for in such pieces, of which row groups are whole ones (segment_write.cpp).
+constexpr int64_t kPieceRows = 61440;
 // Of an object from which so much is wanted all is fetched, in one piece.
 constexpr double kNearlyAll = 0.8;
 // A sample by chance has more or fewer rows than asked for; rather more.
@@ -489,5 +491,26 @@ bool Answer::next(TupleTableSlot *slot) {
 }  // namespace
 
 std::unique_ptr<ColdScan> ask_segment(SegmentQuestion question) { return std::make_unique<Answer>(std::move(question)); }
+
+std::unique_ptr<ColdScan> read_segment(const std::string &segment, Oid relid, int64_t first) {
+  SegmentQuestion all;
+  all.segment = segment;
+  all.relid = relid;
+  Relation rel = bridge::pg_call([&] { return table_open(relid, AccessShareLock); });
+  for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++) {
+    if (TupleDescAttr(RelationGetDescr(rel), i)->attisdropped) continue;
+    all.outputs.push_back({SegmentOutput::Kind::attribute, i + 1, std::nullopt});
+    all.places.push_back(i);
+  }
+  bridge::pg_call([&] { table_close(rel, NoLock); });
+  all.few = first > 0;
+  if (all.few)
+    all.next_part = [at = first, rows = facts_of(segment).segment.rows](int64_t *begin, int64_t *end) mutable {
+      *begin = at;
+      *end = at = (at / kPieceRows + 1) * kPieceRows;
+      return *begin < rows;
+    };
+  return ask_segment(std::move(all));
+}
 
 }  // namespace vectorshard::tier

@@ -67,9 +67,6 @@ struct SegmentQuestion {
   bool few = false;                     // most parts will not be asked for
 };
 
-/// Rows that are read on are asked for in such pieces, of which row groups are whole ones (segment_write.cpp).
-constexpr int64_t kPieceRows = 61440;
-
 /// The statement that is asked, with `path` for the file.
 std::string question_text(const SegmentQuestion &question, const std::string &path);
 
