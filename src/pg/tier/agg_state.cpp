@@ -2,11 +2,6 @@
 // src/backend/utils/adt/numeric.c, versions 15 to 18; states_are_known() (segment_query.hpp) compares them with the server's own.
 #include "pg/tier/agg_state.hpp"
 
-#include "pg/bridge/guard.hpp"
-#include "pg/bridge/spi.hpp"
-#include "pg/tier/segment_query.hpp"
-#include "pg/tier/stores.hpp"
-
 extern "C" {
 #include "catalog/pg_type.h"
 #include "libpq/pqformat.h"
@@ -76,35 +71,6 @@ Datum numeric_state(int64_t n, __int128 sum, int scale) {
 Datum small_average_state(int64_t n, int64_t sum) {
   Datum values[2] = {Int64GetDatum(n), Int64GetDatum(sum)};
   return PointerGetDatum(construct_array(values, 2, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
-
-bool states_are_known() {
-  static int known = -1;
-  if (known >= 0) return known;
-  AsOwner owner;
-  bridge::Spi spi;
-  bridge::Rows rows = spi.query(
-      "SELECT to_regprocedure('vectorshard.state" + std::to_string(PG_VERSION_NUM / 10000) + "_numeric_avg_accum(numeric)') IS NOT NULL", {}, true);
-  known = 0;
-  if (rows.empty() || rows.at(0, 0) != "t") return false;
-  std::string name = "vectorshard.state" + std::to_string(PG_VERSION_NUM / 10000);
-  // A sum beyond int8 that ends in no group of zeros: those are kept there, and mean nothing.
-  rows = spi.query("SELECT encode(" + name + "_numeric_avg_accum(n), 'hex'), encode(" + name + "_int8_avg_accum(i), 'hex') "
-                   "FROM (VALUES (-1000000.50, 9000000000000000000), (3.25, 7345678901234567891), (NULL, NULL)) v(n, i)", {}, true);
-  auto hex = [](Datum state) {
-    std::string out;
-    auto *bytes = reinterpret_cast<bytea *>(DatumGetPointer(state));
-    static constexpr char kHex[] = "0123456789abcdef";
-    for (size_t i = 0; i < VARSIZE(bytes) - VARHDRSZ; i++) {
-      auto b = static_cast<unsigned char>(VARDATA(bytes)[i]);
-      out += {kHex[b >> 4], kHex[b & 15]};
-    }
-    return out;
-  };
-  std::string numeric = hex(bridge::pg_call([] { return numeric_state(2, -99999725, 2); }));
-  std::string int8 = hex(bridge::pg_call([] { return int8_state(2, static_cast<__int128>(9000000000000000000) + 7345678901234567891); }));
-  known = rows.at(0, 0) == numeric && rows.at(0, 1) == int8;
-  return known;
 }
 
 }  // namespace vectorshard::tier

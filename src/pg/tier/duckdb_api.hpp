@@ -20,10 +20,7 @@ namespace vectorshard::tier::duck {
   X(vector_assign_string_element_len) X(create_logical_type) X(create_decimal_type) X(destroy_logical_type) X(create_table_function)          \
   X(destroy_table_function) X(table_function_set_name) X(table_function_set_bind) X(table_function_set_init)           \
   X(table_function_set_function) X(register_table_function) X(bind_add_result_column) X(bind_set_error)                \
-  X(init_set_max_threads) X(function_set_error) X(create_scalar_function) X(destroy_scalar_function)                   \
-  X(scalar_function_set_name) X(scalar_function_set_varargs) X(scalar_function_set_return_type)                        \
-  X(scalar_function_set_volatile) X(scalar_function_set_special_handling) X(scalar_function_set_function)              \
-  X(register_scalar_function) X(scalar_function_set_error)
+  X(init_set_max_threads) X(function_set_error)
 
 struct Api {
 #define VECTORSHARD_DUCKDB_POINTER(name) decltype(&::duckdb_##name) name = nullptr;

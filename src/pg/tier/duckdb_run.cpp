@@ -5,13 +5,13 @@
 
 namespace vectorshard::tier::duck {
 
-void failed(const char *message) {
+namespace {
+
+[[noreturn]] void failed(const char *message) {
   std::string text = message ? message : "unknown error";
   int state = text.find("Out of Memory") != std::string::npos ? ERRCODE_OUT_OF_MEMORY : ERRCODE_EXTERNAL_ROUTINE_EXCEPTION;
   bridge::raise_sqlstate(state, "DuckDB: " + text);
 }
-
-namespace {
 
 /// Frees a prepared statement and its pending result at the end of a scope.
 struct Prepared {

@@ -8,9 +8,6 @@
 
 namespace vectorshard::tier::duck {
 
-/// Raises what DuckDB says; out of memory is told apart.
-[[noreturn]] void failed(const char *message);
-
 /// Runs a statement that gives no rows (COPY … TO). `on_error` runs before DuckDB's own error is raised: a table
 /// function that caught a PostgreSQL error rethrows it there.
 void execute(Connection &connection, const std::string &sql, void (*on_error)() = nullptr);

@@ -54,13 +54,13 @@ void copy_short(char *to, const char *from, size_t n) {
 }
 
 /// All strings of a block in one piece of memory, with a header of one byte where that is enough, as in a heap.
-void decode_strings(const duck::Column &from, idx_t at, const Target &to, Arena &arena) {
+void decode_strings(const duck::Column &from, idx_t at, const Target &to) {
   const auto *strings = static_cast<const duckdb_string_t *>(from.data) + at;
   size_t bytes = 0;
   for (size_t i = 0; i < to.n; i++)
     if (!to.some_null || !to.nulls[i * to.stride]) bytes += INTALIGN(VARHDRSZ + strings[i].value.inlined.length);
   if (bytes == 0) return;
-  char *memory = arena.take(bytes);
+  char *memory = static_cast<char *>(MemoryContextAllocHuge(CurrentMemoryContext, bytes));
   to.each(strings, [&](const duckdb_string_t &s) {
     const size_t length = s.value.inlined.length;
     const char *data = length <= kInlined ? s.value.inlined.inlined : s.value.pointer.ptr;
@@ -80,8 +80,8 @@ void decode_strings(const duck::Column &from, idx_t at, const Target &to, Arena 
   });
 }
 
-void decode_decimals(const duck::Column &from, idx_t at, int precision, int scale, const Target &to, Arena &arena) {
-  char *memory = arena.take(kDecimalBytesMax * to.n);
+void decode_decimals(const duck::Column &from, idx_t at, int precision, int scale, const Target &to) {
+  char *memory = static_cast<char *>(palloc(kDecimalBytesMax * to.n));
   PutDecimal *put = put_decimal(scale);
   auto datum = [&](int64_t units) {
     Datum out = PointerGetDatum(memory);
@@ -97,7 +97,7 @@ void decode_decimals(const duck::Column &from, idx_t at, int precision, int scal
 
 }  // namespace
 
-void decode_column(const duck::Column &from, idx_t at, size_t n, CellKind kind, int precision, int scale, Datum *values, bool *nulls, size_t stride, Arena &memory) {
+void decode_column(const duck::Column &from, idx_t at, size_t n, CellKind kind, int precision, int scale, Datum *values, bool *nulls, size_t stride) {
   bool some_null = false;
   for (size_t i = 0; i < n; i++) {
     bool null = !from.valid(at + i);
@@ -118,8 +118,8 @@ void decode_column(const duck::Column &from, idx_t at, size_t n, CellKind kind, 
     case CellKind::timestamp:
     case CellKind::timestamptz: return to.each<int64_t>(from.data, at, [](int64_t v) { return TimestampGetDatum(duck::timestamp_of(v)); });
     case CellKind::text:
-    case CellKind::bytes: return decode_strings(from, at, to, memory);
-    case CellKind::decimal: return decode_decimals(from, at, precision, scale, to, memory);
+    case CellKind::bytes: return decode_strings(from, at, to);
+    case CellKind::decimal: return decode_decimals(from, at, precision, scale, to);
     default: return;
   }
 }

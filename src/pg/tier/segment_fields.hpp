@@ -24,15 +24,9 @@ class SegmentFields {
   const SegmentFacts &facts() const { return facts_; }
   /// `part`: rows by their numbers, from the first to before the second; of them this share, by chance.
   std::string statement(const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part, double share = 1) const;
-  /// The same, with one column more: the numbers of the rows.
-  std::string numbered_statement(const std::string &path, const std::pair<int64_t, int64_t> &part) const;
-  /// How many columns statement() has.
-  size_t width() const { return list_.size(); }
 
  private:
   std::string name(int column) const;
-  std::string text(std::string list, const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part, double share) const;
-  std::string list() const;
   std::string source(const std::string &path, bool numbered) const;
   int add(std::string text);
   void add_output(const SegmentOutput &o);

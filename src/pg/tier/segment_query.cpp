@@ -1,11 +1,10 @@
 // Answers of segments: see segment_query.hpp.
 #include "pg/tier/segment_query.hpp"
 
-#include "core/base/arena.hpp"
 #include "core/tier/sample.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/spi.hpp"
 #include "pg/tier/agg_state.hpp"
-#include "pg/tier/duckdb_flow.hpp"
 #include "pg/tier/duckdb_run.hpp"
 #include "pg/tier/duckdb_types.hpp"
 #include "pg/tier/foreign_values.hpp"
@@ -38,9 +37,6 @@ constexpr double kNearlyAll = 0.8;
 // A sample by chance has more or fewer rows than asked for; rather more.
 constexpr double kSampleMargin = 1.03;
 constexpr int kRowNumber = -1;
-// Rows that are handed over come some ten chunks at a time: only once it is seen that more are wanted than a few, and while they are this small.
-constexpr int64_t kFewRows = kPieceRows;
-constexpr size_t kTakenBytes = 32 << 20;
 
 class Answer : public ColdScan {
  public:
@@ -58,14 +54,8 @@ class Answer : public ColdScan {
   void choose_parts(const std::vector<RowGroup> &groups);
   bool next_range(std::optional<RowRange> *part);
   void open_foreign(const Segment &segment);
-  bool may_take() const;
-  void fetch(RowRange *part);
   bool next_part();
-  bool next_chunk();
-  bool take(duckdb_data_chunk chunk);
   bool next_block();
-  void set_columns(duckdb_data_chunk chunk);
-  void decode_block();
   void decode(size_t output, size_t n);
   void decode_attribute(size_t output, size_t n);
   void decode_aggregate(size_t output, size_t n);
@@ -89,24 +79,11 @@ class Answer : public ColdScan {
   std::optional<RowMapper> mapper_;   // for what goes through functions of its type
   std::vector<bool> plain_;           // per output: decode_column() takes it
   std::vector<int> places_;           // per output: of the slot, kRowNumber: it is the row's TID
-  bool asked_ = false;                // of all rows at once
-  std::optional<RowRange> rest_;      // of a part: asked for next
   std::unique_ptr<duck::Stream> stream_;
-  std::unique_ptr<duck::Flow> flow_;
-  bool takes_ = false, wide_ = false; // rows are handed over; they are too large for that
-  int64_t taken_to_ = 0, taken_end_ = 0;  // the number of the row after those that were, and after those that will be
   std::vector<duck::Column> columns_;
   idx_t at_ = 0, chunk_rows_ = 0;     // of the chunk
-  Arena arena_;                       // blocks, and what their rows consist of
-  struct Block {
-    Datum *values;
-    bool *nulls;
-    size_t rows;
-  };
-  std::vector<Block> blocks_;         // that have been handed over
-  size_t block_ = 0;
-  Datum *values_ = nullptr;           // of a block of rows
-  bool *nulls_ = nullptr;
+  std::vector<Datum> values_;         // of a block of rows
+  std::unique_ptr<bool[]> nulls_;
   size_t row_ = 0, rows_ = 0;
 };
 
@@ -119,7 +96,6 @@ Answer::Answer(SegmentQuestion question) : question_(std::move(question)) {
 
 Answer::~Answer() {
   stream_.reset();
-  flow_.reset();
   MemoryContextDelete(context_);
 }
 
@@ -146,20 +122,8 @@ void Answer::open() {
     plain_.push_back(column >= 0 && !is_opaque(segment.columns[static_cast<size_t>(column)].kind) &&
                      (question_.outputs[o].kind != SegmentOutput::Kind::attribute || mapper_->is_plain(question_.outputs[o].attribute)));
   }
-  takes_ = may_take();
-}
-
-/// Whether rows may be handed over: of values that are made without any function of PostgreSQL.
-bool Answer::may_take() const {
-  if (question_.few || question_.sample || question_.groups > 0 || question_.distinct || question_.limit > 0 || fields_->facts().foreign) return false;
-  bool any = false;
-  for (size_t o = 0; o < question_.outputs.size(); o++) {
-    const SegmentOutput::Kind kind = question_.outputs[o].kind;
-    const SegmentFields::Field &f = fields_->fields()[o];
-    if (kind != SegmentOutput::Kind::row && (kind != SegmentOutput::Kind::attribute || (f.first >= 0 && !plain_[o]))) return false;
-    any |= f.first >= 0;
-  }
-  return any;
+  values_.resize(question_.outputs.size() * kBlockRows + 1);
+  nulls_.reset(new bool[values_.size()]);
 }
 
 /// True if what this process remembers of the keys answers the question; it may also tell where the rows are.
@@ -226,24 +190,12 @@ void Answer::choose_parts(const std::vector<RowGroup> &groups) {
 
 /// The next range that is to be read, none: all of it; false at the end.
 bool Answer::next_range(std::optional<RowRange> *part) {
-  if (rest_) {
-    *part = std::exchange(rest_, std::nullopt);
-    return true;
-  }
   if (question_.sample) {
     if (part_ == parts_.size()) return false;
     *part = parts_[part_++];
     return true;
   }
-  if (!question_.next_part) {
-    if (asked_) return false;
-    asked_ = true;
-    // Whoever wants a few rows only never asks for more than the first ones; conditions leave few by themselves.
-    if (!takes_ || !question_.conditions.empty() || fields_->facts().segment.rows <= kFewRows) return true;
-    part->emplace(0, kFewRows);
-    rest_.emplace(kFewRows, fields_->facts().segment.rows);
-    return true;
-  }
+  if (!question_.next_part) return !stream_;
   part->emplace();
   do
     if (!question_.next_part(&(*part)->first, &(*part)->second)) return false;
@@ -275,38 +227,25 @@ void Answer::open_foreign(const Segment &segment) {
   sparse_.reset();
 }
 
-/// Of a part, what a sparse copy has to have.
-void Answer::fetch(RowRange *part) {
-  part->first = std::max(part->first, hull_.first);
-  part->second = std::max(part->first, std::min(part->second, hull_.second));
-  const std::vector<RowGroup> &groups = row_groups_of(*sparse_, fields_->facts());
-  sparse_->need(bytes_needed(groups, read_, *part));
-}
-
 /// Asks for the next part of the rows; false if there is none.
 bool Answer::next_part() {
   std::optional<RowRange> part;
   if (!next_range(&part)) return false;
   if (sparse_) {
     if (!part) part = hull_;
-    fetch(&*part);
+    part->first = std::max(part->first, hull_.first);
+    part->second = std::min(part->second, hull_.second);
+    const std::vector<RowGroup> &groups = row_groups_of(*sparse_, fields_->facts());
+    sparse_->need(bytes_needed(groups, read_, *part));
   }
-  // Of one row after the other: the first rows, in case that no others are wanted.
-  const bool taken = takes_ && !wide_ && part && (question_.next_part || part->first >= kFewRows);
-  if (!taken) {
-    stream_ = std::make_unique<duck::Stream>(fields_->statement(path_, part, share_), std::vector<std::string>{}, false);
-    return true;
-  }
-  taken_to_ = part->first;
-  taken_end_ = part->second;
-  flow_ = std::make_unique<duck::Flow>(fields_->numbered_statement(path_, *part), fields_->width() + 1, [this](duckdb_data_chunk chunk) { return take(chunk); });
+  stream_ = std::make_unique<duck::Stream>(fields_->statement(path_, part, share_), std::vector<std::string>{}, false);
   return true;
 }
 
 void Answer::decode_attribute(size_t output, size_t n) {
   const SegmentFields::Field &f = fields_->fields()[output];
-  Datum *values = values_ + output;
-  bool *nulls = nulls_ + output;
+  Datum *values = values_.data() + output;
+  bool *nulls = nulls_.get() + output;
   const size_t stride = question_.outputs.size();
   int attribute = question_.outputs[output].attribute;
   if (f.first < 0) {
@@ -320,7 +259,7 @@ void Answer::decode_attribute(size_t output, size_t n) {
   const bool foreign = fields_->facts().foreign;
   if (foreign) require_fits(from, at_, n, column);
   if (plain_[output]) {
-    decode_column(from, at_, n, column.kind, column.precision, column.scale, values, nulls, stride, arena_);
+    bridge::pg_call([&] { decode_column(from, at_, n, column.kind, column.precision, column.scale, values, nulls, stride); });
     return;
   }
   Cell cells[kBlockRows];
@@ -381,7 +320,7 @@ void Answer::decode_aggregate(size_t output, size_t n) {
 
 void Answer::decode_time(size_t output, size_t n, CellKind kind) {
   const duck::Column &from = columns_[static_cast<size_t>(fields_->fields()[output].first)];
-  decode_column(from, at_, n, kind, 0, 0, values_ + output, nulls_ + output, question_.outputs.size(), arena_);
+  bridge::pg_call([&] { decode_column(from, at_, n, kind, 0, 0, values_.data() + output, nulls_.get() + output, question_.outputs.size()); });
 }
 
 void Answer::decode(size_t output, size_t n) {
@@ -395,70 +334,26 @@ void Answer::decode(size_t output, size_t n) {
   }
 }
 
-void Answer::set_columns(duckdb_data_chunk chunk) {
-  chunk_rows_ = duck::api().data_chunk_get_size(chunk);
-  at_ = 0;
-  columns_.clear();
-  for (idx_t c = 0; c < duck::api().data_chunk_get_column_count(chunk); c++) columns_.push_back(duck::column_of(chunk, c));
-}
-
-/// The next rows of the chunk.
-void Answer::decode_block() {
-  const size_t n = std::min<size_t>(kBlockRows, chunk_rows_ - at_), cells = n * question_.outputs.size();
-  values_ = reinterpret_cast<Datum *>(arena_.take(cells * sizeof(Datum)));
-  nulls_ = reinterpret_cast<bool *>(arena_.take(cells));
-  for (size_t o = 0; o < question_.outputs.size(); o++) decode(o, n);
-  at_ += n;
-  rows_ = n;
-}
-
-/// Called by DuckDB: its rows become blocks. False: there are enough for now, or somebody waits for this process.
-bool Answer::take(duckdb_data_chunk chunk) {
-  set_columns(chunk);
-  const auto *numbers = static_cast<const int64_t *>(columns_.back().data);
-  while (at_ < chunk_rows_) {
-    decode_block();
-    blocks_.push_back({values_, nulls_, rows_});
-    taken_to_ = numbers[at_ - 1] + 1;
-  }
-  wide_ |= arena_.used() >= kTakenBytes;
-  return !wide_ && !InterruptPending;
-}
-
-/// The next rows of what was asked: a chunk, or blocks; false: there are no more.
-bool Answer::next_chunk() {
-  if (flow_) {
-    arena_.reset();
-    blocks_.clear();
-    block_ = 0;
-    if (flow_->go_on()) return true;
-    if (flow_->stopped()) rest_.emplace(taken_to_, taken_end_);
-    flow_.reset();
-    return true;
-  }
-  duckdb_data_chunk chunk = stream_ ? stream_->next() : nullptr;
-  if (chunk) set_columns(chunk);
-  if (!chunk) stream_.reset();
-  return chunk != nullptr;
-}
-
 /// The next block of rows; false at the end.
 bool Answer::next_block() {
   row_ = rows_ = 0;
-  while (at_ >= chunk_rows_ && block_ == blocks_.size())
-    if (!next_chunk() && !next_part()) return false;
-  if (block_ < blocks_.size()) {
-    const Block &b = blocks_[block_++];
-    values_ = b.values;
-    nulls_ = b.nulls;
-    rows_ = b.rows;
-    return true;
+  while (at_ >= chunk_rows_) {
+    if (!stream_ && !next_part()) return false;
+    duckdb_data_chunk chunk = stream_->next();
+    if (!chunk && !next_part()) return false;
+    if (!chunk) continue;
+    chunk_rows_ = duck::api().data_chunk_get_size(chunk);
+    at_ = 0;
+    columns_.clear();
+    for (idx_t c = 0; c < duck::api().data_chunk_get_column_count(chunk); c++) columns_.push_back(duck::column_of(chunk, c));
   }
-  arena_.reset();
+  size_t n = std::min<size_t>(kBlockRows, chunk_rows_ - at_);
   MemoryContextReset(row_context_);
   MemoryContext before = MemoryContextSwitchTo(row_context_);
-  decode_block();
+  for (size_t o = 0; o < question_.outputs.size(); o++) decode(o, n);
   MemoryContextSwitchTo(before);
+  at_ += n;
+  rows_ = n;
   return true;
 }
 
@@ -471,8 +366,8 @@ bool Answer::next(TupleTableSlot *slot) {
     return false;
   }
   const size_t width = places_.size();
-  const Datum *values = values_ + row_ * width;
-  const bool *nulls = nulls_ + row_ * width;
+  const Datum *values = values_.data() + row_ * width;
+  const bool *nulls = nulls_.get() + row_ * width;
   row_++;
   if (width < static_cast<size_t>(slot->tts_tupleDescriptor->natts)) memset(slot->tts_isnull, true, static_cast<size_t>(slot->tts_tupleDescriptor->natts));
   for (size_t i = 0; i < width; i++) {
@@ -511,6 +406,35 @@ std::unique_ptr<ColdScan> read_segment(const std::string &segment, Oid relid, in
       return *begin < rows;
     };
   return ask_segment(std::move(all));
+}
+
+bool states_are_known() {
+  static int known = -1;
+  if (known >= 0) return known;
+  AsOwner owner;
+  bridge::Spi spi;
+  bridge::Rows rows = spi.query(
+      "SELECT to_regprocedure('vectorshard.state" + std::to_string(PG_VERSION_NUM / 10000) + "_numeric_avg_accum(numeric)') IS NOT NULL", {}, true);
+  known = 0;
+  if (rows.empty() || rows.at(0, 0) != "t") return false;
+  std::string name = "vectorshard.state" + std::to_string(PG_VERSION_NUM / 10000);
+  // A sum beyond int8 that ends in no group of zeros: those are kept there, and mean nothing.
+  rows = spi.query("SELECT encode(" + name + "_numeric_avg_accum(n), 'hex'), encode(" + name + "_int8_avg_accum(i), 'hex') "
+                   "FROM (VALUES (-1000000.50, 9000000000000000000), (3.25, 7345678901234567891), (NULL, NULL)) v(n, i)", {}, true);
+  auto hex = [](Datum state) {
+    std::string out;
+    auto *bytes = reinterpret_cast<bytea *>(DatumGetPointer(state));
+    static constexpr char kHex[] = "0123456789abcdef";
+    for (size_t i = 0; i < VARSIZE(bytes) - VARHDRSZ; i++) {
+      auto b = static_cast<unsigned char>(VARDATA(bytes)[i]);
+      out += {kHex[b >> 4], kHex[b & 15]};
+    }
+    return out;
+  };
+  std::string numeric = hex(bridge::pg_call([] { return numeric_state(2, -99999725, 2); }));
+  std::string int8 = hex(bridge::pg_call([] { return int8_state(2, static_cast<__int128>(9000000000000000000) + 7345678901234567891); }));
+  known = rows.at(0, 0) == numeric && rows.at(0, 1) == int8;
+  return known;
 }
 
 }  // namespace vectorshard::tier

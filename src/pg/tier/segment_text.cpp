@@ -105,22 +105,9 @@ std::string SegmentFields::source(const std::string &path, bool numbered) const 
   return "(SELECT " + (list.empty() ? "1" : list) + " FROM " + file + ")";
 }
 
-std::string SegmentFields::list() const {
-  std::string list;
-  for (const std::string &l : list_) list += (list.empty() ? "" : ", ") + l;
-  return list;
-}
-
 std::string SegmentFields::statement(const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part, double share) const {
-  return text(list(), path, part, share);
-}
-
-std::string SegmentFields::numbered_statement(const std::string &path, const std::pair<int64_t, int64_t> &part) const {
-  return text(list() + ", file_row_number", path, part, 1);
-}
-
-std::string SegmentFields::text(std::string list, const std::string &path, const std::optional<std::pair<int64_t, int64_t>> &part, double share) const {
-  std::string groups, order, where;
+  std::string list, groups, order, where;
+  for (const std::string &l : list_) list += (list.empty() ? "" : ", ") + l;
   for (int g = 0; g < question_.groups; g++)
     if (int at = fields_[static_cast<size_t>(g)].first; at >= 0) groups += (groups.empty() ? " GROUP BY " : ", ") + std::to_string(at + 1);
   for (const Condition &c : question_.conditions) where += (where.empty() ? " WHERE " : " AND ") + condition_text(c, form_);
