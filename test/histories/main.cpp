@@ -173,6 +173,7 @@ bool run_history(Fabric &f, const Settings &settings, int history, Totals &total
   prepare(f, plan, history, log);
   const Convergence before = wait_equal(plan, f.servers(), kGiveUpS);
   if (!before.equal) say("  not at rest before the history: " + before.difference);
+  log_references(f.servers(), log);
   std::atomic<bool> stop = false;
   std::atomic<int> running = kNodes * kWorkersPerNode;
   const WorkerContext context{&plan, &log, std::chrono::steady_clock::now(), &stop, f.counters()};

@@ -158,6 +158,14 @@ Convergence wait_equal(const Plan &plan, const std::vector<Server> &servers, dou
   }
 }
 
+void log_references(const std::vector<Server> &servers, Log &log) {
+  Connection c(servers[0].conninfo("verify"));
+  const Rows rows = c.run("SELECT id, val, _version FROM ref");
+  Transaction t{Outcome::acknowledged, 0, "", {}};
+  for (int i = 0; i < rows.count(); i++) t.writes.push_back({"ref", "", static_cast<int>(rows.number(i, 0)), false, rows.number(i, 1), rows.number(i, 2)});
+  log.transactions.push_back(std::move(t));
+}
+
 std::vector<std::string> mended_meanwhile(const std::vector<Server> &servers, std::vector<int64_t> &seen) {
   std::vector<std::string> out;
   seen.resize(servers.size());

@@ -22,6 +22,9 @@ Convergence wait_equal(const Plan &plan, const std::vector<Server> &servers, dou
 /// What differs between the nodes now; empty: nothing.
 std::string difference(const Plan &plan, const std::vector<Server> &servers);
 
+/// Logs the rows of the reference table as written: they outlive histories, and one that nothing of this history came to is as it was.
+void log_references(const std::vector<Server> &servers, Log &log);
+
 struct Findings {
   std::vector<std::string> lost;     // acknowledged, and gone without a winner
   std::vector<std::string> foreign;  // there, and written by nobody, or by a transaction that failed

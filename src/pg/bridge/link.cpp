@@ -1,8 +1,8 @@
 // libpq connections to other nodes: see link.hpp.
 #include "pg/bridge/link.hpp"
 
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <map>
@@ -228,10 +228,11 @@ Result<std::unique_ptr<Link>> Link::connect_server(const std::string &server, co
 Link::~Link() { PQfinish(conn_); }
 
 double Link::rtt_s() const {
+  constexpr uint32_t kNotMeasured = ~0U;
   tcp_info info{};
   socklen_t size = sizeof info;
   if (!alive() || getsockopt(PQsocket(conn_), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
-  return info.tcpi_rtt / 1e6;
+  return info.tcpi_min_rtt == kNotMeasured ? 0 : info.tcpi_min_rtt / 1e6;
 }
 
 Result<PgResult> Link::query(const std::string &sql, const std::vector<LinkParam> &params, bool binary_result,

@@ -50,7 +50,8 @@ class Link {
   const std::string &sqlstate() const { return sqlstate_; }
   bool alive() const { return conn_ && PQstatus(conn_) == CONNECTION_OK; }
   PGconn *conn() { return conn_; }
-  /// The link's round trip as the kernel measured it lately; 0: not known (a Unix socket).
+  /// The link's shortest round trip of the last minutes, as the kernel measured it: its length, without the load of the machines at its ends and
+  /// the delay of acknowledgements. 0: not known (a Unix socket).
   double rtt_s() const;
 
  private:

@@ -53,8 +53,15 @@ void run(const char *sql, const std::vector<bridge::Param> &params) {
   tx.commit();
 }
 
-void drop(const std::string &client) {
-  run("DELETE FROM vectorshard.home_move WHERE client = $1", {p_text(client)});
+/// The move is over. Where the other node was asked, what it did may have been heard of from others: then only this step tells scans of it.
+void drop(const HomeMove &m) {
+  bridge::WorkerTransaction tx;
+  {
+    bridge::Spi spi;
+    spi.execute("DELETE FROM vectorshard.home_move WHERE client = $1", {p_text(m.client)});
+    if (m.asked) spi.query("SELECT vectorshard.note_home_event($1)", {p_text(m.client)});
+  }
+  tx.commit();
 }
 
 void note(const std::string &client, const std::string &why) {
@@ -184,7 +191,9 @@ void Holder::hand_over(const HomeMove &m) {
   }
   apply::cancel_leave(m.client);
   if (answer.ok() && answer.value() == Answer::ok) return;
-  if (answer.ok()) run("UPDATE vectorshard.home_move SET asked = false, asked_at = NULL WHERE client = $1", {p_text(m.client)});
+  // What answers "leaving" while an earlier question is unanswered may be that question, just being carried out: it is no refusal yet.
+  bool refused = answer.ok() && !(m.asked && answer.value() == Answer::leaving);
+  if (refused) run("UPDATE vectorshard.home_move SET asked = false, asked_at = NULL WHERE client = $1", {p_text(m.client)});
   note(m.client, answer.ok() ? std::string("the node answers \"") + word(answer.value()) + "\"" : answer.error().message);
 }
 
@@ -206,7 +215,7 @@ void Holder::move_homes() {
   for (const HomeMove &m : moves) {
     if (copies_wanted()) break;
     if (m.home != bridge::self_node() || ((m.target_removed || !m.target_may) && !m.asked))
-      drop(m.client);
+      drop(m);
     else if (m.target_removed)
       confirm_home(m);
     else if (!m.resident)

@@ -14,9 +14,9 @@ std::string fetch_text(int number) {
 
 }  // namespace
 
-Result<std::unique_ptr<Cursor>> Cursor::open(Session &session, const std::string &select, bool ahead, bool marks) {
+Result<std::unique_ptr<Cursor>> Cursor::open(Session &session, const std::string &select, bool ahead, std::optional<int64_t> marks_since) {
   std::unique_ptr<Cursor> c(new Cursor(session, ahead));
-  if (auto declared = c->declare(select, marks); !declared.ok()) return declared.error();
+  if (auto declared = c->declare(select, marks_since); !declared.ok()) return declared.error();
   return c;
 }
 
@@ -31,9 +31,9 @@ Result<std::unique_ptr<Cursor>> Cursor::open_once(Session &session, Form form, s
 
 Cursor::~Cursor() { session_.close_cursor(number_, this); }
 
-Result<void> Cursor::declare(const std::string &select, bool marks) {
+Result<void> Cursor::declare(const std::string &select, std::optional<int64_t> marks_since) {
   number_ = session_.new_cursor();
-  auto sent = session_.send("DECLARE c" + std::to_string(number_) + " CURSOR FOR " + select + "; " + (marks ? marks_query(number_) + "; " : "") +
+  auto sent = session_.send("DECLARE c" + std::to_string(number_) + " CURSOR FOR " + select + "; " + (marks_since ? marks_query(number_, *marks_since) + "; " : "") +
                                 fetch_text(number_),
                             this);
   if (sent.ok()) under_way_ = true;
@@ -57,7 +57,7 @@ Result<bridge::PgResult> Cursor::receive() {
   }
   if (!failed) session_.note_long(once_);
   once_.clear();
-  if (auto declared = declare(select_(), false); !declared.ok()) return declared.error();
+  if (auto declared = declare(select_(), std::nullopt); !declared.ok()) return declared.error();
   return session_.receive();
 }
 

@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "pg/read/session.hpp"
@@ -15,9 +16,9 @@ class Cursor : public Waiter {
   // Rows a batch: enough to hide the round trip, few enough for wide rows.
   static constexpr int kBatchRows = 500;
 
-  /// Sends the query and does not wait for its rows. `ahead`: fetch the next batch while this one is read. `marks`: ask
-  /// too for the homes that moved lately (home_marks.hpp). Errors as Session::send.
-  static Result<std::unique_ptr<Cursor>> open(Session &session, const std::string &select, bool ahead, bool marks);
+  /// Sends the query and does not wait for its rows. `ahead`: fetch the next batch while this one is read. `marks_since`: ask
+  /// too for the homes that moved since (home_marks.hpp). Errors as Session::send.
+  static Result<std::unique_ptr<Cursor>> open(Session &session, const std::string &select, bool ahead, std::optional<int64_t> marks_since);
   /// The same, by Session::send_once() if it answers with kBatchRows or fewer. `form` gives no more than one row more; `select` the
   /// query with literals, and is called at most once, as long as the cursor lives.
   static Result<std::unique_ptr<Cursor>> open_once(Session &session, Form form, std::function<std::string()> select);
@@ -32,7 +33,7 @@ class Cursor : public Waiter {
     if (under_way_) collect();
   }
   const Session &session() const { return session_; }
-  /// What came with the first rows (`marks`); null if they have not come.
+  /// What came with the first rows (`marks_since`); null if they have not come.
   const PGresult *beside() const { return beside_.get(); }
   bool any_row() const { return any_row_; }
   /// The next call of next() begins another batch.
@@ -44,7 +45,7 @@ class Cursor : public Waiter {
 
  private:
   Cursor(Session &session, bool ahead) : session_(session), ahead_(ahead) {}
-  Result<void> declare(const std::string &select, bool marks);
+  Result<void> declare(const std::string &select, std::optional<int64_t> marks_since);
   Result<void> fetch();
   Result<bridge::PgResult> receive();
   Result<void> take();

@@ -271,6 +271,7 @@ void ElsewhereScan::ask_until_settled() {
   for (int attempt = 0;; attempt++) {
     auto homes = other_homes();
     if (homes.empty()) return;
+    marks_since_ = marks_since();
     if (plan_.exact)
       ask_exactly(homes);
     else
@@ -340,7 +341,7 @@ void ElsewhereScan::prepare_remote() {
 void ElsewhereScan::ask(const Ask &to, const SelectSpec &spec) {
   Session &session = session_at(to.node);
   Tally &tally = nodes_asked_[session.name()];
-  asked(to, Cursor::open(session, to.is_home ? select_statement(spec) : holder_statement(spec), !locks(), plan_.naming == Naming::none && !home_), &tally);
+  asked(to, Cursor::open(session, to.is_home ? select_statement(spec) : holder_statement(spec), !locks(), marks_since_), &tally);
 }
 
 void ElsewhereScan::asked(const Ask &to, Result<std::unique_ptr<Cursor>> cursor, Tally *tally) {

@@ -127,6 +127,7 @@ class ElsewhereScan {
   std::unordered_map<std::string, bool> resident_;
   std::map<std::string, Tally> nodes_asked_;
   std::optional<ClientsHere> here_;      // kept from round to round
+  std::optional<int64_t> marks_since_;   // of the present attempt to ask all homes, where they tell of moves (home_marks.hpp)
   int segments_read_ = 0, remembered_ = 0;
   int64_t bytes_fetched_ = 0;
 };

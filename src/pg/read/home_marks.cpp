@@ -33,7 +33,9 @@ constexpr char kMarks[] = R"(
     FROM (SELECT e.client, coalesce(e.taken_from, 0) AS taken_from, coalesce(e.taken, 0) AS taken, 0 AS asked, e.at >= $2 AS fresh
             FROM vectorshard.home_event e WHERE e.at >= $1
           UNION ALL
-          SELECT h.client, 0, 0, h.to_node, coalesce(h.asked_at >= $2, false) FROM vectorshard.home_move h WHERE h.asked) m
+          SELECT h.client, 0, 0, h.to_node, coalesce(h.asked_at >= $2, false) FROM vectorshard.home_move h WHERE h.asked
+          UNION ALL
+          SELECT h.client, 0, 0, 0, true FROM vectorshard.home_move h WHERE NOT h.asked) m
     LEFT JOIN vectorshard.client c ON c.client = m.client)";
 
 Snapshot snapshot_of(const std::string &cursor) {
@@ -53,8 +55,11 @@ bridge::Rows marks_here(Snapshot snapshot, TimestampTz since) {
 
 }  // namespace
 
-std::string marks_query(int cursor) {
-  int64_t since = bridge::pg_call([] { return IsolationUsesXactSnapshot() ? GetCurrentTransactionStartTimestamp() : GetCurrentTimestamp(); });
+int64_t marks_since() {
+  return bridge::pg_call([] { return IsolationUsesXactSnapshot() ? GetCurrentTransactionStartTimestamp() : GetCurrentTimestamp(); });
+}
+
+std::string marks_query(int cursor, int64_t since) {
   return "SELECT vectorshard.home_marks('c" + std::to_string(cursor) + "', " + std::to_string(since) + ")";
 }
 

@@ -11,8 +11,11 @@
 
 namespace vectorshard::read {
 
+/// From when on steps of moves matter to homes that are asked from now on. The same for all of an attempt: connecting to one may take long, and
+/// the first has taken its snapshot then.
+int64_t marks_since();
 /// What is asked for behind the declaration of a cursor.
-std::string marks_query(int cursor);
+std::string marks_query(int cursor, int64_t since);
 
 /// What the nodes behind these cursors told, all of which have their first rows; one that cannot be reached is left out.
 std::map<NodeId, std::vector<HomeMark>> marks_of(const std::vector<const Cursor *> &cursors);

@@ -122,11 +122,6 @@ bool is_home_of(FunctionCallInfo fcinfo) {
                          "The node that is to be the home has not answered yet.", "Retry the transaction.");
 }
 
-[[noreturn]] void raise_moved_here(const std::string &client) {
-  bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE, "the home of client \"" + client + "\" moved here while the transaction ran", "",
-                         "Retry the transaction.");
-}
-
 place::HomeHere home_here_now(const std::string &client) {
   if (!bridge::pg_call([] { return IsInParallelMode(); }))
     return bridge::with_fresh_snapshot([&](Snapshot s) { return place::home_here(s, client); });

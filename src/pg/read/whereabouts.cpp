@@ -110,7 +110,20 @@ size_t clients_at_home(NodeId home) {
                          "Retry the transaction: the home has moved.");
 }
 
+/// This node became the home after the snapshot was taken, in which another one has the rows. Born here since, it had none.
+bool came_since(const std::string &client, Snapshot snapshot) {
+  NodeId before = place::home_under(snapshot, client);
+  if (before != kNoNode) return before != bridge::self_node();
+  auto r = read_fabric("SELECT epoch > 1 FROM vectorshard.client WHERE client = $1", {bridge::p_text(client)}, latest());
+  return !r.empty() && r.boolean(0, 0);
+}
+
 }  // namespace
+
+void raise_moved_here(const std::string &client) {
+  bridge::raise_sqlstate(ERRCODE_T_R_SERIALIZATION_FAILURE, "the home of client \"" + client + "\" moved here while the transaction ran", "",
+                         "Retry the transaction.");
+}
 
 std::map<std::string, NodeId> known_homes(const std::vector<std::string> &clients) {
   std::map<std::string, NodeId> out;
@@ -148,7 +161,10 @@ Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snaps
     if (!unknown.empty()) homes.merge(homes_by_core(unknown, all_wanted));
   }
   for (const auto &[client, home] : homes) {
-    if (home == bridge::self_node()) continue;  // its home holds no row of it
+    if (home == bridge::self_node()) {
+      if (came_since(client, snapshot)) raise_moved_here(client);
+      continue;  // its home holds no row of it
+    }
     if (for_peer) raise_not_home(client, home);
     out.homes[home].push_back(client);
   }

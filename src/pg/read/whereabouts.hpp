@@ -36,8 +36,11 @@ std::map<std::string, NodeId> known_homes(const std::vector<std::string> &client
 
 /// Where `clients` are, whose residency was already denied under `snapshot`. Clients that this node does not know are
 /// looked up at the nearest core node, unless this is one. With read_scope home raises for a client whose home is
-/// another node. A core node that cannot be reached is passed over; if none can: report_unreachable().
+/// another node; always 40001 for one whose home this node became after `snapshot`. A core node that cannot be reached is passed over; if none can: report_unreachable().
 Whereabouts find_clients(const std::vector<std::string> &clients, Snapshot snapshot, bool all_wanted);
+
+/// Raises 40001: the snapshot is of before this node became the client's home, and has none of its rows.
+[[noreturn]] void raise_moved_here(const std::string &client);
 
 /// The other active nodes where `clients` are live, as far as this node has heard, homes among them.
 std::map<std::string, std::vector<NodeId>> live_holders(const std::vector<std::string> &clients);
