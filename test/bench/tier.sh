@@ -38,13 +38,26 @@ wait_move() {
 }
 took() { sql a -c "SELECT (took ->> '$1')::float8 FROM vectorshard.tier_moves ORDER BY move DESC LIMIT 1"; }
 
+# Until the WAL so far was read by the shipper, as that of old rows was long ago: it takes half a core meanwhile.
+await_shipper() {
+  local lsn tries
+  lsn=$(sql a -c 'SELECT pg_current_wal_flush_lsn()')
+  for tries in $(seq 3000); do
+    [ "$(sql a -c "SELECT bool_and(confirmed_flush_lsn >= '$lsn') FROM pg_replication_slots")" != t ] || return 0
+    sleep 0.1
+  done
+  die "the shipper does not get to $lsn"
+}
+
 # To the store and back, and there again, where it stays for the queries.
 round_trip() {
+  await_shipper
   if [ -n "${MOVED:-}" ]; then
     sql a -c "SELECT vectorshard.move_to_hot('event_month'::regclass, grace => '0')" >/dev/null
     wait_move done
     measured rehydrate_rows_per_s "$(awk -v n="$ROWS" -v s="$(took loaded)" 'BEGIN { print n / s }')"
     sql a -c 'VACUUM ANALYZE event' -c 'CHECKPOINT'
+    await_shipper
   fi
   sql a -c "SELECT vectorshard.move_to_cold('event_month'::regclass, grace => '0')" >/dev/null
   wait_move done

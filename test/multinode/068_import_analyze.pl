@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use Fabric;
 use ObjectStores;
+use ParquetFiles;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -15,13 +16,7 @@ my $store = PostgreSQL::Test::Utils::tempdir;
 mkdir "$store/$_" or die "mkdir: $!" for 'uneven', 'many', 'odd', 'large';
 sub sql { my ($sql) = @_; return $f->sql('c1', $sql); }
 sub said { my ($sql) = @_; my ($rc, $text, $err) = $f->node('c1')->psql('postgres', $sql); return join "\n", grep { $_ ne '' } $err, $text; }
-sub parquet {
-	my ($name, $query, $options) = @_;
-	my $script = "$FindBin::RealBin/../lib/write_parquet.py";
-	system('/usr/bin/python3', $script, '/usr/local/lib/vectorshard/libduckdb.so', "COPY ($query) TO '$store/$name.parquet' (FORMAT parquet" . ($options // '') . ')') == 0 or die "$name";
-	chmod 0644, "$store/$name.parquet";
-	return "$store/$name.parquet";
-}
+sub parquet { return write_parquet($store, @_); }
 sub near { my ($x, $y, $most) = @_; return abs($x - $y) <= $most; }
 sql("SELECT vectorshard.create_store('lake', 'file://$store'); CREATE SERVER lake TYPE 'store' FOREIGN DATA WRAPPER vectorshard_fdw; CREATE SCHEMA ext");
 

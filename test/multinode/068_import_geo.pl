@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use Fabric;
+use ParquetFiles;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -14,15 +15,7 @@ my $store = PostgreSQL::Test::Utils::tempdir;
 chmod 0755, $store;
 sub sql { my ($sql) = @_; return $f->sql('c1', $sql); }
 sub said { my ($sql) = @_; my ($rc, $text, $err) = $f->node('c1')->psql('postgres', $sql); return join "\n", grep { $_ ne '' } $err, $text; }
-sub parquet {
-	my ($name, $query, $options) = @_;
-	(my $folder = "$store/$name") =~ s{/[^/]*$}{};
-	mkdir $folder;
-	my $script = "$FindBin::RealBin/../lib/write_parquet.py";
-	system('/usr/bin/python3', $script, '/usr/local/lib/vectorshard/libduckdb.so', "COPY ($query) TO '$store/$name.parquet' (FORMAT parquet" . ($options // '') . ')') == 0 or die "$name";
-	chmod 0644, "$store/$name.parquet";
-	return;
-}
+sub parquet { return write_parquet($store, @_); }
 # Well-known binary as somebody else writes it, with what the key "geo" says of it.
 sub said_geo { my ($json) = @_; return qq{, KV_METADATA {geo: '{"version": "1.1.0", "primary_column": "g", "columns": $json}'}}; }
 sub import_of { my ($folder, $options) = @_; return said(qq{IMPORT FOREIGN SCHEMA "$folder" FROM SERVER lake INTO ext} . ($options // '')); }

@@ -6,6 +6,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use Fabric;
 use ObjectStores;
+use ParquetFiles;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -17,13 +18,7 @@ $f->sql('c1', q{CREATE SERVER lake TYPE 'store' FOREIGN DATA WRAPPER vectorshard
 
 # Files made by another writer of Parquet: the library by itself, in Node.js.
 my $made = 0;
-sub parquet {
-	my ($name, $query) = @_;
-	my $script = "$FindBin::RealBin/../lib/write_parquet.py";
-	system('/usr/bin/python3', $script, '/usr/local/lib/vectorshard/libduckdb.so', "COPY ($query) TO '$store/$name.parquet' (FORMAT parquet)") == 0 or die "$name";
-	chmod 0644, "$store/$name.parquet";
-	return ++$made;
-}
+sub parquet { write_parquet($store, @_); return ++$made; }
 parquet('others/types', q{SELECT true AS "Flag", (-128)::TINYINT AS t, (-32768)::SMALLINT AS s, 2147483647::INTEGER AS i, 9223372036854775807::BIGINT AS b,
 	255::UTINYINT AS ut, 65535::USMALLINT AS us, 4294967295::UINTEGER AS ui, 18446744073709551615::UBIGINT AS ub,
 	1.5::FLOAT AS f, 0.1::DOUBLE AS d, 'NaN'::DOUBLE AS nan, 12345678901234567890.123456789::DECIMAL(38,9) AS dec, 'größe' AS words, '\x00\xff'::BLOB AS raw,

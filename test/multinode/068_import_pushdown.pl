@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use Fabric;
 use ObjectStores;
+use ParquetFiles;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -17,13 +18,7 @@ sub sql { my ($sql) = @_; return $f->sql('c1', $sql); }
 sql("SELECT vectorshard.create_store('lake', 'file://$store'); CREATE SERVER lake TYPE 'store' FOREIGN DATA WRAPPER vectorshard_fdw; CREATE SCHEMA ext");
 
 # Files made by another writer of Parquet: the library by itself.
-sub parquet {
-	my ($name, $query, $options) = @_;
-	my $script = "$FindBin::RealBin/../lib/write_parquet.py";
-	system('/usr/bin/python3', $script, '/usr/local/lib/vectorshard/libduckdb.so', "COPY ($query) TO '$store/$name.parquet' (FORMAT parquet" . ($options // '') . ')') == 0 or die "$name";
-	chmod 0644, "$store/$name.parquet";
-	return "$store/$name.parquet";
-}
+sub parquet { return write_parquet($store, @_); }
 sub asked { my ($query) = @_; return sql("EXPLAIN (VERBOSE, COSTS OFF) $query") =~ /File Query: (.*)/ ? $1 : 'nothing'; }
 
 # Each kind of column, in two files whose rows have values, nulls, and what is neither less nor greater.

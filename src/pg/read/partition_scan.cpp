@@ -18,8 +18,8 @@ namespace vectorshard::read {
 
 namespace {
 
-// Row groups are whole parts of a part (segment_write.cpp). A part is some milliseconds of work, at most some tens.
-constexpr int64_t kPartRows = 61440, kManyParts = 16;
+// A part is one piece, some milliseconds of work, or a few: at most some tens.
+constexpr int64_t kManyParts = 16;
 
 [[noreturn]] void changed() {
   bridge::raise_sqlstate(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the table of these rows has changed", "", "Retry the statement.");
@@ -36,7 +36,7 @@ void add_outputs(const ScanPlan &plan, const tier::SegmentColumns &columns, List
 }
 
 std::function<bool(int64_t *, int64_t *)> parts_of(int64_t rows, SharedParts *shared) {
-  int64_t size = kPartRows * std::min<int64_t>(4, 1 + rows / kPartRows / kManyParts);
+  int64_t size = tier::kPieceRows * std::min<int64_t>(4, 1 + rows / tier::kPieceRows / kManyParts);
   return [rows, size, shared](int64_t *first, int64_t *end) {
     *first = static_cast<int64_t>(pg_atomic_fetch_add_u64(&shared->taken, 1)) * size;
     *end = *first + size;

@@ -104,10 +104,4 @@ Column column_of(duckdb_data_chunk chunk, idx_t index) {
   return {api().vector_get_data(v), api().vector_get_validity(v)};
 }
 
-std::string_view string_at(const Column &column, idx_t row) {
-  const auto &s = static_cast<const duckdb_string_t *>(column.data)[row];
-  uint32_t length = s.value.inlined.length;
-  return {length <= 12 ? s.value.inlined.inlined : s.value.pointer.ptr, length};
-}
-
 }  // namespace vectorshard::tier::duck

@@ -40,7 +40,14 @@ struct Column {
   bool valid(idx_t row) const { return !validity || ((validity[row / 64] >> (row % 64)) & 1); }
 };
 Column column_of(duckdb_data_chunk chunk, idx_t index);
-/// The bytes of a string or blob; inside the chunk.
-std::string_view string_at(const Column &column, idx_t row);
+
+constexpr uint32_t kInlinedBytes = 12;  // of a string that DuckDB keeps in place
+/// The bytes of a string or blob: of one kept in place those of `s` itself, of a longer one those of its chunk.
+inline std::string_view bytes_of(const duckdb_string_t &s) {
+  const uint32_t length = s.value.inlined.length;
+  return {length <= kInlinedBytes ? s.value.inlined.inlined : s.value.pointer.ptr, length};
+}
+/// Inside the chunk.
+inline std::string_view string_at(const Column &column, idx_t row) { return bytes_of(static_cast<const duckdb_string_t *>(column.data)[row]); }
 
 }  // namespace vectorshard::tier::duck

@@ -9,6 +9,7 @@
 #include "pg/tier/cells.hpp"
 #include "pg/tier/duckdb_types.hpp"
 #include "pg/tier/row_groups.hpp"
+#include "pg/tier/segment_query.hpp"
 #include "pg/tier/spool.hpp"
 #include "pg/tier/stub_rows.hpp"
 extern "C" {
@@ -21,8 +22,6 @@ namespace vectorshard::tier {
 
 namespace {
 
-// Row groups are whole parts of a piece (segment_write.cpp).
-constexpr int64_t kPieceRows = 61440;
 static_assert(kPieceRows <= static_cast<int64_t>(KeyPiece::kRowsMax));
 // So many lookups read the file first: whoever asks for a few rows needs no memory.
 constexpr int kFew = 8;

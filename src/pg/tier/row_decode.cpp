@@ -12,8 +12,6 @@ namespace vectorshard::tier {
 
 namespace {
 
-constexpr size_t kInlined = 12;  // bytes of a string that DuckDB keeps in place
-
 /// Where values go. `some_null`: those rows are told by `nulls`.
 struct Target {
   Datum *values;
@@ -62,18 +60,18 @@ void decode_strings(const duck::Column &from, idx_t at, const Target &to) {
   if (bytes == 0) return;
   char *memory = static_cast<char *>(MemoryContextAllocHuge(CurrentMemoryContext, bytes));
   to.each(strings, [&](const duckdb_string_t &s) {
-    const size_t length = s.value.inlined.length;
-    const char *data = length <= kInlined ? s.value.inlined.inlined : s.value.pointer.ptr;
+    const std::string_view bytes = duck::bytes_of(s);
+    const size_t length = bytes.size();
     char *header = memory;
     if (length + VARHDRSZ_SHORT <= VARATT_SHORT_MAX) {
       SET_VARSIZE_SHORT(header, length + VARHDRSZ_SHORT);
-      copy_short(header + VARHDRSZ_SHORT, data, length);
+      copy_short(header + VARHDRSZ_SHORT, bytes.data(), length);
       memory += length + VARHDRSZ_SHORT;
     } else {
       // What came before may have left it anywhere; there is room, as each of those took less than was reckoned.
       header = reinterpret_cast<char *>(INTALIGN(reinterpret_cast<uintptr_t>(memory)));
       SET_VARSIZE(header, VARHDRSZ + length);
-      memcpy(header + VARHDRSZ, data, length);
+      memcpy(header + VARHDRSZ, bytes.data(), length);
       memory = header + INTALIGN(VARHDRSZ + length);
     }
     return PointerGetDatum(header);

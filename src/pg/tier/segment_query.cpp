@@ -30,8 +30,6 @@ namespace vectorshard::tier {
 namespace {
 
 constexpr size_t kBlockRows = 256;
-// Rows that are read on are asked for in such pieces, of which row groups are whole ones (segment_write.cpp).
-constexpr int64_t kPieceRows = 61440;
 // Of an object from which so much is wanted all is fetched, in one piece.
 constexpr double kNearlyAll = 0.8;
 // A sample by chance has more or fewer rows than asked for; rather more.

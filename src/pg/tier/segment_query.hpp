@@ -14,6 +14,9 @@
 
 namespace vectorshard::tier {
 
+/// Rows that are asked for together where many are read on. Row groups are whole parts of such a piece, or one (segment_write.cpp).
+constexpr int64_t kPieceRows = 61440;
+
 /// One column of the answer.
 struct SegmentOutput {
   enum class Kind : uint8_t {

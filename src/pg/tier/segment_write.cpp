@@ -13,6 +13,7 @@
 #include "pg/tier/posix_files.hpp"
 #include "pg/tier/progress.hpp"
 #include "pg/tier/row_feed.hpp"
+#include "pg/tier/segment_query.hpp"
 #include "pg/tier/spatial.hpp"
 #include "pg/tier/spool.hpp"
 extern "C" {
@@ -28,7 +29,7 @@ namespace {
 
 constexpr int64_t kChunkBytes = 8 << 20;       // a chunk ends early at this size
 constexpr double kRowGroupBytes = 24 << 20;    // uncompressed, estimated
-constexpr int64_t kRowGroupRowsMax = 61440, kRowGroupRowsMin = 120;
+constexpr int64_t kRowGroupRowsMax = kPieceRows, kRowGroupRowsMin = 120;
 constexpr double kRowGroupCells = 2 << 20;      // as many values, for what DuckDB keeps of each column
 constexpr double kTooWide = 4;                 // times kRowGroupBytes that a row group may come to
 

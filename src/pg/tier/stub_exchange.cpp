@@ -3,6 +3,7 @@
 #include "pg/bridge/arguments.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/scopes.hpp"
 #include "pg/tier/progress.hpp"
 #include "pg/tier/segment_query.hpp"
 #include "pg/tier/stub_am.hpp"
@@ -275,8 +276,10 @@ class HeapLoad {
   size_t count_ = 0;
 };
 
-/// Writes the rows of the segment into the heap. Nobody sees it before this transaction has committed, so the rows are born frozen.
+/// Writes the rows of the segment into the heap. Nobody sees it before this transaction has committed, so the rows are born frozen. They are no
+/// change of the table: the shipper need not keep them until the transaction ends, only to leave them out.
 int64_t load_rows(Oid stub, const std::string &segment, Oid heap) {
+  bridge::HiddenScope hidden;
   auto scan = read_segment(segment, stub);
   begin_loading(segment);
   HeapLoad load(heap);
