@@ -101,7 +101,7 @@ my $seconds = $ENV{HOME_SECONDS} // 15;
 	note "SEED=$seed";
 	$r->start($nodes[ $_ % 4 ], $seed + $_) for 0 .. 5;
 	my ($moves, $until) = (0, time + $seconds);
-	while (time < $until) {
+	while (time < $until || ($moves <= 5 && time < $until + 100)) {
 		for my $car (@registers) {
 			my $to = (grep { $_ ne home($car) } 'c1', 'c2', 'c3')[ $moves % 2 ];
 			my ($rc) = $f->node('e1')->psql('postgres', "SELECT vectorshard.move_home('$car', '$to')");
