@@ -22,6 +22,8 @@ $f->sql('c1', q{
 });
 sub trips { my ($client) = @_; return $f->sql('c1', "SELECT count(*) || md5(string_agg(t::text, '|' ORDER BY id)) FROM trip t WHERE client = '$client'"); }
 sub forget_copies { unlink glob $f->node('c1')->data_dir . '/vectorshard/pgsql_tmp_spool/read/*'; return; }
+# Not the lists that the worker asks for now and then.
+sub objects_read { my ($p) = @_; return scalar grep { m{^GET [^ ?]*node1/} } split /\n/, $p->log; }
 sub moved {
 	my ($client, $name, $what) = @_;
 	my $move = $f->sql('c1', "SELECT vectorshard.move_to_cold('$client', '$name')");
@@ -67,7 +69,7 @@ for my $kind ('s3', 'azure') {
 	like($f->error_of('c1', q{SELECT count(*) FROM trip WHERE client = 'car1'}), qr/XX001: segment object .* is damaged/, 'bytes that are always wrong');
 	$p->rules({ method => 'GET', do => 'status', status => 403, times => 10 });
 	like($f->error_of('c1', q{SELECT count(*) FROM trip WHERE client = 'car1'}), qr/28000/, 'what is denied');
-	is(scalar(grep { /^GET/ } split /\n/, $p->log), 1, 'is not tried again');
+	is(objects_read($p), 1, 'is not tried again');
 
 	# Many read the same object at once: it is fetched once. Copies are bounded.
 	forget_copies();
@@ -75,7 +77,7 @@ for my $kind ('s3', 'azure') {
 	my @readers = map { $f->node('c1')->background_psql('postgres') } 1 .. 4;
 	for my $r (@readers) { $r->{stdin} .= "SELECT 'rows ' || count(*) FROM trip WHERE client = 'car1';\n"; $r->{run}->pump_nb; }
 	ok($f->wait_for(sub { $_->{run}->pump_nb for @readers; 4 == grep { $_->{stdout} =~ /rows 50/ } @readers }, 30), "$kind: four readers at once");
-	is(scalar(grep { /^GET .*node1/ } split /\n/, $p->log), 1, 'fetch it once');
+	is(objects_read($p), 1, 'fetch it once');
 	$_->quit for @readers;
 
 	# A store that hangs: cancel, and a statement's time-out.
