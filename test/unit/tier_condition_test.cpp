@@ -1,6 +1,8 @@
 // Conditions on segments: their text, what zones say of them, decimals between units.
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <limits>
 #include <random>
 #include <string>
 
@@ -60,6 +62,29 @@ TEST(TierCondition, Text) {
   Value open;
   open.unknown = true;
   EXPECT_EQ(literal_text(open, false), "?");
+}
+
+Value float8(double d) { return {CellKind::float8, false, false, std::bit_cast<int64_t>(d), "", 0}; }
+
+Condition of_float(Condition::Kind kind, Compare op, std::vector<Value> values) {
+  Condition c;
+  c.kind = kind;
+  c.op = op;
+  c.values = std::move(values);
+  return c;
+}
+
+// A bloom filter knows the bits of a value alone.
+TEST(TierCondition, FloatsThatAreEqualInMoreThanOneForm) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (double zero : {0.0, -0.0}) EXPECT_EQ(text(of_float(Condition::Kind::compare, Compare::equal, {float8(zero)})), "(abs(c0) = 0)");
+  for (double d : {nan, -nan}) EXPECT_EQ(text(of_float(Condition::Kind::compare, Compare::equal, {float8(d)})), "(isnan(c0))");
+  EXPECT_EQ(text(of_float(Condition::Kind::compare, Compare::equal, {float8(1.5)})), "(c0 = '1.5'::DOUBLE)");
+  EXPECT_EQ(text(of_float(Condition::Kind::compare, Compare::less, {float8(0.0)})), "(c0 < '0'::DOUBLE)");
+  EXPECT_EQ(text(of_float(Condition::Kind::in, Compare::equal, {float8(1.5), float8(-0.0), float8(nan)})), "(c0 IN ('1.5'::DOUBLE) OR abs(c0) = 0 OR isnan(c0))");
+  EXPECT_EQ(text(of_float(Condition::Kind::in, Compare::equal, {float8(0.0)})), "(FALSE OR abs(c0) = 0)");
+  Value zero{CellKind::float4, false, false, std::bit_cast<int32_t>(-0.0F), "", 0};
+  EXPECT_EQ(text(of_float(Condition::Kind::compare, Compare::equal, {zero})), "(abs(c0) = 0)");
 }
 
 TEST(TierCondition, Zones) {

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 namespace vectorshard::tier {
 
@@ -100,6 +101,37 @@ std::string joined(const std::vector<Condition> &parts, const TextForm &form, co
   return out.empty() ? none : out + ")";
 }
 
+/// The value of a float.
+std::optional<double> float_of(const Value &v) {
+  if (v.null || v.unknown) return std::nullopt;
+  if (v.kind == CellKind::float4) return std::bit_cast<float>(static_cast<int32_t>(v.number));
+  if (v.kind == CellKind::float8) return std::bit_cast<double>(v.number);
+  return std::nullopt;
+}
+
+/// DuckDB looks for a constant in a bloom filter by its bits, but floats that are equal may have others: of zero there are two forms, of NaN many.
+bool has_forms(const Value &v) {
+  std::optional<double> d = float_of(v);
+  return d && (*d == 0 || std::isnan(*d));
+}
+
+std::string equals_text(const std::string &field, const Value &v, bool text_as_blob) {
+  if (!has_forms(v)) return field + " = " + literal_text(v, text_as_blob);
+  return std::isnan(*float_of(v)) ? "isnan(" + field + ")" : "abs(" + field + ") = 0";
+}
+
+/// column IN (values).
+std::string in_text(const std::string &field, const std::vector<Value> &values, bool text_as_blob) {
+  std::string list, others;
+  for (const Value &v : values)
+    if (has_forms(v))
+      others += " OR " + equals_text(field, v, text_as_blob);
+    else
+      list += (list.empty() ? "" : ", ") + literal_text(v, text_as_blob);
+  std::string in = list.empty() ? "FALSE" : field + " IN (" + list + ")";
+  return "(" + in + others + ")";
+}
+
 const char *truth_text(const Value &v) { return v.unknown ? "?" : v.null ? "NULL::BOOLEAN" : v.number ? "TRUE" : "FALSE"; }
 
 }  // namespace
@@ -150,18 +182,16 @@ std::string condition_text(const Condition &c, const TextForm &form) {
     case Condition::Kind::all: return joined(c.parts, form, " AND ", "TRUE");
     case Condition::Kind::any: return joined(c.parts, form, " OR ", "FALSE");
     case Condition::Kind::negated: return "(NOT " + condition_text(c.parts[0], form) + ")";
-    case Condition::Kind::compare: return "(" + form.field(c.column) + sign_of(c.op) + literal_text(c.values[0], form.text_as_blob) + ")";
+    case Condition::Kind::compare:
+      if (c.op == Compare::equal) return "(" + equals_text(form.field(c.column), c.values[0], form.text_as_blob) + ")";
+      return "(" + form.field(c.column) + sign_of(c.op) + literal_text(c.values[0], form.text_as_blob) + ")";
     case Condition::Kind::columns: return "(" + form.field(c.column) + sign_of(c.op) + form.field(c.other) + ")";
     case Condition::Kind::is_null: return "(" + form.field(c.column) + " IS NULL)";
     case Condition::Kind::truth: return form.field(c.column);
     case Condition::Kind::like: return "(" + form.field(c.column) + " LIKE " + literal_text(c.values[0], form.text_as_blob) + ")";
     case Condition::Kind::constant: return truth_text(c.values[0]);
     case Condition::Kind::each: return "(" + form.field(c.column) + (c.values[0].number ? " = " : " <> ") + form.field(c.column) + ")";
-    case Condition::Kind::in: {
-      std::string list;
-      for (const Value &v : c.values) list += (list.empty() ? "" : ", ") + literal_text(v, form.text_as_blob);
-      return "(" + form.field(c.column) + " IN (" + list + "))";
-    }
+    case Condition::Kind::in: return in_text(form.field(c.column), c.values, form.text_as_blob);
   }
   return "TRUE";
 }
