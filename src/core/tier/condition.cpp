@@ -110,22 +110,24 @@ std::optional<double> float_of(const Value &v) {
 }
 
 /// DuckDB looks for a constant in a bloom filter by its bits, but floats that are equal may have others: of zero there are two forms, of NaN many.
-bool has_forms(const Value &v) {
+/// The comparison with such a value by a function; empty: the value has one form.
+std::string any_form_text(const std::string &field, const Value &v) {
   std::optional<double> d = float_of(v);
-  return d && (*d == 0 || std::isnan(*d));
+  if (!d || (*d != 0 && !std::isnan(*d))) return "";
+  return *d == 0 ? "abs(" + field + ") = 0" : "isnan(" + field + ")";
 }
 
 std::string equals_text(const std::string &field, const Value &v, bool text_as_blob) {
-  if (!has_forms(v)) return field + " = " + literal_text(v, text_as_blob);
-  return std::isnan(*float_of(v)) ? "isnan(" + field + ")" : "abs(" + field + ") = 0";
+  std::string any_form = any_form_text(field, v);
+  return any_form.empty() ? field + " = " + literal_text(v, text_as_blob) : any_form;
 }
 
 /// column IN (values).
 std::string in_text(const std::string &field, const std::vector<Value> &values, bool text_as_blob) {
   std::string list, others;
   for (const Value &v : values)
-    if (has_forms(v))
-      others += " OR " + equals_text(field, v, text_as_blob);
+    if (std::string any_form = any_form_text(field, v); !any_form.empty())
+      others += " OR " + any_form;
     else
       list += (list.empty() ? "" : ", ") + literal_text(v, text_as_blob);
   std::string in = list.empty() ? "FALSE" : field + " IN (" + list + ")";

@@ -33,9 +33,8 @@ constexpr char kMarks[] = R"(
     FROM (SELECT e.client, coalesce(e.taken_from, 0) AS taken_from, coalesce(e.taken, 0) AS taken, 0 AS asked, e.at >= $2 AS fresh
             FROM vectorshard.home_event e WHERE e.at >= $1
           UNION ALL
-          SELECT h.client, 0, 0, h.to_node, coalesce(h.asked_at >= $2, false) FROM vectorshard.home_move h WHERE h.asked
-          UNION ALL
-          SELECT h.client, 0, 0, 0, true FROM vectorshard.home_move h WHERE NOT h.asked) m
+          SELECT h.client, 0, 0, CASE WHEN h.asked THEN h.to_node ELSE 0 END, NOT h.asked OR coalesce(h.asked_at >= $2, false)
+            FROM vectorshard.home_move h) m
     LEFT JOIN vectorshard.client c ON c.client = m.client)";
 
 Snapshot snapshot_of(const std::string &cursor) {

@@ -60,18 +60,18 @@ void decode_strings(const duck::Column &from, idx_t at, const Target &to) {
   if (bytes == 0) return;
   char *memory = static_cast<char *>(MemoryContextAllocHuge(CurrentMemoryContext, bytes));
   to.each(strings, [&](const duckdb_string_t &s) {
-    const std::string_view bytes = duck::bytes_of(s);
-    const size_t length = bytes.size();
+    const std::string_view value = duck::bytes_of(s);
+    const size_t length = value.size();
     char *header = memory;
     if (length + VARHDRSZ_SHORT <= VARATT_SHORT_MAX) {
       SET_VARSIZE_SHORT(header, length + VARHDRSZ_SHORT);
-      copy_short(header + VARHDRSZ_SHORT, bytes.data(), length);
+      copy_short(header + VARHDRSZ_SHORT, value.data(), length);
       memory += length + VARHDRSZ_SHORT;
     } else {
       // What came before may have left it anywhere; there is room, as each of those took less than was reckoned.
       header = reinterpret_cast<char *>(INTALIGN(reinterpret_cast<uintptr_t>(memory)));
       SET_VARSIZE(header, VARHDRSZ + length);
-      memcpy(header + VARHDRSZ, bytes.data(), length);
+      memcpy(header + VARHDRSZ, value.data(), length);
       memory = header + INTALIGN(VARHDRSZ + length);
     }
     return PointerGetDatum(header);
