@@ -5,8 +5,11 @@
 namespace vectorshard::apply {
 
 /// Checks residency of `client` for a writer that already holds RowExclusiveLock on the table: once per client and
-/// transaction, and again when the eviction epoch moved. `may_fetch` (INSERT): a client that is not resident is made
+/// transaction, for who lets it go waits for that lock. `may_fetch` (INSERT): a client that is not resident is made
 /// so. Raises 40001 for a client that leaves, and for one that is not resident if it may not be fetched.
 void fence(std::string_view client, bool may_fetch);
+
+/// The caller has just found `client` resident here and not leaving, and holds a lock that make_leave waits for: fence() looks no more.
+void note_fenced(std::string_view client);
 
 }  // namespace vectorshard::apply

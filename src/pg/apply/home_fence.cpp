@@ -2,6 +2,7 @@
 #include "pg/apply/home_fence.hpp"
 
 #include "pg/apply/api.hpp"
+#include "pg/apply/fence.hpp"
 #include "pg/apply/passed_clients.hpp"
 #include "pg/bridge/guard.hpp"
 #include "pg/bridge/lookup.hpp"
@@ -22,9 +23,12 @@ PassedClients &passed() {
 bool writes_at_home(std::string_view client) {
   if (passed().contains(client)) return true;
   auto here = bridge::with_fresh_snapshot([&](Snapshot s) { return place::home_here(s, client); });
-  // Leaving is told by the row fence to those who write; who only locks rows comes by here alone.
-  if (here != place::HomeHere::yes || residency_now(client).leaving) return false;
+  if (here != place::HomeHere::yes) return false;
+  // Leaving is told by the row fence to those who write; who only locks rows comes by here alone, and may write them afterwards.
+  Residency r = residency_now(client);
+  if (r.leaving) return false;
   passed().add(client);
+  if (r.resident) note_fenced(client);
   return true;
 }
 

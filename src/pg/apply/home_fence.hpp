@@ -5,8 +5,8 @@
 namespace vectorshard::apply {
 
 /// Whether this node is the home of `client` and stays it until this transaction has ended: looked up under a fresh snapshot once per client
-/// and transaction, and again when the eviction epoch moved. The caller holds RowExclusiveLock on the table: who moves the home away notes
-/// that it asks another node, moves the epoch, and before both waits for those who held that lock.
+/// and transaction. The caller holds RowShareLock or RowExclusiveLock on the table: who moves the home away waits for those who hold it, after
+/// the leaving mark can be seen and before it asks another node.
 bool writes_at_home(std::string_view client);
 
 }  // namespace vectorshard::apply

@@ -35,7 +35,7 @@ bool mark(std::string_view client, bool leaving) {
 }
 
 /// Whoever holds a write lock on a table of clients' rows may have looked before the mark was there. Row locks hold what others read of a table
-/// of consistency home: where the home moves away, they must not have been for nothing.
+/// of consistency home: where the home moves away, they must not have been for nothing. Fences rely on it that none of them is left out (passed_clients.hpp).
 std::vector<VirtualTransactionId> writers_now() {
   std::vector<VirtualTransactionId> writers;
   bridge::WorkerTransaction transaction;

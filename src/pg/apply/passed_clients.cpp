@@ -2,7 +2,6 @@
 #include "pg/apply/passed_clients.hpp"
 
 #include "pg/bridge/guard.hpp"
-#include "pg/bridge/shmem.hpp"
 extern "C" {
 #include "storage/proc.h"
 }
@@ -19,13 +18,11 @@ void PassedClients::clear() {
 }
 
 void PassedClients::renew() {
-  uint64 epoch = pg_atomic_read_u64(&bridge::shared()->eviction_epoch);
-  if (transaction_ == MyProc->lxid && epoch_ == epoch) return;
+  if (transaction_ == MyProc->lxid) return;
   if (!hooked_) bridge::pg_call([&] { RegisterSubXactCallback(on_subtransaction, this); });
   hooked_ = true;
   clear();
   transaction_ = MyProc->lxid;
-  epoch_ = epoch;
 }
 
 bool PassedClients::contains(std::string_view client) {
@@ -38,6 +35,7 @@ bool PassedClients::contains(std::string_view client) {
 }
 
 void PassedClients::add(std::string_view client) {
+  renew();
   clients_.emplace(client);
   last_ = client;
   any_ = true;

@@ -30,15 +30,20 @@ LOCKTAG tag_of(std::string_view client) {
   return tag;
 }
 
-bool acquire(std::string_view client, LOCKMODE mode, bool dont_wait) {
+bool acquire(std::string_view client, LOCKMODE mode, bool dont_wait, bool keep = false) {
   LOCKTAG tag = tag_of(client);
-  return pg_call([&] { return LockAcquire(&tag, mode, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL; });
+  return pg_call([&] { return LockAcquire(&tag, mode, keep, dont_wait) != LOCKACQUIRE_NOT_AVAIL; });
 }
 
 }  // namespace
 
 void lock_client_shared(std::string_view client) { acquire(client, ShareLock, false); }
 bool try_lock_client(std::string_view client) { return acquire(client, ExclusiveLock, true); }
+bool try_keep_client(std::string_view client) { return acquire(client, ExclusiveLock, true, true); }
+void let_client_go(std::string_view client) {
+  LOCKTAG tag = tag_of(client);
+  pg_call([&] { (void)LockRelease(&tag, ExclusiveLock, true); });
+}
 void lock_client(std::string_view client) { acquire(client, ExclusiveLock, false); }
 bool holds_client_shared(std::string_view client) {
   LOCKTAG tag = tag_of(client);

@@ -11,6 +11,10 @@ namespace vectorshard::bridge {
 void lock_client_shared(std::string_view client);
 /// Exclusive: becoming resident, leaving. False at once if somebody holds it.
 bool try_lock_client(std::string_view client);
+/// The same beyond the end of the transaction, for a copy that is under way: forwarded writes of the client wait until let_client_go(), or until
+/// this process has ended. False at once if somebody else holds it. Once for each client.
+bool try_keep_client(std::string_view client);
+void let_client_go(std::string_view client);
 /// Exclusive, waits.
 void lock_client(std::string_view client);
 /// True if this backend's transaction holds the shared lock: it has an open forwarded write of the client.

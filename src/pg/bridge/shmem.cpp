@@ -44,6 +44,7 @@ void startup() {
                     &shared_memory->eviction_epoch, &shared_memory->catalog_epoch, &shared_memory->decoded_lsn,
                     &shared_memory->confirmed_lsn, &shared_memory->tombstone_epoch})
       pg_atomic_init_u64(u, 0);
+    for (auto &u : shared_memory->written_at_home_us) pg_atomic_init_u64(&u, 0);
   }
   for (const Region &r : regions()) {
     *r.where = ShmemInitStruct(r.name, r.size(), &found);

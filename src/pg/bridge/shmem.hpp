@@ -16,6 +16,9 @@ namespace vectorshard::bridge {
 /// The workers, by the name they carry in pg_stat_activity ("vectorshard shipper").
 enum Worker { kShipper, kNavigator, kHolder, kTiering, kWorkerCount };
 
+/// Clients share so many places of Shared::written_at_home_us.
+constexpr int kWrittenPlaces = 1024;
+
 struct Shared {
   LWLock *lock;  // guards the plain fields below
   // Identity, loaded from the boot record by the launcher and by create_fabric/join_fabric. node 0: not in a fabric.
@@ -38,6 +41,7 @@ struct Shared {
   // The shipper's position, for waiting until every decoded transaction is visible and for ship_lag.
   pg_atomic_uint64 decoded_lsn;
   pg_atomic_uint64 confirmed_lsn;
+  pg_atomic_uint64 written_at_home_us[kWrittenPlaces];  // see written_at_home.hpp
 };
 
 /// A stage's own shared region.

@@ -246,6 +246,8 @@ void CopyPort::statement_done(std::vector<CopyEnded> &ended) {
   note_link_rtt(source_, link_->rtt_s());
   if (done == Stage::announcing && !statement_failed_ && !announced_.empty()) {
     stage_ = Stage::exporting;
+    for (CopyItem &i : items_)
+      if (i.source == i.home) i.unchanged_since_us = bridge::steady_us();
     send(kExport, {array_literal(announced_), array_literal(digests())}, true, ended);
     return;
   }

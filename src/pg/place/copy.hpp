@@ -2,7 +2,8 @@
 // waits: pump() moves each job as far as its socket allows, so a source that hangs holds up nobody else.
 //
 // A job: copy_announce for all its clients (committed at the source), then copy_export; each client that arrives is
-// merged in a transaction of its own with its `resident` row and its holder row `live`.
+// merged in a transaction of its own with its `resident` row and its holder row `live`. If a session of this node has changed the client at its
+// home since the export was asked for, the copy is made again, and this time such sessions wait for it (40001 then, as the client is here).
 #pragma once
 #include <memory>
 #include <string>
@@ -30,9 +31,13 @@ struct CopyItem {
   bool resident = false;       // it is here already, not confirmed by its home
   size_t bytes = 0;            // that are expected, and in the end those that came
   size_t most_bytes = SIZE_MAX;  // room that is kept for it: more is not taken
+  // The copy lacks what sessions of this node have changed at the home since, on the steady clock: from when the home was asked for its rows, or
+  // another source was chosen.
+  int64 unchanged_since_us = 0;
 };
 
-enum class CopyEnd { live, again_soon, failed, source_failed };
+/// written: a session here has changed the client at its home meanwhile, or is just about it, so the copy may lack that.
+enum class CopyEnd { live, again_soon, written, failed, source_failed };
 
 /// How a copy ended. `sqlstate` and `why` unless live.
 struct CopyEnded {

@@ -3,6 +3,7 @@
 
 #include "pg/apply/api.hpp"
 #include "pg/bridge/at_commit.hpp"
+#include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/export.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/shmem.hpp"
@@ -34,7 +35,6 @@ constexpr long kIdleMs = 1000;
 // Retrying a client that failed for a reason of its own: 1, 2, 4 … seconds.
 constexpr double kFirstRetryS = 1;
 constexpr double kMostRetryS = 60;
-constexpr double kSoonS = 0.02;
 // A statement for all nodes that failed, or waits for a lock.
 constexpr double kStatementsRetryS = 2;
 
@@ -169,12 +169,26 @@ void Holder::refuse_banned(bridge::Spi &spi, std::vector<Missing> &missing) {
   });
 }
 
+void Holder::let_go_kept(const std::string &client) {
+  if (kept_.erase(client)) bridge::let_client_go(client);
+}
+
+/// Copies whose end a round that failed did not get to know.
+void Holder::forget_lost_jobs() {
+  for (auto &[node, port] : ports_)
+    if (port->busy()) return;
+  in_flight_.clear();
+  reserved_.clear();
+  while (!kept_.empty()) let_go_kept(std::string(*kept_.begin()));
+}
+
 /// What became of copies that ended.
 void Holder::settle(std::vector<CopyEnded> &ended) {
   for (CopyEnded &e : ended) {
     const std::string &client = e.item.client;
     in_flight_.erase(client);
     reserved_.erase(client);
+    let_go_kept(client);
     Missing m{client, e.item.home, false, requested_.contains(client)};
     switch (e.end) {
       case CopyEnd::live:
@@ -184,6 +198,10 @@ void Holder::settle(std::vector<CopyEnded> &ended) {
         if (requested_.erase(client)) finish(RequestKind::copy, client);
         break;
       case CopyEnd::again_soon: try_later(client, kSoonS); break;
+      case CopyEnd::written:
+        try_later(client, kSoonS);
+        retries_[client].written = true;
+        break;
       case CopyEnd::failed:
         if (e.item.bytes > e.item.most_bytes) sizes_[client] = static_cast<int64_t>(e.item.bytes);
         fail(m, e.sqlstate, e.why);
@@ -271,6 +289,7 @@ long Holder::round() {
   if (bridge::self_node() == kNoNode) return kIdleMs;
   if (marks_left_) take_marks_back();
   follow_catalog();
+  forget_lost_jobs();
   take();
   bring(find_missing());
   follow_jobs();

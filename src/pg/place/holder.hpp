@@ -69,9 +69,13 @@ struct HomeMove {
   std::string to_name{};
 };
 
+/// A copy that could not be made just now is tried again after so long.
+constexpr double kSoonS = 0.02;
+
 /// When a client that failed may be tried again.
 struct Retry {
   int failures = 0;
+  bool written = false;  // the last copy missed a change, or met an open one, of a session of this node
   double not_before_s = 0;
 };
 
@@ -106,6 +110,9 @@ class Holder {
   NodeId choose_source(const Missing &m);
   void announce_and_start(std::vector<CopyItem> items, int64_t fabric_transfers);
   void commit_copying(std::vector<CopyItem> &items);
+  bool keep_if_written(const std::string &client);
+  void let_go_kept(const std::string &client);
+  void forget_lost_jobs();
 
   // holder_budget.cpp
   void recount();
@@ -163,6 +170,7 @@ class Holder {
   std::map<std::string, Request> requested_;
   std::set<std::string> asked_to_evict_;
   std::set<std::string, std::less<>> in_flight_;
+  std::set<std::string> kept_;  // of those, whose forwarded writes wait for the copy
   uint64_t catalog_epoch_ = ~uint64_t{0};  // nothing followed yet
   bool statements_left_ = false;
   double next_statements_s_ = 0;

@@ -1,10 +1,13 @@
 // What the holder worker does about a client that should be here: find a source and start a copy, bring it back from
 // the store if this is its home, or have it born. Every step commits before the next; see docs/architecture.md, "Copy".
 #include "pg/apply/api.hpp"
+#include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/gucs.hpp"
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/steady.hpp"
+#include "pg/bridge/written_at_home.hpp"
 #include "pg/place/birth.hpp"
 #include "pg/place/holder.hpp"
 #include "pg/tier/api.hpp"
@@ -93,13 +96,16 @@ std::vector<Source> Holder::other_holders(const Missing &m) {
 }
 
 /// The home if it may be tried, or a live holder that is much nearer; else another live holder; kNoNode if there is none. What comes
-/// from a holder is not confirmed: the home is asked next whether it has anything more.
+/// from a holder is not confirmed: the home is asked next whether it has anything more. What sessions of this node have changed at the home
+/// lately a holder may not have.
 NodeId Holder::choose_source(const Missing &m) {
   bool home_ready = back_off_.ready(m.home, now_s());
   if (m.resident) return home_ready ? m.home : kNoNode;  // unconfirmed: only the home can confirm
   Source home{m.home, paths_.contains(m.home) ? paths_.at(m.home) : Path{}};
   double bytes = static_cast<double>(m.bytes);
-  if (home_ready && copy_s(home.path, bytes) < kFarHomeS) return m.home;
+  int64 written_us = bridge::written_at_home_us(m.client);
+  bool changed = written_us > 0 && bridge::steady_us() - written_us < bridge::kOwnChangesUs;
+  if (home_ready && (changed || copy_s(home.path, bytes) < kFarHomeS)) return m.home;
   std::vector<Source> holders = other_holders(m);
   if (!home_ready) return holders.empty() ? kNoNode : holders.front().node;
   double setup_s = home.path.setup_s;
@@ -138,12 +144,14 @@ void Holder::bring(const std::vector<Missing> &missing) {
   std::vector<CopyItem> items;
   for (const Missing &m : missing) {
     if (!is_to_copy(m)) continue;
+    int64 chosen_us = bridge::steady_us();
     NodeId source = choose_source(m);
     if (source == kNoNode) {
       if (m.requested) fail(m, ERRCODE_CONNECTION_FAILURE, no_source(m, peer_errors_[m.home]));
       continue;
     }
     CopyItem item{m.client, m.home, source, m.state, m.generation, m.version, m.requested, m.resident};
+    item.unchanged_since_us = chosen_us;
     if (!m.resident) {
       size_t bytes = reserve_for(m);
       bool predicted = m.value < kPriceless;
@@ -168,6 +176,18 @@ void Holder::bring(const std::vector<Missing> &missing) {
   announce_and_start(std::move(items), fabric.transfers);
 }
 
+/// A client that the last copy missed a change of is not changed by sessions of this node until this one is here. False: one is just doing so.
+bool Holder::keep_if_written(const std::string &client) {
+  auto retry = retries_.find(client);
+  if (retry == retries_.end() || !retry->second.written) return true;
+  if (!bridge::try_keep_client(client)) {
+    try_later(client, kSoonS);
+    return false;
+  }
+  kept_.insert(client);
+  return true;
+}
+
 /// One job a source; what does not fit, or would disturb the others because it failed before, waits for the next.
 void Holder::announce_and_start(std::vector<CopyItem> items, int64_t fabric_transfers) {
   std::map<NodeId, std::vector<CopyItem>> jobs;
@@ -187,6 +207,7 @@ void Holder::announce_and_start(std::vector<CopyItem> items, int64_t fabric_tran
       more_missing_ = true;
       continue;
     }
+    if (!keep_if_written(i.client)) continue;
     if (failed_before) alone.insert(i.source);
     count++;
     chosen.push_back(std::move(i));

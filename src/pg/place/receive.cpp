@@ -7,6 +7,7 @@
 #include "pg/bridge/scopes.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/bridge/written_at_home.hpp"
 #include "pg/place/quality.hpp"
 
 namespace vectorshard::place {
@@ -42,8 +43,12 @@ bool may_try_again(int sqlstate) {
 Received merge_in_transaction(const CopyItem &item, const ship::Batch &batch) {
   bridge::WorkerTransaction tx;
   if (!bridge::try_lock_client(item.client))
-    return {CopyEnd::again_soon, ERRCODE_LOCK_NOT_AVAILABLE,
+    return {CopyEnd::written, ERRCODE_LOCK_NOT_AVAILABLE,
             Error{Errc::conflict, "client \"" + item.client + "\" has an open write on this node", "", "Retry."}};
+  // Under the lock: whoever committed at the home has noted it before.
+  if (!item.resident && bridge::written_at_home_us(item.client) >= item.unchanged_since_us)
+    return {CopyEnd::written, ERRCODE_T_R_SERIALIZATION_FAILURE,
+            Error{Errc::conflict, "client \"" + item.client + "\" was changed at its home from this node while it was copied", "", "Retry."}};
   bool from_home = item.source == item.home;
   {
     bridge::LearnedWrites learned;

@@ -6,6 +6,7 @@
 #include "pg/apply/api.hpp"
 #include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/guard.hpp"
+#include "pg/bridge/written_at_home.hpp"
 #include "pg/read/sources.hpp"
 #include "pg/tier/api.hpp"
 extern "C" {
@@ -37,9 +38,20 @@ void on_savepoint(SubXactEvent event, SubTransactionId, SubTransactionId, void *
   }
 }
 
+/// Before the locks of the clients go: a copy that waits for them sees that it may lack what was committed at the home.
+void on_transaction_end(XactEvent event, void *) {
+  if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
+  for (const auto &[client, began] : store().held) bridge::note_written_at_home(client);
+  store().held.clear();
+}
+
 Known &known() {
   static bool hooked = false;
-  if (!hooked) bridge::pg_call([] { RegisterSubXactCallback(on_savepoint, nullptr); });
+  if (!hooked)
+    bridge::pg_call([] {
+      RegisterSubXactCallback(on_savepoint, nullptr);
+      RegisterXactCallback(on_transaction_end, nullptr);
+    });
   hooked = true;
   Known &k = store();
   if (k.transaction != MyProc->lxid) {

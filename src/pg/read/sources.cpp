@@ -5,6 +5,7 @@
 
 #include "core/read/nearest_source.hpp"
 #include "pg/bridge/steady.hpp"
+#include "pg/bridge/written_at_home.hpp"
 #include "pg/place/api.hpp"
 #include "pg/read/session.hpp"
 #include "pg/read/whereabouts.hpp"
@@ -14,8 +15,6 @@ namespace vectorshard::read {
 
 namespace {
 
-// Changes reach live holders within seconds, or the holder is in trouble.
-constexpr int64 kOwnChangesUs = 60000000;
 constexpr size_t kOwnChangesMost = 10000;
 
 std::unordered_map<std::string, int64> &own_changes() {
@@ -25,7 +24,7 @@ std::unordered_map<std::string, int64> &own_changes() {
 
 bool changed_lately(const std::string &client) {
   auto it = own_changes().find(client);
-  return it != own_changes().end() && bridge::steady_us() - it->second < kOwnChangesUs;
+  return it != own_changes().end() && bridge::steady_us() - it->second < bridge::kOwnChangesUs;
 }
 
 Source source(NodeId node) { return {node, place::link_rtt_s(node), ship::known_dead(node)}; }
