@@ -44,8 +44,9 @@ SELECT count(*) FROM vectorshard.decision_log WHERE client = 'qua1';
 SELECT vectorshard.tidy_decisions(24, 1, 10000) >= 0 AS removed, count(*) >= 0 FROM vectorshard.decision_log;
 SELECT count(*) <= 1 AS one_is_left FROM vectorshard.decision_log;
 SELECT vectorshard.end_policy('forbid qua1 on alone by alone');
--- This hour is there, and adds up with what is counted since the start.
-SELECT max(q.hour) = date_trunc('hour', now()) AS this_hour, sum(q.wishes) = max(t.wishes) AS wishes, sum(q.arrivals) AS arrivals, sum(q.hits) AS hits,
+-- This hour is there, and adds up with what is counted since the start (but in the moment in which the worker writes it down).
+CALL pg_temp.wait_for($$(SELECT sum(q.wishes) = max(t.wishes) FROM vectorshard.placement_quality_hourly q JOIN vectorshard.placement_quality t USING (node))$$);
+SELECT max(q.hour) = date_trunc('hour', now()) AS this_hour, sum(q.arrivals) AS arrivals, sum(q.hits) AS hits,
        max(q.hit_ratio) AS hit_ratio, max(q.lead_p50_s) AS lead_p50_s, sum(q.copies) AS copies, sum(q.wasted_copies) AS wasted, sum(q.copy_s) AS copy_s,
        sum(q.surplus_copy_s) AS surplus_copy_s, sum(q.dry_run_arrivals) AS dry_run_arrivals, sum(q.dry_run_hits) AS dry_run_hits
   FROM vectorshard.placement_quality_hourly q JOIN vectorshard.placement_quality t USING (node);
