@@ -127,7 +127,7 @@ sub join {
 # Polls until `sql` gives `expected` on node `name`; false, with what it gave last, after `timeout` seconds.
 sub poll_until {
 	my ($self, $name, $sql, $expected, $timeout) = @_;
-	my $until = time + ($timeout // 60);
+	my $until = time + ($timeout // 180);
 	my $got = '';
 	while (time < $until) {
 		my ($rc, $out, $err) = $self->node($name)->psql('postgres', $sql);
@@ -142,7 +142,7 @@ sub poll_until {
 # Polls until a piece of Perl is true; false after `timeout` seconds.
 sub wait_for {
 	my ($self, $condition, $timeout) = @_;
-	my $until = time + ($timeout // 60);
+	my $until = time + ($timeout // 180);
 	while (time < $until) {
 		return 1 if $condition->();
 		usleep(100_000);

@@ -9,7 +9,7 @@ use IPC::Run;
 sub new {
 	my ($class, $node) = @_;
 	my $self = bless { in => '', out => '' }, $class;
-	$self->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$self->{in}, '>', \$self->{out}, '2>&1', IPC::Run::timeout(300));
+	$self->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$self->{in}, '>', \$self->{out}, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	return $self;
 }
 

@@ -138,7 +138,7 @@ is($f->sql('e1', q{SELECT tableoid::regclass, note FROM trip WHERE car = 'a5' AN
 
 # Locks and cancel.
 my ($in, $out) = ('', '');
-my $holder = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('e2')->connstr('postgres') ], '<', \$in, '>', \$out, IPC::Run::timeout(120));
+my $holder = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('e2')->connstr('postgres') ], '<', \$in, '>', \$out, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 $in .= "BEGIN; SELECT id FROM trip WHERE car = 'a1' AND id = 1 FOR UPDATE;\n";
 $holder->pump until $out =~ /1/;
 like($f->error_of('c1', q{SELECT id FROM trip WHERE car = 'a1' AND id = 1 FOR UPDATE NOWAIT}), qr/55P03/, 'FOR UPDATE locks at the home');
@@ -153,7 +153,7 @@ $holder->finish;
 
 # A node that restarts, one that is away.
 ($in, $out) = ('', '');
-my $reader = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('e1')->connstr('postgres') ], '<', \$in, '>', \$out, '2>&1', IPC::Run::timeout(120));
+my $reader = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('e1')->connstr('postgres') ], '<', \$in, '>', \$out, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 $in .= "SELECT 'first', count(*) FROM trip WHERE car = 'b3';\n";
 $reader->pump until $out =~ /first\|4/;
 $f->node('c2')->stop('fast');

@@ -42,7 +42,7 @@ sub run_all {
 	print $out "$_;\n\\echo == end\n" for @statements;
 	close $out;
 	my $got = '';
-	IPC::Run::run([ 'psql', '-XAtq', '-d', $f->node($node)->connstr($database), '-f', $file ], '>', \$got, '2>&1', IPC::Run::timeout(300));
+	IPC::Run::run([ 'psql', '-XAtq', '-d', $f->node($node)->connstr($database), '-f', $file ], '>', \$got, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	my @answers = split /^== end\n/m, $got, -1;
 	pop @answers;
 	return map { join "\n", sort split /\n/ } @answers;

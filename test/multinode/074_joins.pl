@@ -153,7 +153,7 @@ sub sorted { my ($text) = @_; return join "\n", sort split /\n/, $text; }
 sub answers {
 	my ($node, $database) = @_;
 	my $got = '';
-	IPC::Run::run([ 'psql', '-XAtq', '-d', $f->node($node)->connstr($database), '-f', $script ], '>', \$got, '2>&1', IPC::Run::timeout(120));
+	IPC::Run::run([ 'psql', '-XAtq', '-d', $f->node($node)->connstr($database), '-f', $script ], '>', \$got, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	return map { sorted($_) } split /^== end\n/m, $got, -1;
 }
 my @expected = answers('c1', 'plain');
@@ -237,7 +237,7 @@ my $first = Session->new($f->node('e1'));
 $first->ask('BEGIN; UPDATE total SET n = 7');
 my $again = '';
 my $second = IPC::Run::start([ 'psql', '-XAtq', '-d', $f->node('e1')->connstr('postgres'), '-c',
-	$anew ], '>', \$again, '2>&1', IPC::Run::timeout(60));
+	$anew ], '>', \$again, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 $f->poll('e1', q{SELECT count(*) FROM pg_locks WHERE NOT granted}, '1', 'one waits for the other');
 $first->ask('COMMIT');
 $second->finish;

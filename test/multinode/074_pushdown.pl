@@ -125,7 +125,7 @@ sub sorted { my ($text) = @_; return join "\n", sort split /\n/, $text; }
 sub answers {
 	my ($node, $database) = @_;
 	my $got = '';
-	IPC::Run::run([ 'psql', '-XAtq', '-d', $f->node($node)->connstr($database), '-f', $script ], '>', \$got, '2>&1', IPC::Run::timeout(120));
+	IPC::Run::run([ 'psql', '-XAtq', '-d', $f->node($node)->connstr($database), '-f', $script ], '>', \$got, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	return map { sorted($_) } split /^== end\n/m, $got, -1;
 }
 my @expected = answers('c1', 'plain');

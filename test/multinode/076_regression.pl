@@ -51,7 +51,7 @@ sub psql_script {
 	my $got = '';
 	open my $in, '<', "$dir/$name.sql" or die $!;
 	local $ENV{PGTZ} = 'PST8PDT';
-	IPC::Run::run([ 'psql', '-Xq', '-d', $asker->connstr($database) ], '<', $in, '>', \$got, '2>&1', IPC::Run::timeout(500));
+	IPC::Run::run([ 'psql', '-Xq', '-d', $asker->connstr($database) ], '<', $in, '>', \$got, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	close $in;
 	return $got;
 }

@@ -134,7 +134,7 @@ SKIP: {
 	my @urls = map { "postgres://$user\@127.0.0.1:" . $f->node($_)->port . '/postgres' } 'c2', 'c1';
 	local $ENV{ORM_MODULES} = $modules;
 	my ($answer, $complaint) = ('', '');
-	my $end = IPC::Run::run([ 'node', 'test/orm/sequelize.js', @urls ], '>', \$answer, '2>', \$complaint, IPC::Run::timeout(120));
+	my $end = IPC::Run::run([ 'node', 'test/orm/sequelize.js', @urls ], '>', \$answer, '2>', \$complaint, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	is(scalar(grep { /^ok / } split /\n/, $answer), 34, 'Sequelize did all of it') or diag("$answer$complaint");
 	is(join("\n", grep { /^not ok / } split /\n/, $answer), '', 'and nothing went wrong');
 	like($f->sql('c1', q{SELECT string_agg(client || ' ' || home, ', ' ORDER BY client) FROM vectorshard.client WHERE client IN ('resident', 'elsewhere', 'unknown')}), qr/^elsewhere 1, resident 1, unknown \d$/,
