@@ -140,13 +140,16 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION vectorshard.run_here_and_ship(text, text) IS 'internal: run_on_all_nodes under a search path';
 
--- One statement, in a subtransaction. True: done, or the next may be tried; false: a lock is in the way, and all wait.
+-- One statement, in a subtransaction. True: done, or the next may be tried; false: a lock is in the way, and all wait. Of the holder worker and
+-- accept_ddl() one runs statements at a time, or both would run the same one, and the second would note that it failed.
 CREATE FUNCTION vectorshard.run_statement(d vectorshard.ddl) RETURNS boolean
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, vectorshard, pg_temp AS $$
 DECLARE
   role text := current_setting('role');
   message text;
 BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('vectorshard.run_statement', 0)) THEN RETURN false; END IF;
+  IF EXISTS (SELECT FROM vectorshard.ddl_done t WHERE t.statement = d.statement AND t.done) THEN RETURN true; END IF;
   -- Tables made here from a later definition have it in them.
   IF d.tables = '{}' OR EXISTS (SELECT FROM vectorshard.shard_table s WHERE s.table_name = ANY (d.tables) AND s._version < d.statement) THEN
     IF NOT current_setting('vectorshard.accept_ddl_from_peers')::boolean THEN
@@ -196,6 +199,7 @@ DECLARE
   done boolean;
 BEGIN
   PERFORM vectorshard.require_member();
+  PERFORM pg_advisory_xact_lock(hashtextextended('vectorshard.run_statement', 0));
   PERFORM set_config('vectorshard.accept_ddl_from_peers', 'on', true);
   PERFORM vectorshard.run_statements();
   PERFORM vectorshard.realize_tables();

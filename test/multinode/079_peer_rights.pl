@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 use Fabric;
+use Session;
 use Test::More;
 
 my $f = Fabric->new(core => 'c1', config => "vectorshard.placement_mode = off\nvectorshard.keep_s = 100000\nautovacuum = off");
@@ -151,7 +152,14 @@ $f->poll('c2', q{SELECT string_agg(DISTINCT kind || ' ' || table_name, ', ') FRO
 is($f->sql('c2', q{SELECT to_regclass('common') IS NULL AND to_regclass('app.other') IS NULL AND (SELECT count(*) = 0 FROM vectorshard.store)}), 't', 'and has nothing of it');
 $f->sql('c1', q{INSERT INTO app.other VALUES ('there', 1); INSERT INTO app.note VALUES ('there', 7, 'still')});
 is($f->sql('c2', q{SELECT words FROM app.note WHERE car = 'there' AND id = 7}), 'still', 'other tables go on');
-is($f->sql('c2', 'SELECT vectorshard.accept_ddl()'), 't', 'accepted by hand');
+# The worker comes by before that is committed, and must not note that the statement waits still.
+my $accepting = Session->new($f->node('c2'));
+$accepting->ask('BEGIN');
+like($accepting->ask('SELECT vectorshard.accept_ddl()'), qr/^t$/m, 'accepted by hand');
+$f->sql('c2', 'SELECT vectorshard.bump_catalog_epoch()');
+$f->wait_for(sub { $f->sql('c2', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'vectorshard holder' AND wait_event_type = 'Lock'}) }, 3);
+$accepting->ask('COMMIT');
+$accepting->finish;
 is($f->sql('c2', q{SELECT n FROM app.other WHERE car = 'there'}), '1', 'the table is there');
 is($f->sql('c2', q{SELECT count(*) FROM common}), '0', 'the other too');
 is($f->sql('c2', q{SELECT count(*) FROM vectorshard.conflicts WHERE resolved IS NULL}), '0', 'nothing is waiting');
