@@ -195,13 +195,25 @@ sub kill9_and_restart {
 sub start_again {
 	my ($self, $name) = @_;
 	my $n = $self->node($name);
-	for (1 .. 300) {
+	for my $try (1 .. 300) {
+		kill_orphans($n->data_dir) if $try > 50;
 		$n->{_pid} = undef;    # a failed start leaves there what the dead server's file says
 		return 1 if $n->start(fail_ok => 1);
 		undef $n->{_pid};    # of the server that was killed: its file is still there
 		usleep(100_000);
 	}
 	die "$name does not start again";
+}
+
+# Where a worker is killed beside the postmaster, it may have held a lock that other processes of the server wait for without looking for the
+# postmaster. They stay, and keep the server from starting until somebody terminates them, as its message asks for.
+sub kill_orphans {
+	my ($data_dir) = @_;
+	for my $process (glob '/proc/[0-9]*') {
+		my $at = readlink "$process/cwd";
+		kill 'KILL', $process =~ /(\d+)$/ if defined $at && $at eq $data_dir;
+	}
+	return;
 }
 
 # Runs a statement that must fail; gives the whole error text.
