@@ -151,10 +151,15 @@ sub wait_for {
 }
 
 # Brings a client onto a node by a wish of its own, and off it again; false, with what was found, if it does not come or go.
-sub bring {
+sub wish {
 	my ($self, $name, $client) = @_;
 	$self->sql($name, "INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
 	  SELECT '$client', n, n, now() + interval '1 hour', 'test', 0 FROM vectorshard.self_node() n ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until");
+	return;
+}
+sub bring {
+	my ($self, $name, $client) = @_;
+	$self->wish($name, $client);
 	return $self->poll_until($name, "SELECT count(*) FROM vectorshard.resident WHERE client = '$client' AND confirmed", '1');
 }
 sub unwish {

@@ -15,12 +15,6 @@ $f->sql('c1', q{
 	INSERT INTO trip VALUES ('small', 1, 0);
 	INSERT INTO trip SELECT 'big', i, 0 FROM generate_series(1, 20000) i});
 $f->poll('e1', q{SELECT count(*) FROM trip}, 20001, 'e1 knows the table');
-sub wish {
-	my ($car) = @_;
-	$f->sql('e1', "INSERT INTO vectorshard.wish (client, node, planner, until, reason, _version)
-	  SELECT '$car', n, n, now() + interval '1 hour', 'test', 0 FROM vectorshard.self_node() n ON CONFLICT (client, node, planner) DO UPDATE SET until = excluded.until");
-	return;
-}
 
 # Changes the client again and again, and reads each change in the next transaction.
 $f->sql('e1', q{CREATE PROCEDURE write_and_read(which text) LANGUAGE plpgsql AS $$
@@ -49,7 +43,7 @@ for ([ 'small', 10 ], [ 'big', 3 ]) {
 		# The stream of the home does not mend what the copy lacks.
 		my $shipper = $f->sql('c1', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'vectorshard shipper'});
 		kill 'STOP', $shipper;
-		wish($car);
+		$f->wish('e1', $car);
 		$f->poll('e1', "SELECT count(*) FROM vectorshard.resident WHERE client = '$car'", 1, "$car, $round: the copy comes all the same");
 		kill 'CONT', $shipper;
 		ok($f->send_away('e1', $car), 'and goes again');

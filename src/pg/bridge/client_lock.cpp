@@ -19,12 +19,8 @@ constexpr uint16 kHoldersLockSpace = 0x5654;
 // Few, so that a batch of many clients does not fill the lock table.
 constexpr uint32 kHoldersLocks = 64;
 
-uint64 hash_of(std::string_view client) {
-  return hash_bytes_extended(reinterpret_cast<const unsigned char *>(client.data()), static_cast<int>(client.size()), 0);
-}
-
 LOCKTAG tag_of(std::string_view client) {
-  uint64 h = hash_of(client);
+  uint64 h = client_hash(client);
   LOCKTAG tag;
   SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(h >> 32), static_cast<uint32>(h), kClientLockSpace);
   return tag;
@@ -36,6 +32,10 @@ bool acquire(std::string_view client, LOCKMODE mode, bool dont_wait, bool keep =
 }
 
 }  // namespace
+
+uint64 client_hash(std::string_view client) {
+  return hash_bytes_extended(reinterpret_cast<const unsigned char *>(client.data()), static_cast<int>(client.size()), 0);
+}
 
 void lock_client_shared(std::string_view client) { acquire(client, ShareLock, false); }
 bool try_lock_client(std::string_view client) { return acquire(client, ExclusiveLock, true); }
@@ -52,8 +52,8 @@ bool holds_client_shared(std::string_view client) {
 
 void lock_holders_of(const std::set<std::string> &read, const std::set<std::string> &changed) {
   std::map<uint32, LOCKMODE> modes;  // sorted: every transaction takes them in the same order
-  for (const std::string &c : read) modes.emplace(hash_of(c) % kHoldersLocks, ShareLock);
-  for (const std::string &c : changed) modes[hash_of(c) % kHoldersLocks] = ExclusiveLock;
+  for (const std::string &c : read) modes.emplace(client_hash(c) % kHoldersLocks, ShareLock);
+  for (const std::string &c : changed) modes[client_hash(c) % kHoldersLocks] = ExclusiveLock;
   for (auto [lock, mode] : modes) {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, lock, kHoldersLockSpace);

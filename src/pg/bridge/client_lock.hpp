@@ -5,7 +5,12 @@
 #include <string>
 #include <string_view>
 
+#include "pg/bridge/postgres.hpp"
+
 namespace vectorshard::bridge {
+
+/// For what many clients share: equal names, equal hashes.
+uint64 client_hash(std::string_view client);
 
 /// Shared: an open forwarded write; the client does not become resident here while it is held.
 void lock_client_shared(std::string_view client);

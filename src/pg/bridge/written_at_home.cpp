@@ -1,19 +1,16 @@
 // Times of changes at homes: see written_at_home.hpp.
 #include "pg/bridge/written_at_home.hpp"
 
+#include "pg/bridge/client_lock.hpp"
 #include "pg/bridge/shmem.hpp"
 #include "pg/bridge/steady.hpp"
-extern "C" {
-#include "common/hashfn.h"
-}
 
 namespace vectorshard::bridge {
 
 namespace {
 
 pg_atomic_uint64 *place_of(std::string_view client) {
-  uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(client.data()), static_cast<int>(client.size()), 0);
-  return &shared()->written_at_home_us[hash % kWrittenPlaces];
+  return &shared()->written_at_home_us[client_hash(client) % kWrittenPlaces];
 }
 
 }  // namespace
